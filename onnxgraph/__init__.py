@@ -1,0 +1,1 @@
+"""ONNX graphs: safe load, normal form, unit groups, surgery, merge and parity."""
