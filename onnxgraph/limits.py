@@ -9,6 +9,8 @@ class Limits:
 
     Attributes:
         bytes: Size of the serialized model; the default is protobuf's own limit.
+        fields: Protobuf fields in the encoding; bounds what parsing allocates.
+        packed_bytes: Bytes of packed integers in the encoding, which grow eightfold when parsed.
         nodes: Nodes of the graph.
         initializers: Initializers of the graph.
         tensor_rank: Dimensions of one tensor.
@@ -20,6 +22,8 @@ class Limits:
     """
 
     bytes: int = 2**31 - 1
+    fields: int = 2_000_000
+    packed_bytes: int = 2**26
     nodes: int = 20_000
     initializers: int = 100_000
     tensor_rank: int = 16
@@ -27,3 +31,6 @@ class Limits:
     tensor_bytes: int = 2**31 - 1
     nesting: int = 32
     name_length: int = 1024
+
+
+DEFAULT_LIMITS = Limits()
