@@ -1,7 +1,8 @@
 """Generates the Python code of the contracts, checks them with buf, and checks for drift.
 
 Usage: ``python protos/generate.py`` writes ``protos/gen``; ``--check`` compares instead and exits
-with 1 where the committed code differs; ``--image FILE`` writes a descriptor set for buf.
+with 1 where the committed code differs; ``--image FILE`` writes a descriptor set for buf, with
+``--source DIR`` of other contracts than these.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="compare with the committed code")
     parser.add_argument("--image", type=Path, help="write a descriptor set instead")
+    parser.add_argument("--source", type=Path, default=ROOT, help="the folder of the contracts")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         include = longrunning_include(Path(scratch) / "include")
         if arguments.image:
-            return write_image(include, arguments.image)
+            return write_image(include, arguments.source, arguments.image)
         output = Path(scratch) / "gen"
         output.mkdir()
         code = generate(include, output)
@@ -64,16 +66,16 @@ def longrunning_include(folder: Path) -> Path:
     return folder
 
 
-def include_flags(include: Path) -> list[str]:
+def include_flags(include: Path, source: Path = ROOT) -> list[str]:
     """Returns protoc's include flags: ours, the renamed one, googleapis', protobuf's own."""
     googleapis = Path(next(iter(google.longrunning.__path__))).parents[1]
     bundled = resources.files("grpc_tools") / "_proto"
-    return [f"-I{ROOT}", f"-I{include}", f"-I{googleapis}", f"-I{bundled}"]
+    return [f"-I{source}", f"-I{include}", f"-I{googleapis}", f"-I{bundled}"]
 
 
-def sources() -> list[str]:
-    """Returns the contracts' files, relative to the folder of the contracts."""
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "sliceandpack").rglob("*.proto"))
+def contracts(source: Path = ROOT) -> list[str]:
+    """Returns the contracts' files, relative to their folder."""
+    return sorted(str(path.relative_to(source)) for path in source.glob("sliceandpack/**/*.proto"))
 
 
 def generate(include: Path, output: Path) -> int:
@@ -93,7 +95,7 @@ def generate(include: Path, output: Path) -> int:
             f"--grpc_python_out={output}",
             f"--mypy_out=quiet:{output}",
             f"--mypy_grpc_out=quiet:{output}",
-            *sources(),
+            *contracts(),
         ]
     )
     for folder in sorted({path.parent for path in output.rglob("*.py")}):
@@ -114,15 +116,15 @@ def remove_idle_service_files(output: Path) -> None:
             path.with_suffix(".pyi").unlink(missing_ok=True)
 
 
-def write_image(include: Path, image: Path) -> int:
-    """Writes a descriptor set with imports and comments, as ``buf lint`` and ``buf breaking`` read it.
+def write_image(include: Path, source: Path, image: Path) -> int:
+    """Writes a descriptor set with imports and comments, as buf reads it.
 
     Returns:
         protoc's exit code.
     """
-    command = [sys.executable, "-m", "grpc_tools.protoc", *include_flags(include)]
+    command = [sys.executable, "-m", "grpc_tools.protoc", *include_flags(include, source)]
     command += ["--include_imports", "--include_source_info", f"--descriptor_set_out={image}"]
-    return subprocess.run([*command, *sources()], check=False).returncode  # noqa: S603
+    return subprocess.run([*command, *contracts(source)], check=False).returncode  # noqa: S603
 
 
 def report_drift(fresh: Path) -> int:

@@ -1,0 +1,77 @@
+# Everything that people do here. `make` alone prints the list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+TRITON := .triton
+BIN := $(VENV)/bin
+PACKAGES := onnxgraph svckit slicer_svc packer_svc serving marketctl benchmarks
+
+.PHONY: help setup demo up test check proto fmt lint type imports contracts sizes docs clean
+
+help: ## Print this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.complete $(TRITON)/.complete ## Make .venv and .triton, and check the system's libraries
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	  || { echo "Python 3.11 or 3.12 is needed: install it (Debian: apt-get install python3.11) or set PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# An environment of its own: Triton's Python stub needs numpy 1.
+$(TRITON)/.complete: triton-requirements.txt $(VENV)/.complete
+	$(PYTHON) -m venv $(TRITON)
+	$(TRITON)/bin/python -m pip install --quiet --upgrade "pip>=24"
+	$(TRITON)/bin/python -m pip install --quiet --requirement triton-requirements.txt
+	$(BIN)/python -m serving.embedded $(TRITON)
+	@touch $@
+
+demo: setup ## Train three models, slice, pack, serve and predict: the whole walk
+	$(BIN)/python -m benchmarks.demo
+
+up: setup ## Run slicer, packer, reconciler and Triton on this machine until Ctrl-C
+	$(BIN)/marketctl up
+
+test: setup ## Run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: setup lint imports sizes contracts docs type ## Run every static check
+
+proto: setup ## Generate the contracts' code and the pages made from them
+	$(BIN)/python protos/generate.py
+	$(BIN)/python -m svckit.error_docs
+
+fmt: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+imports: setup
+	$(BIN)/lint-imports
+
+sizes: setup
+	$(BIN)/python .ci/sizes.py
+
+contracts: setup
+	$(BIN)/python protos/generate.py --check
+	.ci/buf.sh $(VENV)
+
+docs: setup
+	$(BIN)/python -m svckit.error_docs --check
+
+type: setup
+	$(BIN)/mypy $(PACKAGES) tests protos/generate.py .ci/sizes.py
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) $(TRITON) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
