@@ -1,0 +1,65 @@
+"""The settings that every server has; each process adds its own in a subclass.
+
+Environment variables are read here and nowhere else, once, at the start. A subclass names its
+prefix: ``class SlicerSettings(ServerSettings, env_prefix="SLICER_")`` reads ``SLICER_ADDRESS``.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The least severe lines that a log keeps."""
+
+
+class ServerSettings(BaseSettings):
+    """What a gRPC server needs to know at its start. Frozen; sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        use_attribute_docstrings=True,
+        env_prefix="SLICEANDPACK_",
+        validate_default=True,
+    )
+
+    address: str = "127.0.0.1:0"
+    """Where the server listens, ``host:port``; port 0 takes a free one (see `ready_file`)."""
+    insecure: bool = False
+    """Allows an address other than loopback without TLS."""
+    tls_certificate: Path | None = None
+    """The server's certificate chain, PEM. With `tls_key` it turns TLS on."""
+    tls_key: Path | None = None
+    """The private key of the certificate, PEM."""
+    tls_client_ca: Path | None = None
+    """The authorities whose client certificates are accepted, PEM. Turns mutual TLS on."""
+    metrics_address: str = "127.0.0.1:0"
+    """Where Prometheus reads metrics over HTTP, ``host:port``; port 0 takes a free one."""
+    ready_file: Path | None = None
+    """Where the bound addresses are written as JSON once the server is SERVING."""
+    state_dir: Path = Path("var")
+    """The folder that holds the database, the artifacts and the page-token key."""
+    log_level: LogLevel = "info"
+    """The least severe log lines that are written."""
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """How long calls under way may take after the server was asked to stop."""
+    max_message_bytes: int = Field(default=4 * 2**20, gt=0)
+    """The largest message that is received or sent."""
+    max_concurrent_rpcs: int = Field(default=256, gt=0)
+    """How many calls are served at once; further ones get RESOURCE_EXHAUSTED."""
+    default_deadline_seconds: float = Field(default=30.0, gt=0)
+    """The deadline of a unary call that came without one."""
+    max_deadline_seconds: float = Field(default=300.0, gt=0)
+    """The longest deadline that a unary call may have; a later one is cut to it."""
+    keepalive_seconds: float = Field(default=30.0, gt=0)
+    """The time between keepalive pings on a connection; a client may ping twice as often."""
+
+    @model_validator(mode="after")
+    def _tls_files_come_together(self) -> "ServerSettings":
+        """Refuses half a TLS configuration, which would silently serve plain text."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are given together or not at all")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
