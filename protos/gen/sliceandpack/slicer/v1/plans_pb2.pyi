@@ -71,7 +71,9 @@ class Recipe(_message.Message):
     budget_macs: _builtins.float
     """The share of the MACs that is kept, in (0, 1]."""
     steps: _builtins.int
-    """Gradient steps per layer for the paper's methods, 0 to 10,000; 100 where left out."""
+    """Gradient steps of pooling and again of adaptation, per group, for the paper's methods; 0 to
+    10,000, 20 where left out.
+    """
     seed: _builtins.int
     """The seed of all that is drawn at random."""
     views: _builtins.int
