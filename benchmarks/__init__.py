@@ -1,0 +1,1 @@
+"""Everything that measures: the demo's comparison, cases, baselines, runners and reports."""

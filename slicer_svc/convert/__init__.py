@@ -1,0 +1,1 @@
+"""Between the contracts and the slicer's own data, in both directions."""

@@ -1,0 +1,71 @@
+"""Between `slicer.v1.Model` and `ModelRow`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sliceandpack.slicer.v1 import models_pb2 as pb
+
+from slicer_svc.convert.inputs import encode_input, input_violations
+from slicer_svc.input_spec import InputSpec
+from slicer_svc.store.tables import ModelRow
+from svckit.errors import FieldViolation
+
+MAX_DISPLAY_NAME = 128
+MAX_LABEL = 256
+MAX_LICENCE = 256
+
+
+def encode_model(row: ModelRow) -> pb.Model:
+    """Returns the message of a model."""
+    message = pb.Model(
+        name=row.name,
+        display_name=row.display_name,
+        labels=row.labels,
+        inputs=[encode_input(InputSpec.from_json(spec)) for spec in row.inputs],
+        licence=row.licence,
+        sample_accuracy=row.sample_accuracy,
+        sample_count=row.sample_count,
+        parameters=row.parameters,
+        macs=row.macs,
+        unit_group_count=row.unit_group_count,
+        feature_width=row.feature_width,
+        etag=model_etag(row),
+    )
+    for artifact, digest, size in (
+        (message.graph, row.graph_digest, row.graph_size),
+        (message.samples, row.samples_digest, row.samples_size),
+        (message.normalised_graph, row.normalised_digest, row.normalised_size),
+    ):
+        artifact.name = f"artifacts/{digest}"
+        artifact.size_bytes = size
+    message.create_time.FromDatetime(row.create_time)
+    message.update_time.FromDatetime(row.update_time)
+    return message
+
+
+def model_etag(row: ModelRow) -> str:
+    """Returns a model's etag: it changes with every change of the model."""
+    return f'"{row.revision}"'
+
+
+def model_violations(model: pb.Model) -> Iterator[FieldViolation]:
+    """Yields every broken rule of a submitted model but those of its artifacts' names."""
+    yield from text_violations(model)
+    labels = list(model.labels)
+    if len(labels) < 2:
+        yield FieldViolation("model.labels", "a classifier has at least two classes")
+    for place, label in enumerate(labels):
+        if not label.strip() or len(label) > MAX_LABEL or not label.isprintable():
+            yield FieldViolation(
+                f"model.labels[{place}]", f"a label has 1 to {MAX_LABEL} printable characters"
+            )
+    yield from input_violations(model.inputs, "model.inputs")
+
+
+def text_violations(model: pb.Model) -> Iterator[FieldViolation]:
+    """Yields the broken rules of the fields that UpdateModel can change."""
+    if len(model.display_name) > MAX_DISPLAY_NAME:
+        yield FieldViolation("model.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+    if len(model.licence) > MAX_LICENCE:
+        yield FieldViolation("model.licence", f"at most {MAX_LICENCE} characters")

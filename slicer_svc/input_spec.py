@@ -1,0 +1,143 @@
+"""What a model's inputs are and mean, as the slicer's own data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT32 = "float32"
+ELEMENT_TYPES = (FLOAT32, "uint8", "int64", "int32")
+"""The element types that an input may have, by numpy's names."""
+
+# A pixel may be off by rounding after normalisation, by this share of the range.
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Image:
+    """Pictures; the graph is fed ``(value - mean) / deviation``, per channel.
+
+    Attributes:
+        channels_last: Whether the layout is (N, H, W, C) instead of (N, C, H, W).
+        minimum: The smallest value before normalisation.
+        maximum: The largest value before normalisation.
+        mean: The mean of each channel; empty for 0.
+        deviation: The standard deviation of each channel; empty for 1.
+        flip_invariant: Whether a mirrored picture is of the same class.
+    """
+
+    channels_last: bool
+    minimum: float
+    maximum: float
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    flip_invariant: bool = False
+
+    def channels(self, shape: tuple[int, ...]) -> int:
+        """Returns the number of channels of a sample's shape."""
+        return shape[-1] if self.channels_last else shape[0]
+
+    def values(self, array: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Returns what the pixels were before normalisation, of the array's shape."""
+        wide = array.astype(np.float64)
+        shape = (-1,) if self.channels_last else (-1, 1, 1)
+        if self.deviation:
+            wide *= np.asarray(self.deviation).reshape(shape)
+        if self.mean:
+            wide += np.asarray(self.mean).reshape(shape)
+        return wide
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Plain numbers.
+
+    Attributes:
+        minimum: The smallest value; None for any.
+        maximum: The largest value; None for any.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """Tokens of a vocabulary.
+
+    Attributes:
+        vocabulary_digest: The digest of the vocabulary's file.
+        vocabulary_size: The number of its tokens.
+        padding_id: The token that fills up short texts.
+    """
+
+    vocabulary_digest: str
+    vocabulary_size: int
+    padding_id: int
+
+
+Semantics = Image | Tensor | Text
+_KINDS: dict[str, Any] = {"image": Image, "tensor": Tensor, "text": Text}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a graph.
+
+    Attributes:
+        name: The graph's input, which is also the array's name in the samples.
+        shape: The shape of one sample; None until it was read from the graph.
+        element_type: numpy's name of the type; None until it was read from the graph.
+        semantics: What the input means.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    element_type: str | None
+    semantics: Semantics
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Returns the smallest and the largest value before normalisation, None for any."""
+        if isinstance(self.semantics, Text):
+            return 0.0, float(self.semantics.vocabulary_size - 1)
+        if self.semantics.minimum is None or self.semantics.maximum is None:
+            return None
+        return self.semantics.minimum, self.semantics.maximum
+
+    def within_bounds(self, array: NDArray[np.generic]) -> bool:
+        """Tells whether every value of samples (n, *shape) lies within the declared range."""
+        bounds = self.bounds()
+        if bounds is None:
+            return True
+        image = self.semantics if isinstance(self.semantics, Image) else None
+        values = image.values(array) if image else array.astype(np.float64)
+        slack = _TOLERANCE * (bounds[1] - bounds[0])
+        return bool(values.min() >= bounds[0] - slack and values.max() <= bounds[1] + slack)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain data that `from_json` reads back."""
+        kind = next(name for name, cls in _KINDS.items() if isinstance(self.semantics, cls))
+        return {
+            "name": self.name,
+            "shape": None if self.shape is None else list(self.shape),
+            "element_type": self.element_type,
+            kind: asdict(self.semantics),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Reads what `to_json` wrote."""
+        kind = next(name for name in _KINDS if name in data)
+        fields = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in data[kind].items()
+        }
+        return cls(
+            name=data["name"],
+            shape=None if data["shape"] is None else tuple(data["shape"]),
+            element_type=data["element_type"],
+            semantics=_KINDS[kind](**fields),
+        )

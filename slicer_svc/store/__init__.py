@@ -1,0 +1,1 @@
+"""The slicer's tables and what is asked of them."""

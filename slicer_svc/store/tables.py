@@ -1,0 +1,249 @@
+"""The tables of models, plans, fragments and references.
+
+Artifacts are held by `svckit.artifacts.references`, keyed by the names of these resources.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from svckit.database.schema import COLUMN_TYPES, new_metadata
+
+DIGEST_LENGTH = 71
+"""The length of "sha256:" and 64 hexadecimal digits."""
+
+
+class Base(DeclarativeBase):
+    """The base of the slicer's tables."""
+
+    metadata = new_metadata()
+    type_annotation_map = COLUMN_TYPES
+
+
+class ModelRow(Base):
+    """One submitted model.
+
+    Attributes:
+        id: The last part of the name "models/{id}".
+        display_name: A name for people.
+        licence: An SPDX expression.
+        graph_digest: The graph as submitted.
+        graph_size: Its size in bytes.
+        samples_digest: The samples.
+        samples_size: Their size in bytes.
+        normalised_digest: The checked and normalised graph.
+        normalised_size: Its size in bytes.
+        inputs: One `InputSpec` an input, as protobuf's JSON.
+        sample_accuracy: The share of its samples that the model classifies rightly.
+        sample_count: How many samples there are.
+        parameters: Floating parameters.
+        macs: Multiply-accumulate operations per sample.
+        unit_group_count: How many groups of units can be sliced.
+        feature_width: The length of the feature vector.
+        revision: Rises with every change; the etag is made of it.
+        create_time: When it was submitted.
+        update_time: When it was last changed.
+        classes: Its labels in the order of the graph's outputs.
+    """
+
+    __tablename__ = "models"
+    __table_args__ = (Index("ix_models_create_time", "create_time", "id"),)
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    display_name: Mapped[str] = mapped_column(String(128))
+    licence: Mapped[str] = mapped_column(String(256))
+    graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    graph_size: Mapped[int]
+    samples_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    samples_size: Mapped[int]
+    normalised_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    normalised_size: Mapped[int]
+    inputs: Mapped[list[dict[str, Any]]]
+    sample_accuracy: Mapped[float]
+    sample_count: Mapped[int]
+    parameters: Mapped[int]
+    macs: Mapped[int]
+    unit_group_count: Mapped[int]
+    feature_width: Mapped[int]
+    revision: Mapped[int] = mapped_column(Integer, default=1)
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+    classes: Mapped[list["ModelClassRow"]] = relationship(
+        order_by="ModelClassRow.place",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"models/{self.id}"
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the order of the graph's outputs."""
+        return [row.label for row in self.classes]
+
+
+class ModelClassRow(Base):
+    """One class of a model.
+
+    Attributes:
+        model_id: The model.
+        place: The graph's output, from 0 on.
+        label: The class's label.
+    """
+
+    __tablename__ = "model_classes"
+    __table_args__ = (Index("ix_model_classes_label", "label"),)
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    label: Mapped[str] = mapped_column(String(256))
+
+
+class CurvesRow(Base):
+    """The curves of cost and error of a model, from which a plan for another budget is quick.
+
+    Attributes:
+        model_id: The model.
+        key: What else the curves depend on, as a digest.
+        digest: The curves as JSON.
+        create_time: When they were measured.
+    """
+
+    __tablename__ = "curves"
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    create_time: Mapped[datetime]
+
+
+class PlanRow(Base):
+    """One plan.
+
+    Attributes:
+        model_id: The model.
+        id: The last part of the name "models/{model_id}/plans/{id}".
+        recipe: What was asked for, as protobuf's JSON of `Recipe`.
+        summary: What the plan says, as protobuf's JSON of `Plan`.
+        document_digest: The plan as JSON, which slicing reads.
+        document_size: Its size in bytes.
+        create_time: When it was made.
+    """
+
+    __tablename__ = "plans"
+    __table_args__ = (Index("ix_plans_create_time", "model_id", "create_time", "id"),)
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    recipe: Mapped[dict[str, Any]]
+    summary: Mapped[dict[str, Any]]
+    document_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    document_size: Mapped[int]
+    create_time: Mapped[datetime]
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"models/{self.model_id}/plans/{self.id}"
+
+
+class FragmentRow(Base):
+    """One fragment.
+
+    Attributes:
+        model_id: The model.
+        id: The last part of the name "models/{model_id}/fragments/{id}"; made of `key`.
+        key: The digest of all that the fragment depends on: equal keys, equal fragments.
+        label: The label of its class.
+        plan_id: The plan that it follows.
+        graph_digest: The graph.
+        graph_size: Its size in bytes.
+        feature_width: The width of the output "features".
+        score_width: The width of the output "scores".
+        parameters: Floating parameters.
+        macs: Multiply-accumulate operations per sample.
+        feature_error: The relative error of the features.
+        kept_units: The kept units by group.
+        method_version: The version of the slicing method.
+        slice_seconds: How long slicing took.
+        create_time: When it was made.
+    """
+
+    __tablename__ = "fragments"
+    __table_args__ = (
+        UniqueConstraint("model_id", "key"),
+        Index("ix_fragments_create_time", "create_time", "id"),
+        Index("ix_fragments_label", "label"),
+    )
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    key: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    label: Mapped[str] = mapped_column(String(256))
+    plan_id: Mapped[str] = mapped_column(String(63))
+    graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    graph_size: Mapped[int]
+    feature_width: Mapped[int]
+    score_width: Mapped[int]
+    parameters: Mapped[int]
+    macs: Mapped[int]
+    feature_error: Mapped[float]
+    kept_units: Mapped[dict[str, Any]]
+    method_version: Mapped[str] = mapped_column(String(64))
+    slice_seconds: Mapped[float]
+    create_time: Mapped[datetime]
+    model: Mapped[ModelRow] = relationship(lazy="joined")
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"models/{self.model_id}/fragments/{self.id}"
+
+    @property
+    def plan_name(self) -> str:
+        """The plan's resource name."""
+        return f"models/{self.model_id}/plans/{self.plan_id}"
+
+
+class ReferenceRow(Base):
+    """One reference of a pack on fragments of a model.
+
+    Attributes:
+        model_id: The model.
+        id: The last part of the name "models/{model_id}/references/{id}".
+        holder: The pack's name.
+        fragments: The names of the fragments.
+        expire_time: From then on it holds nothing.
+        create_time: When it was made.
+    """
+
+    __tablename__ = "fragment_references"
+    __table_args__ = (Index("ix_fragment_references_expire_time", "expire_time"),)
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("models.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(256))
+    fragments: Mapped[list[str]]
+    expire_time: Mapped[datetime]
+    create_time: Mapped[datetime]
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"models/{self.model_id}/references/{self.id}"
