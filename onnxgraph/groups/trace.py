@@ -1,0 +1,76 @@
+"""Following units through a graph, node by node, by the flow rules of the operator table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from onnxgraph.classifier import find_classifier
+from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.lookup import nodes_by_name, opset_of
+from onnxgraph.operators import TABLE, Call
+from onnxgraph.operators.ledger import Ledger
+from onnxgraph.operators.step import Step
+from onnxgraph.operators.units import NOTHING, Layout
+
+_RESHAPES_FEATURES = frozenset({"Flatten", "Identity", "Reshape"})
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A walked graph.
+
+    Attributes:
+        nodes: All nodes by name, in topological order.
+        ledger: What the flow rules wrote down.
+        layouts: Where units stand, by value name, in topological order.
+    """
+
+    nodes: dict[str, ir.Node]
+    ledger: Ledger
+    layouts: dict[str, Layout]
+
+
+def trace(model: ir.Model) -> Trace:
+    """Walks a graph whose shapes are known.
+
+    Units that reach an output of the graph stay whole, except in the feature vector of its
+    classifier: a fragment's features are what is left of it.
+    """
+    nodes, opset = nodes_by_name(model.graph), opset_of(model)
+    ledger, layouts = Ledger(), dict[str, Layout]()
+    for node in nodes.values():
+        inputs = [
+            layouts.get(value.name or "", NOTHING) if value else NOTHING for value in node.inputs
+        ]
+        step = Step(node, Call.of(node, opset), inputs, ledger)
+        row = TABLE.get(node.op_type) if node.domain == "" else None
+        if row is None:
+            step.block("is an operator that is not followed")
+        else:
+            row.flow(step)
+        if step.emitted and node.outputs[0].name:
+            layouts[node.outputs[0].name] = step.emitted
+    features = _feature_outputs(model)
+    for output in model.graph.outputs:
+        if output.name not in features:
+            for units in layouts.get(output.name or "", NOTHING).values():
+                ledger.freeze(units.units, f"its units are the graph's output '{output.name}'")
+    return Trace(nodes, ledger, layouts)
+
+
+def _feature_outputs(model: ir.Model) -> set[str]:
+    """The classifier's feature vector, as it is and reshaped."""
+    try:
+        classifier = find_classifier(model)
+    except GraphError as error:
+        if error.reason is not GraphReason.GRAPH_NO_LINEAR_CLASSIFIER:
+            raise
+        return set()
+    found = {classifier.feature}
+    for node in model.graph:
+        source = node.inputs[0] if node.inputs else None
+        if node.op_type in _RESHAPES_FEATURES and source is not None and source.name in found:
+            found.add(node.outputs[0].name or "")
+    return found

@@ -1,0 +1,144 @@
+"""Conv, Gemm and MatMul as matrices: `y = patches(x) @ W + b`."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onnxgraph.groups.types import Consumer
+from onnxgraph.lookup import constant_of, node_named, opset_of
+from onnxgraph.operators import TABLE, Call
+from onnxgraph.operators.facet import LinearFacet
+from onnxgraph.parameters import bias_add, bias_side, set_bias, set_parameter
+
+
+def unit_rows(consumer: Consumer, value: Tensor) -> Tensor:
+    """Activations by unit, over samples and positions.
+
+    Args:
+        consumer: Where the units are read.
+        value: The consumer's data, with all of its places on `unit_axis`.
+
+    Returns:
+        `(rows, units)`; the positions of a block are rows.
+    """
+    places = torch.as_tensor(np.array(consumer.positions.T), device=value.device)
+    gathered = value.movedim(consumer.unit_axis, -1)[..., places]
+    return gathered.reshape(-1, places.shape[1])
+
+
+def patches(model: ir.Model, node: str, x: Tensor) -> Tensor:
+    """The rows that a linear node multiplies by its matrix.
+
+    Args:
+        model: The graph.
+        node: The name of a Conv (of one group), Gemm or MatMul.
+        x: The node's data, `(N, C, …)` for Conv.
+
+    Returns:
+        `(rows, k)` with `k` channel-major: row `n · positions + p` for sample n, position p.
+    """
+    found = node_named(model, node)
+    call, facet, weight = linear_parts(model, found)
+    return facet.patches(call, x, weight.shape)
+
+
+def weight_matrix(
+    model: ir.Model, node: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating] | None]:
+    """The matrix `(k, out)` and bias `(out,)` of a linear node, alpha and beta multiplied in.
+
+    The bias of a MatMul is that of the Add behind it, if there is one.
+    """
+    found = node_named(model, node)
+    call, facet, weight = linear_parts(model, found)
+    columns = np.moveaxis(weight, (facet.input_axis(call), facet.output_axis(call)), (0, -1))
+    matrix = columns.reshape(-1, columns.shape[-1])
+    alpha, beta = facet.scales(call)
+    bias = _bias(found, facet)
+    if bias is not None:
+        flat = np.broadcast_to(bias.reshape(-1), matrix.shape[-1:]) if bias.size == 1 else bias
+        bias = beta * flat.reshape(-1)
+    return (matrix if alpha == 1.0 else alpha * matrix).copy(), bias
+
+
+def with_weight_matrix(
+    model: ir.Model,
+    node: str,
+    weight: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+) -> None:
+    """Puts a matrix `(k, out)` and bias `(out,)` back, in place, in the node's own layout and type.
+
+    A bias is added to a node that has none (an Add behind a MatMul); None leaves it as it is.
+
+    Raises:
+        ValueError: If the matrix does not fit the node's weight.
+    """
+    found = node_named(model, node)
+    call, facet, current = linear_parts(model, found)
+    axes = (facet.input_axis(call), facet.output_axis(call))
+    moved = np.moveaxis(current, axes, (0, -1)).shape
+    if weight.shape != (int(np.prod(moved[:-1])), moved[-1]):
+        raise ValueError(f"a matrix {weight.shape} does not fit the weight of '{node}'")
+    if facet.scales(call) != (1.0, 1.0):
+        bias = weight_matrix(model, node)[1] if bias is None else bias
+        for name in ("alpha", "beta"):
+            found.attributes[name] = ir.AttrFloat32(name, 1.0)
+    set_parameter(model, found, 1, np.moveaxis(weight.reshape(moved), (0, -1), axes))
+    if bias is not None:
+        set_bias(model, found, bias)
+
+
+def consumer_metric(model: ir.Model, consumer: Consumer) -> NDArray[np.float64]:
+    """How the units' errors weigh at a consumer: M = Σ Wᵀ W (ALGORITHM.md, section 3).
+
+    Returns:
+        `(units, units)`, summed over kernel positions, outputs and the places of a block.
+    """
+    matrix, _ = weight_matrix(model, consumer.node)
+    found = node_named(model, consumer.node)
+    call, facet, weight = linear_parts(model, found)
+    width = weight.shape[facet.input_axis(call)]
+    taps = matrix.astype(np.float64).reshape(width, -1)
+    rows = taps[consumer.positions].reshape(consumer.positions.shape[0], -1)
+    product: NDArray[np.float64] = rows @ rows.T
+    return product
+
+
+def materialise_bias(model: ir.Model, node: str) -> None:
+    """Gives a linear node a bias with one place per output, in place, of the value it has now.
+
+    A missing bias becomes zeros, a broadcast one is spread, Gemm's beta is multiplied in.
+    """
+    matrix, bias = weight_matrix(model, node)
+    found = node_named(model, node)
+    if "beta" in found.attributes:
+        found.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
+    set_bias(model, found, np.zeros(matrix.shape[1], matrix.dtype) if bias is None else bias)
+
+
+def linear_parts(model: ir.Model, node: ir.Node) -> tuple[Call, LinearFacet, NDArray[np.floating]]:
+    """A linear node's call, facet and weight.
+
+    Raises:
+        ValueError: If it is no linear node with a constant weight.
+    """
+    call = Call.of(node, opset_of(model))
+    facet = TABLE[node.op_type].linear if node.op_type in TABLE else None
+    tensor = constant_of(node.inputs[1]) if len(node.inputs) > 1 else None
+    if facet is None or tensor is None or not facet.applies(call, tuple(tensor.shape.numpy())):
+        raise ValueError(f"'{node.name}' is no linear node with a constant weight")
+    return call, facet, tensor.numpy()
+
+
+def _bias(node: ir.Node, facet: LinearFacet) -> NDArray[np.floating] | None:
+    if facet.has_bias_input:
+        tensor = constant_of(node.inputs[2]) if len(node.inputs) > 2 else None
+    else:
+        add = bias_add(node)
+        tensor = None if add is None else constant_of(add.inputs[bias_side(add)])
+    return None if tensor is None else tensor.numpy()

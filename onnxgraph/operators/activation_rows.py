@@ -1,0 +1,80 @@
+"""Rows of the operator table: activations and what else acts place by place on one input."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from onnxgraph.operators.flow import axes, elementwise
+from onnxgraph.operators.operator import Call, Evaluate, Operator
+
+
+def _leaky_relu(call: Call, x: Tensor) -> Tensor:
+    return F.leaky_relu(x, call.number("alpha", 0.01))
+
+
+def _hard_sigmoid(call: Call, x: Tensor) -> Tensor:
+    return torch.clamp(call.number("alpha", 0.2) * x + call.number("beta", 0.5), 0.0, 1.0)
+
+
+def _hard_swish(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
+    return x * torch.clamp(x / 6.0 + 0.5, 0.0, 1.0)
+
+
+def _clip(
+    call: Call,  # noqa: ARG001
+    x: Tensor,
+    low: Tensor | None = None,
+    high: Tensor | None = None,
+) -> Tensor:
+    """Bounds are inputs since opset 11; where they cross, the upper one holds."""
+    if low is not None:
+        x = torch.maximum(x, low)
+    return x if high is None else torch.minimum(x, high)
+
+
+def _dropout(call: Call, x: Tensor, *settings: Tensor | None) -> Tensor | tuple[Tensor, ...]:
+    """Inference: the identity, with a mask of ones where one is asked for."""
+    if len(settings) > 1 and settings[1] is not None and bool(settings[1]):
+        raise ValueError(f"Dropout '{call.name}' is in training mode")
+    return x if call.outputs == 1 else (x, torch.ones_like(x, dtype=torch.bool))
+
+
+def _softmax(call: Call, x: Tensor) -> Tensor:
+    return torch.softmax(x, call.integer("axis", -1))
+
+
+def _batch_normalization(
+    call: Call, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
+) -> Tensor:
+    if call.integer("training_mode", 0):
+        raise ValueError(f"BatchNormalization '{call.name}' is in training mode")
+    spread = [1, -1] + [1] * (x.dim() - 2)
+    factor = scale / torch.sqrt(variance + call.number("epsilon", 1e-5))
+    return (x - mean.reshape(spread)) * factor.reshape(spread) + bias.reshape(spread)
+
+
+def _activation(name: str, evaluate: Evaluate, settings: frozenset[int] = frozenset()) -> Operator:
+    return Operator(name, evaluate, elementwise.same, elementwise=True, settings=settings)
+
+
+ROWS = (
+    _activation("Relu", lambda _call, x: torch.relu(x)),
+    _activation("LeakyRelu", _leaky_relu),
+    _activation("Sigmoid", lambda _call, x: torch.sigmoid(x)),
+    _activation("HardSigmoid", _hard_sigmoid),
+    _activation("Tanh", lambda _call, x: torch.tanh(x)),
+    _activation("HardSwish", _hard_swish),
+    _activation("Clip", _clip, frozenset({1, 2})),
+    _activation("Dropout", _dropout, frozenset({1})),
+    _activation("Identity", lambda _call, x: x),
+    Operator("Softmax", _softmax, axes.normalised),
+    Operator(
+        "BatchNormalization",
+        _batch_normalization,
+        elementwise.per_channel,
+        elementwise=True,
+        settings=frozenset({3, 4}),
+    ),
+)

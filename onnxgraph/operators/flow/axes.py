@@ -1,0 +1,139 @@
+"""Unit flow through nodes that move, add, remove or reduce axes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxgraph.operators.step import Step
+from onnxgraph.operators.units import NO_UNIT, AxisUnits
+
+
+def axes_of(step: Step, *, since: int) -> tuple[int, ...] | None:
+    """The `axes` of a node: an attribute below opset `since`, the second input from there on.
+
+    Returns None if they are computed or absent.
+    """
+    if step.call.opset < since:
+        return step.call.integers("axes") if "axes" in step.call.attributes else None
+    constant = step.parameter(1)
+    return None if constant is None else tuple(int(axis) for axis in np.ravel(constant))
+
+
+def transpose(step: Step) -> None:
+    """Axes change places."""
+    rank = len(step.dims())
+    order = step.call.integers("perm", tuple(reversed(range(rank))))
+    step.emit({order.index(axis): units for axis, units in step.layout().items()})
+
+
+def squeeze(step: Step) -> None:
+    """Axes of size 1 go."""
+    rank, dims = len(step.dims()), step.dims()
+    axes = axes_of(step, since=13)
+    if axes is None and len(step.output_dims()) != rank:
+        axes = tuple(axis for axis in range(rank) if dims[axis] == 1)
+    gone = {axis % rank for axis in axes or ()}
+    _without(step, gone, "removes an axis that holds a unit")
+
+
+def unsqueeze(step: Step) -> None:
+    """Axes of size 1 come."""
+    if not step.layout():
+        return
+    axes = axes_of(step, since=13)
+    if axes is None:
+        step.block("has computed axes")
+        return
+    rank = len(step.dims()) + len(axes)
+    fresh = {axis % rank for axis in axes}
+    kept = [axis for axis in range(rank) if axis not in fresh]
+    step.emit({kept[axis]: units for axis, units in step.layout().items()})
+
+
+def reduce(step: Step) -> None:
+    """Axes are averaged away; units of those axes are mixed with fixed weights: whole."""
+    rank = len(step.dims())
+    if not rank:
+        step.block("has an unknown input shape")
+        return
+    axes = axes_of(step, since=18)
+    if axes is None and step.arity > 1 and step.node.inputs[1] is not None:
+        step.block("has computed axes")
+        return
+    if not axes:
+        axes = () if step.call.integer("noop_with_empty_axes", 0) else tuple(range(rank))
+    reduced = {axis % rank for axis in axes}
+    if step.call.integer("keepdims", 1):
+        for axis in reduced & set(step.layout()):
+            step.freeze(step.layout()[axis], "averages over units")
+        step.emit({a: units for a, units in step.layout().items() if a not in reduced})
+    else:
+        _without(step, reduced, "averages over units")
+
+
+def normalised(step: Step) -> None:
+    """Softmax: units of the axis that is normalised depend on each other and stay whole."""
+    rank = len(step.dims())
+    axis = step.call.integer("axis", -1)
+    if not rank and step.layout():
+        step.block("has an unknown input shape")
+        return
+    for own, units in step.layout().items():
+        if own == axis % rank:
+            step.freeze(units, "normalises over units")
+    step.emit({own: units for own, units in step.layout().items() if own != axis % rank})
+
+
+def concat(step: Step) -> None:
+    """Units keep their place along the joined axis and couple along every other one."""
+    rank = len(step.output_dims())
+    if not any(step.layout(index) for index in range(step.arity)):
+        return
+    joined = step.call.integer("axis", 0) % rank
+    sizes = [step.dims(index)[joined] if step.dims(index) else None for index in range(step.arity)]
+    if None in sizes:
+        step.block("joins parts of unknown size")
+        return
+    merged: dict[int, AxisUnits] = {joined: _side_by_side(step, joined)}
+    for axis in range(rank):
+        if axis == joined or not any(axis in step.layout(i) for i in range(step.arity)):
+            continue
+        size = step.output_dims()[axis]
+        parts = [step.layout(i).get(axis, AxisUnits.nothing(size or 0)) for i in range(step.arity)]
+        units = parts[0]
+        for part in parts[1:]:
+            units = step.ledger.couple(
+                units, part, step.reason("joins units with values that are not cut with them")
+            )
+        merged[axis] = units
+    step.emit(merged)
+
+
+def _side_by_side(step: Step, axis: int) -> AxisUnits:
+    parts: list[AxisUnits] = []
+    seen: set[int] = set()
+    later = 1 + max(
+        (int(u.phase.max()) for i in range(step.arity) for u in [step.layout(i).get(axis)] if u),
+        default=0,
+    )
+    for index in range(step.arity):
+        size = step.dims(index)[axis]
+        units = step.layout(index).get(axis, AxisUnits.nothing(size or 0))
+        roots = set(step.ledger.roots(units.units).tolist()) - {NO_UNIT}
+        if roots & seen:  # The same units once more: other places of theirs.
+            units = AxisUnits(units.units, units.phase + later * index)
+        seen |= roots
+        parts.append(units)
+    return AxisUnits(
+        np.concatenate([part.units for part in parts]),
+        np.concatenate([part.phase for part in parts]),
+    )
+
+
+def _without(step: Step, gone: set[int], why: str) -> None:
+    """Emits the input's layout without the axes `gone`, freezing units that stood there."""
+    kept = [axis for axis in range(len(step.dims())) if axis not in gone]
+    for axis, units in step.layout().items():
+        if axis in gone:
+            step.freeze(units, why)
+    step.emit({kept.index(a): units for a, units in step.layout().items() if a not in gone})

@@ -1,0 +1,89 @@
+"""Unit flow through nodes that work on positions and leave units apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxgraph.operators.step import Step
+from onnxgraph.operators.units import NO_UNIT, AxisUnits
+
+
+def pooled(step: Step) -> None:
+    """Pools: units on the channel axis pass, units on a pooled axis stay whole."""
+    if any(output.uses() for output in step.node.outputs[1:]):
+        step.block("has a second output that is used")
+        return
+    for axis, units in step.layout().items():
+        if axis > 1:
+            step.freeze(units, "pools over units")
+    step.emit({axis: units for axis, units in step.layout().items() if axis < 2})
+
+
+def padded(step: Step) -> None:
+    """Pad: constants may stand beside units on their axis, copies of units may not."""
+    rank = len(step.dims())
+    if not step.layout():
+        return
+    pads = step.parameter(1)
+    axes: tuple[int, ...] | None = tuple(range(rank))
+    if step.arity > 3 and step.node.inputs[3] is not None:
+        chosen = step.parameter(3)
+        axes = None if chosen is None else tuple(int(a) % rank for a in np.ravel(chosen))
+    if pads is None or axes is None:
+        step.block("has computed pads")
+        return
+    before = dict(zip(axes, np.ravel(pads)[: len(axes)].tolist(), strict=True))
+    after = dict(zip(axes, np.ravel(pads)[len(axes) :].tolist(), strict=True))
+    emitted: dict[int, AxisUnits] = {}
+    for axis, units in step.layout().items():
+        sides = int(before.get(axis, 0)), int(after.get(axis, 0))
+        if sides == (0, 0):
+            emitted[axis] = units
+        elif min(sides) < 0 or step.call.text("mode", "constant") != "constant":
+            step.freeze(units, "crops or repeats units")
+        else:
+            emitted[axis] = AxisUnits(
+                np.pad(units.units, sides, constant_values=NO_UNIT), np.pad(units.phase, sides)
+            )
+    step.emit(emitted)
+
+
+def sliced(step: Step) -> None:
+    """Slice: positions may be cropped, a unit axis may not."""
+    rank = len(step.dims())
+    axes = step.parameter(3) if step.arity > 3 else None
+    starts = step.parameter(1)
+    if axes is None and step.arity > 3 and step.node.inputs[3] is not None:
+        step.block("has computed axes")
+        return
+    if axes is not None:
+        chosen = np.ravel(axes).tolist()
+    elif starts is not None:
+        chosen = list(range(starts.size))
+    else:
+        step.block("has computed starts")
+        return
+    touched = {int(axis) % rank for axis in chosen} if rank else set()
+    for axis in touched & set(step.layout()):
+        step.freeze(step.layout()[axis], "crops units")
+    step.emit({axis: units for axis, units in step.layout().items() if axis not in touched})
+
+
+def gathered(step: Step) -> None:
+    """Gather with constant indices: other axes pass, the gathered one may hold no units."""
+    if step.layout(1) or (step.layout() and step.parameter(1) is None):
+        step.block("gathers by computed indices")
+        return
+    if not step.layout():
+        return
+    rank, axis = len(step.dims()), step.call.integer("axis", 0)
+    axis %= rank
+    indices = step.parameter(1)
+    shift = (indices.ndim if indices is not None else 0) - 1
+    emitted: dict[int, AxisUnits] = {}
+    for own, units in step.layout().items():
+        if own == axis:
+            step.freeze(units, "gathers single units")
+        else:
+            emitted[own if own < axis else own + shift] = units
+    step.emit(emitted)

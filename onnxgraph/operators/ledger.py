@@ -1,0 +1,112 @@
+"""The record that unit flow is written into while a graph is walked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxgraph.operators.units import NO_UNIT, AxisUnits, Indices
+
+
+@dataclass(frozen=True)
+class Produced:
+    """A node whose output axis holds fresh units `first … first + count - 1`."""
+
+    node: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterUse:
+    """One axis of one parameter input that follows units: it is cut along with them."""
+
+    node: str
+    input: int
+    axis: int
+    units: AxisUnits
+
+
+@dataclass(frozen=True, eq=False)
+class Consumed:
+    """A linear node that contracts `axis` of its data input: where a repair fuses."""
+
+    node: str
+    axis: int
+    units: AxisUnits
+
+
+class Ledger:
+    """Collects producers, couplings, cut parameters, consumers and frozen units of a graph.
+
+    Units are numbered through the whole graph. Coupled units (a residual Add) are joined in a
+    union-find; a frozen unit freezes all that it is coupled with.
+    """
+
+    def __init__(self) -> None:
+        self._parents: list[int] = []
+        self._reasons: dict[int, str] = {}
+        self.produced: list[Produced] = []
+        self.parameters: list[ParameterUse] = []
+        self.consumed: list[Consumed] = []
+
+    def produce(self, node: str, count: int) -> AxisUnits:
+        """Numbers the fresh units of a producer's output axis."""
+        first = len(self._parents)
+        self._parents.extend(range(first, first + count))
+        self.produced.append(Produced(node, first, count))
+        return AxisUnits.fresh(first, count)
+
+    def cut_along(self, node: str, index: int, axis: int, units: AxisUnits) -> None:
+        """Says that `axis` of the parameter at input `index` of `node` follows `units`."""
+        self.parameters.append(ParameterUse(node, index, axis, units))
+
+    def consume(self, node: str, axis: int, units: AxisUnits) -> None:
+        """Says that the linear `node` contracts `axis` of its data input."""
+        self.consumed.append(Consumed(node, axis, units))
+
+    def freeze(self, units: Indices, reason: str) -> None:
+        """Keeps units whole. The first reason given for a unit stays."""
+        for unit in np.unique(units):
+            if unit != NO_UNIT:
+                self._reasons.setdefault(int(unit), reason)
+
+    def couple(self, left: AxisUnits, right: AxisUnits, reason: str) -> AxisUnits:
+        """Joins two axes of one size place by place: they can only be cut together.
+
+        A place that holds a unit on one side only, or another position of its unit on the other
+        side, freezes what stands there, for `reason`.
+        """
+        alone = (left.units == NO_UNIT) != (right.units == NO_UNIT)
+        skewed = (left.units != NO_UNIT) & ~alone & (left.phase != right.phase)
+        apart = alone | skewed
+        self.freeze(np.concatenate([left.units[apart], right.units[apart]]), reason)
+        joined = (left.units != NO_UNIT) & ~alone
+        pairs = np.unique(np.stack([left.units[joined], right.units[joined]]), axis=1)
+        for first, second in pairs.T:
+            self._join(int(first), int(second))
+        return AxisUnits(np.where(left.units == NO_UNIT, right.units, left.units), left.phase)
+
+    def root(self, unit: int) -> int:
+        """The representative of all units coupled with `unit`."""
+        while self._parents[unit] != unit:
+            self._parents[unit] = self._parents[self._parents[unit]]
+            unit = self._parents[unit]
+        return unit
+
+    def roots(self, units: Indices) -> Indices:
+        """Representatives, place by place; `NO_UNIT` stays."""
+        return np.array([u if u == NO_UNIT else self.root(int(u)) for u in units], dtype=np.int64)
+
+    def reasons(self) -> dict[int, str]:
+        """Why units are whole, by representative; the first frozen unit's reason counts."""
+        found: dict[int, str] = {}
+        for unit in sorted(self._reasons):
+            found.setdefault(self.root(unit), self._reasons[unit])
+        return found
+
+    def _join(self, first: int, second: int) -> None:
+        first, second = self.root(first), self.root(second)
+        if first != second:
+            self._parents[max(first, second)] = min(first, second)

@@ -1,0 +1,126 @@
+"""Rows of the operator table: operators with a weight matrix."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from onnxgraph.operators.facet import LinearFacet
+from onnxgraph.operators.flow import linear as flow
+from onnxgraph.operators.operator import Call, Dims, Operator
+from onnxgraph.operators.step import Step
+from onnxgraph.operators.windows import Window, unfold
+
+_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+def _per_sample(dims: Dims) -> int:
+    """Elements per sample: the batch, and any other open size, counts once."""
+    return prod(size for size in dims[1:] if size is not None)
+
+
+def _conv(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    window = Window.of(call, tuple(weight.shape[2:]), tuple(x.shape[2:]))
+    groups = call.integer("group", 1)
+    padding: tuple[int, ...] = window.before
+    if window.before != window.after:
+        x, padding = window.pad(x, 0.0), (0,) * len(window.kernel)
+    convolve = _CONVOLUTIONS[len(window.kernel)]
+    return convolve(x, weight, bias, window.strides, padding, window.dilations, groups)
+
+
+def _conv_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:  # noqa: ARG001
+    taps = prod(size for size in inputs[1][1:] if size is not None)
+    return _per_sample(outputs[0]) * taps
+
+
+def _conv_patches(call: Call, x: Tensor, weight: tuple[int, ...]) -> Tensor:
+    return unfold(x, Window.of(call, weight[2:], tuple(x.shape[2:])))
+
+
+def _conv_pads(call: Call) -> bool:
+    same = call.text("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER")
+    return same or any(call.integers("pads"))
+
+
+_CONV = LinearFacet(
+    data_axis=1,
+    input_axis=lambda _call: 1,
+    output_axis=lambda _call: 0,
+    applies=lambda call, _weight: call.integer("group", 1) == 1,
+    refusal="has a computed weight",
+    patches=_conv_patches,
+    scales=lambda _call: (1.0, 1.0),
+    pads_with_zeros=_conv_pads,
+    keeps_other_axes=False,
+    has_bias_input=True,
+)
+
+
+def _conv_flow(step: Step) -> None:
+    if step.call.integer("group", 1) == 1:
+        flow.linear(step, _CONV)
+    else:
+        flow.depthwise(step)
+
+
+def _gemm(call: Call, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    left = a.T if call.integer("transA", 0) else a
+    right = b.T if call.integer("transB", 0) else b
+    alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
+    product = left @ right
+    product = product if alpha == 1.0 else alpha * product
+    if c is None:
+        return product
+    return product + (c if beta == 1.0 else beta * c)
+
+
+def _rows(call: Call, x: Tensor, weight: tuple[int, ...]) -> Tensor:  # noqa: ARG001
+    return x.reshape(-1, x.shape[-1])
+
+
+def _contracted_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:
+    contracted = 0 if call.op_type == "Gemm" and call.integer("transA", 0) else -1
+    return _per_sample(outputs[0]) * (inputs[0][contracted] or 1)
+
+
+_GEMM = LinearFacet(
+    data_axis=-1,
+    input_axis=lambda call: call.integer("transB", 0),
+    output_axis=lambda call: 1 - call.integer("transB", 0),
+    applies=lambda call, _weight: not call.integer("transA", 0),
+    refusal="has a computed weight or transposes its data",
+    patches=_rows,
+    scales=lambda call: (call.number("alpha", 1.0), call.number("beta", 1.0)),
+    pads_with_zeros=lambda _call: False,
+    keeps_other_axes=False,
+    has_bias_input=True,
+)
+
+_MATMUL = LinearFacet(
+    data_axis=-1,
+    input_axis=lambda _call: 0,
+    output_axis=lambda _call: 1,
+    applies=lambda _call, weight: len(weight) == 2,
+    refusal="multiplies values that are both computed, or by more than one matrix",
+    patches=_rows,
+    scales=lambda _call: (1.0, 1.0),
+    pads_with_zeros=lambda _call: False,
+    keeps_other_axes=True,
+    has_bias_input=False,
+)
+
+ROWS = (
+    Operator("Conv", _conv, _conv_flow, _conv_macs, _CONV),
+    Operator("Gemm", _gemm, lambda step: flow.linear(step, _GEMM), _contracted_macs, _GEMM),
+    Operator(
+        "MatMul",
+        lambda _call, a, b: torch.matmul(a, b),
+        lambda step: flow.linear(step, _MATMUL),
+        _contracted_macs,
+        _MATMUL,
+    ),
+)

@@ -1,0 +1,67 @@
+"""A repair as a layer of its own in front of its consumer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from onnxgraph.groups import Consumer
+from onnxgraph.linear import linear_parts
+from onnxgraph.lookup import unused_name
+from onnxgraph.operators.units import Indices
+from onnxgraph.parameters import add_initializer
+from onnxgraph.surgery.fusion import fuse
+from onnxgraph.surgery.places import consumer_places
+from onnxgraph.surgery.types import Repair
+
+
+def insert_repair(
+    model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair | None
+) -> None:
+    """Inserts x ↦ B · x + b on the consumer's unit axis, in place.
+
+    B, `(all places, kept places)`, holds R at each position of the group and the identity
+    elsewhere. A consumer without a repair is shrunk instead.
+    """
+    if repair is None:
+        fuse(model, node, consumer, kept, None)
+        return
+    call, facet, weight = linear_parts(model, node)
+    size = int(weight.shape[facet.input_axis(call)])
+    places, targets = consumer_places(consumer, kept, size)
+    matrix = np.zeros((size, places.size))
+    matrix[places, np.arange(places.size)] = 1.0
+    offset = np.zeros(size)
+    for position in range(consumer.block):
+        rows = consumer.positions[:, position]
+        matrix[rows] = 0.0
+        matrix[np.ix_(rows, targets[:, position])] = repair.matrix
+        if repair.offset is not None:
+            offset[rows] = repair.offset
+    _insert(model, node, matrix.astype(weight.dtype), offset.astype(weight.dtype))
+
+
+def _insert(model: ir.Model, node: ir.Node, matrix: NDArray[Any], offset: NDArray[Any]) -> None:
+    data = node.inputs[0]
+    assert data is not None
+    name = unused_name(model.graph, f"{node.name}_repair")
+    repaired = ir.Value(name=f"{name}_output", type=data.type, shape=data.shape)
+    bias = add_initializer(model, f"{name}_offset", offset)
+    if node.op_type == "Conv":
+        rank = len(node.inputs[1].shape or ()) - 2 if node.inputs[1] is not None else 2
+        kernel = add_initializer(
+            model, f"{name}_matrix", matrix.reshape(*matrix.shape, *[1] * rank)
+        )
+        layers = [ir.node("Conv", [data, kernel, bias], outputs=[repaired], name=name)]
+    else:
+        columns = add_initializer(model, f"{name}_matrix", matrix.T)
+        product = ir.Value(name=f"{name}_product", type=data.type, shape=data.shape)
+        layers = [
+            ir.node("MatMul", [data, columns], outputs=[product], name=name),
+            ir.node("Add", [product, bias], outputs=[repaired], name=f"{name}_shift"),
+        ]
+    model.graph.insert_before(node, layers)
+    node.replace_input_with(0, repaired)
