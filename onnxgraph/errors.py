@@ -16,7 +16,7 @@ class GraphReason(StrEnum):
     """The operator set or IR version is outside the supported range, or not stated."""
     GRAPH_OPERATOR_UNSUPPORTED = "GRAPH_OPERATOR_UNSUPPORTED"
     """A node's operator or domain is not in the operator table (control flow, functions)."""
-    GRAPH_TENSOR_UNSUPPORTED = "GRAPH_TENSOR_UNSUPPORTED"
+    GRAPH_TYPE_UNSUPPORTED = "GRAPH_TYPE_UNSUPPORTED"
     """A tensor's type is not supported: half or double precision, strings, sparse."""
     GRAPH_EXTERNAL_DATA = "GRAPH_EXTERNAL_DATA"
     """A tensor keeps its data in another file."""
@@ -54,7 +54,7 @@ class GraphError(Exception):
         message: What is wrong, naming the node or tensor.
         advice: One sentence on what to do about it.
         node: The name of the node or tensor at fault, if there is one.
-        metadata: Further facts as text (such as `operator`, `limit`).
+        metadata: Facts as text: `node` if there is one, and others (such as `operator`, `limit`).
     """
 
     def __init__(
@@ -71,4 +71,6 @@ class GraphError(Exception):
         self.message = message
         self.advice = advice
         self.node = node
-        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
+        self.metadata: Mapping[str, str] = MappingProxyType(
+            {**({"node": node} if node else {}), **(metadata or {})}
+        )

@@ -11,49 +11,11 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from onnxgraph.limits import DEFAULT_LIMITS, Limits
+from onnxgraph.operators import supported_operators
 from onnxgraph.screen import screen
 from onnxgraph.tensors import invalid
 from onnxgraph.topology import check_topology
 from onnxgraph.wire import check_encoding, not_onnx
-
-_TABLE = frozenset(
-    [
-        "Conv",
-        "BatchNormalization",
-        "Gemm",
-        "MatMul",
-        "Relu",
-        "LeakyRelu",
-        "Sigmoid",
-        "Tanh",
-        "Clip",
-        "HardSwish",
-        "MaxPool",
-        "AveragePool",
-        "GlobalAveragePool",
-        "Flatten",
-        "Reshape",
-        "Add",
-        "Mul",
-        "Concat",
-        "Identity",
-        "Dropout",
-        "Softmax",
-        "Constant",
-        "Cast",
-        "Transpose",
-        "Squeeze",
-        "Unsqueeze",
-        "ReduceMean",
-        "Pad",
-    ]
-)
-
-
-def supported_operators() -> frozenset[str]:
-    """The operators of the operator table."""
-    return _TABLE
-
 
 SHAPE_OPERATORS = frozenset(
     {

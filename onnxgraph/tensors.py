@@ -41,7 +41,7 @@ def check_tensor(tensor: TensorProto, name: str, limits: Limits) -> int:
         The declared size in bytes.
 
     Raises:
-        GraphError: `GRAPH_EXTERNAL_DATA`, `GRAPH_TENSOR_UNSUPPORTED`, `GRAPH_TOO_LARGE` or
+        GraphError: `GRAPH_EXTERNAL_DATA`, `GRAPH_TYPE_UNSUPPORTED`, `GRAPH_TOO_LARGE` or
             `GRAPH_INVALID`.
     """
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
@@ -97,7 +97,7 @@ def invalid(message: str, node: str | None) -> GraphError:
 
 def unsupported(message: str, node: str, advice: str) -> GraphError:
     """The error for a kind of tensor that is not supported."""
-    return GraphError(GraphReason.GRAPH_TENSOR_UNSUPPORTED, message, advice=advice, node=node)
+    return GraphError(GraphReason.GRAPH_TYPE_UNSUPPORTED, message, advice=advice, node=node)
 
 
 def not_finite(what: str, name: str) -> GraphError:

@@ -1,0 +1,61 @@
+"""Infer the shape and type of every value, with a symbolic batch."""
+
+import math
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.limits import Limits
+from onnxgraph.wire import too_large
+
+
+class InferShapes(ir.passes.InPlacePass):
+    """Records the shapes that onnx infers and holds them against the cap on elements.
+
+    A few bytes can declare an activation of terabytes: the check comes before anything runs.
+
+    Args:
+        limits: The cap on elements of one value, per sample.
+
+    Requires: inputs with a symbolic first axis.
+    Ensures: a shape and a type on every value that onnx can infer.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Infers in place.
+
+        Raises:
+            GraphError: `GRAPH_TOO_LARGE` names the value over the cap, `GRAPH_INVALID` one whose
+                inferred shape is negative.
+        """
+        result = ShapeInferencePass(check_type=True, strict_mode=False, data_prop=True)(model)
+        for node in model.graph:
+            for value in node.outputs:
+                if value.shape is not None:
+                    self._check(value, [d for d in value.shape if isinstance(d, int)])
+        return ir.passes.PassResult(model, modified=result.modified)
+
+    def _check(self, value: ir.Value, sizes: list[int]) -> None:
+        if any(size < 0 for size in sizes):
+            raise GraphError(
+                GraphReason.GRAPH_INVALID,
+                f"Value {value.name!r} would have the shape {value.shape}.",
+                advice="Check the file with onnx.checker.check_model and export it again.",
+                node=value.name,
+            )
+        elements = math.prod(sizes)
+        if elements > self._limits.tensor_elements:
+            what = f"Elements of value {value.name!r} per sample"
+            raise too_large(what, elements, self._limits.tensor_elements, value.name)
+
+
+def forget_shapes(model: ir.Model) -> None:
+    """Drops the shapes of all values that nodes compute: they held at one batch size only."""
+    for node in model.graph:
+        for value in node.outputs:
+            value.shape = None
