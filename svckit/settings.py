@@ -7,8 +7,10 @@ prefix: ``class SlicerSettings(ServerSettings, env_prefix="SLICER_")`` reads ``S
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from svckit.addresses import Address
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 """The least severe lines that a log keeps."""
@@ -22,6 +24,8 @@ class ServerSettings(BaseSettings):
         use_attribute_docstrings=True,
         env_prefix="SLICEANDPACK_",
         validate_default=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
     )
 
     address: str = "127.0.0.1:0"
@@ -44,6 +48,8 @@ class ServerSettings(BaseSettings):
     """The least severe log lines that are written."""
     drain_seconds: float = Field(default=20.0, ge=0)
     """How long calls under way may take after the server was asked to stop."""
+    close_seconds: float = Field(default=20.0, gt=0)
+    """How long the resources may then take to close."""
     max_message_bytes: int = Field(default=4 * 2**20, gt=0)
     """The largest message that is received or sent."""
     max_concurrent_rpcs: int = Field(default=256, gt=0)
@@ -55,6 +61,12 @@ class ServerSettings(BaseSettings):
     keepalive_seconds: float = Field(default=30.0, gt=0)
     """The time between keepalive pings on a connection; a client may ping twice as often."""
 
+    @field_validator("address", "metrics_address")
+    @classmethod
+    def _is_an_address(cls, text: str) -> str:
+        Address.parse(text)
+        return text
+
     @model_validator(mode="after")
     def _tls_files_come_together(self) -> "ServerSettings":
         """Refuses half a TLS configuration, which would silently serve plain text."""
@@ -62,4 +74,15 @@ class ServerSettings(BaseSettings):
             raise ValueError("tls_certificate and tls_key are given together or not at all")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
+
+    @model_validator(mode="after")
+    def _plain_text_stays_on_this_machine(self) -> "ServerSettings":
+        """Refuses to serve other machines without TLS, unless that was asked for."""
+        exposed = not Address.parse(self.address).is_loopback
+        if exposed and self.tls_certificate is None and not self.insecure:
+            raise ValueError(
+                f"{self.address} can be reached from other machines without TLS: set "
+                "tls_certificate and tls_key, or insecure if the network is trusted"
+            )
         return self

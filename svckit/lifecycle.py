@@ -1,0 +1,136 @@
+"""Starts a server in order, and stops it in order.
+
+Start: metrics, address, resources, calls, SERVING, ready file. Stop: NOT_SERVING, drain calls,
+resources in the reverse order of their opening, metrics last.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from svckit.addresses import Address
+from svckit.health import HealthServicer
+from svckit.metrics_endpoint import metrics_endpoint
+from svckit.server import BoundServer, Service, StartupError, bind, register
+from svckit.settings import ServerSettings
+from svckit.telemetry import Metrics
+
+_log = structlog.stdlib.get_logger(__name__)
+
+S = TypeVar("S", bound=ServerSettings)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a composition root builds its services from.
+
+    Attributes:
+        resources: Whatever has to be closed is entered here, in the order in which it is opened;
+            it is closed in the reverse order, after the last call has ended.
+        metrics: The metrics of the process.
+    """
+
+    resources: contextlib.AsyncExitStack
+    metrics: Metrics
+
+
+Compose = Callable[[S, Runtime], Awaitable[Sequence[Service]]]
+"""A composition root: opens the resources of a process and returns its services."""
+
+
+class Lifecycle(Generic[S]):
+    """One server from its start to its end.
+
+    Args:
+        settings: The settings of the process.
+        compose: Its composition root.
+    """
+
+    def __init__(self, settings: S, compose: Compose[S]) -> None:
+        self._settings = settings
+        self._compose = compose
+        self._resources = contextlib.AsyncExitStack()
+        self._server: BoundServer | None = None
+        self._health: HealthServicer | None = None
+        self._shutdown: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where the server listens, once it has started."""
+        assert self._server is not None, "start() comes first"
+        return self._server.address
+
+    async def start(self) -> None:
+        """Starts the server; when this returns, it is SERVING.
+
+        Raises:
+            StartupError: An address is in use or a TLS file cannot be read.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.shutdown()
+            raise
+
+    async def _start(self) -> None:
+        metrics = Metrics()
+        wanted = Address.parse(self._settings.metrics_address)
+        try:
+            metrics_address = await self._resources.enter_async_context(
+                metrics_endpoint(metrics.registry, wanted)
+            )
+        except OSError as error:
+            raise StartupError(
+                f"Cannot serve metrics on {wanted} ({error.strerror}): set another metrics_address."
+            ) from error
+        self._server = bind(self._settings, metrics)
+        services = await self._compose(self._settings, Runtime(self._resources, metrics))
+        self._health = register(self._server.grpc, services)
+        await self._server.grpc.start()
+        await self._health.serve()
+        self._write_ready_file(metrics_address)
+        _log.info("serving", address=str(self.address), metrics_address=str(metrics_address))
+
+    async def shutdown(self) -> None:
+        """Stops the server; a second call waits for the first.
+
+        Raises:
+            TimeoutError: The resources took longer to close than the settings allow.
+        """
+        if self._shutdown is None:
+            self._shutdown = asyncio.create_task(self._stop())
+        await asyncio.shield(self._shutdown)
+
+    async def _stop(self) -> None:
+        _log.info("stopping")
+        if self._settings.ready_file is not None:
+            self._settings.ready_file.unlink(missing_ok=True)
+        if self._health is not None:
+            await self._health.stop()
+        if self._server is not None:
+            self._server.stopping.stop()
+            await self._server.grpc.stop(self._settings.drain_seconds)
+        async with asyncio.timeout(self._settings.close_seconds):
+            await self._resources.aclose()
+        _log.info("stopped")
+
+    def _write_ready_file(self, metrics_address: Address) -> None:
+        """Writes the bound addresses in one step, so that nobody reads half of them."""
+        path = self._settings.ready_file
+        if path is None:
+            return
+        content = {
+            "address": str(self.address),
+            "metrics_address": str(metrics_address),
+            "pid": os.getpid(),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f"{path.name}.{os.getpid()}")
+        scratch.write_text(json.dumps(content))
+        scratch.replace(path)
