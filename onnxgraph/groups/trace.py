@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from onnxgraph.classifier import find_classifier
-from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.classifier import FEATURES, SCORES
 from onnxgraph.lookup import nodes_by_name, opset_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.ledger import Ledger
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.units import NOTHING, Layout
-
-_RESHAPES_FEATURES = frozenset({"Flatten", "Identity", "Reshape"})
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,8 @@ class Trace:
 def trace(model: ir.Model) -> Trace:
     """Walks a graph whose shapes are known.
 
-    Units that reach an output of the graph stay whole, except in the feature vector of its
-    classifier: a fragment's features are what is left of it.
+    Units that reach an output of the graph stay whole, except in the feature vector of a fragment:
+    its features are what is left of it.
     """
     nodes, opset = nodes_by_name(model.graph), opset_of(model)
     ledger, layouts = Ledger(), dict[str, Layout]()
@@ -61,16 +58,6 @@ def trace(model: ir.Model) -> Trace:
 
 
 def _feature_outputs(model: ir.Model) -> set[str]:
-    """The classifier's feature vector, as it is and reshaped."""
-    try:
-        classifier = find_classifier(model)
-    except GraphError as error:
-        if error.reason is not GraphReason.GRAPH_NO_LINEAR_CLASSIFIER:
-            raise
-        return set()
-    found = {classifier.feature}
-    for node in model.graph:
-        source = node.inputs[0] if node.inputs else None
-        if node.op_type in _RESHAPES_FEATURES and source is not None and source.name in found:
-            found.add(node.outputs[0].name or "")
-    return found
+    """The feature vector, if the graph is a fragment."""
+    names = {output.name for output in model.graph.outputs}
+    return {FEATURES} if {FEATURES, SCORES} <= names else set()

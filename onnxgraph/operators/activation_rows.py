@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from onnxgraph.operators.flow import axes, elementwise
 from onnxgraph.operators.operator import Call, Evaluate, Operator
+
+
+_SIXTH = float(np.float32(1.0 / 6.0))
+"""HardSwish is defined by a HardSigmoid whose alpha is an attribute, in single precision."""
 
 
 def _leaky_relu(call: Call, x: Tensor) -> Tensor:
@@ -19,7 +24,7 @@ def _hard_sigmoid(call: Call, x: Tensor) -> Tensor:
 
 
 def _hard_swish(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
-    return x * torch.clamp(x / 6.0 + 0.5, 0.0, 1.0)
+    return x * torch.clamp(_SIXTH * x + 0.5, 0.0, 1.0)
 
 
 def _clip(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 import torch
 from torch import Tensor
@@ -56,8 +57,8 @@ class Call:
         return int(self.attributes.get(name, default))
 
     def number(self, name: str, default: float) -> float:
-        """A FLOAT attribute."""
-        return float(self.attributes.get(name, default))
+        """A FLOAT attribute; ONNX keeps them, defaults included, in single precision."""
+        return float(np.float32(self.attributes.get(name, default)))
 
     def text(self, name: str, default: str) -> str:
         """A STRING attribute."""

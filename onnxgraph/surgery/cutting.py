@@ -14,7 +14,7 @@ from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_parameter
 from onnxgraph.shapes import with_shapes
 from onnxgraph.surgery.fusion import fuse
-from onnxgraph.surgery.layers import insert_repair
+from onnxgraph.surgery.layers import insert_repair, repaired_by
 from onnxgraph.surgery.places import kept_places
 from onnxgraph.surgery.shapes import shorten
 from onnxgraph.surgery.types import Cut, Repair
@@ -69,7 +69,8 @@ def _cut(model: ir.Model, group: UnitGroup, cut: Cut, mend: _Mend) -> ir.Model:
     nodes = nodes_by_name(result.graph)
     kept = np.asarray(cut.kept, dtype=np.int64)
     for consumer in current.consumers:
-        mend(result, nodes[consumer.node], consumer, kept, cut.repairs.get(consumer.node))
+        node = nodes[consumer.node]
+        mend(result, node, consumer, kept, cut.repairs.get(repaired_by(node)))
     for parameter in current.parameters:
         node = nodes[parameter.node]
         value = node.inputs[parameter.input]

@@ -18,6 +18,14 @@ from onnxgraph.surgery.places import consumer_places
 from onnxgraph.surgery.types import Repair
 
 
+_REPAIRS = "repairs"
+
+
+def repaired_by(node: ir.Node) -> str:
+    """The consumer that a repair layer stands in front of; any other node's own name."""
+    return str(node.meta.get(_REPAIRS, node.name))
+
+
 def insert_repair(
     model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair | None
 ) -> None:
@@ -63,5 +71,6 @@ def _insert(model: ir.Model, node: ir.Node, matrix: NDArray[Any], offset: NDArra
             ir.node("MatMul", [data, columns], outputs=[product], name=name),
             ir.node("Add", [product, bias], outputs=[repaired], name=f"{name}_shift"),
         ]
+    layers[0].meta[_REPAIRS] = repaired_by(node)
     model.graph.insert_before(node, layers)
     node.replace_input_with(0, repaired)

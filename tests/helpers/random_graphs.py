@@ -1,0 +1,324 @@
+"""Random small classifiers as ONNX graphs, for property tests.
+
+`classifiers()` draws chains of convolutions (strided, padded, dilated, grouped, depthwise), pools,
+scales, residual blocks, squeeze-excite gates, branches that are joined, NHWC excursions, flattens in
+both memory orders and dense layers in every spelling that exporters use.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+ACTIVATIONS = ("Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "Clip")
+
+
+@dataclass(frozen=True)
+class DrawnGraph:
+    """A graph in float64 and the shape of one sample of its input `x`."""
+
+    proto: onnx.ModelProto
+    sample: tuple[int, ...]
+
+    def model(self, dtype: type[np.floating] = np.float64) -> ir.Model:
+        """The graph with all floating types as `dtype`."""
+        return ir.serde.deserialize_model(in_dtype(self.proto, dtype))
+
+    def inputs(self, batch: int, dtype: type[np.floating], seed: int = 0) -> dict[str, Any]:
+        """Normal random inputs."""
+        data = np.random.default_rng(seed).normal(size=(batch, *self.sample))
+        return {"x": data.astype(dtype)}
+
+
+def in_dtype(proto: onnx.ModelProto, dtype: type[np.floating]) -> onnx.ModelProto:
+    """A copy of a graph whose double tensors and values have another floating type."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    for tensor in result.graph.initializer:
+        if tensor.data_type == TensorProto.DOUBLE:
+            array = numpy_helper.to_array(tensor).astype(dtype)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    for value in [*result.graph.input, *result.graph.output, *result.graph.value_info]:
+        if value.type.tensor_type.elem_type == TensorProto.DOUBLE:
+            value.type.tensor_type.elem_type = kind
+    return result
+
+
+class GraphBuilder:
+    """Writes a graph node by node and knows the shape of each value, the batch left out."""
+
+    def __init__(self, sample: Sequence[int], seed: int) -> None:
+        self.sample = tuple(sample)
+        self.shapes: dict[str, tuple[int, ...]] = {"x": self.sample}
+        self._random = np.random.default_rng(seed)
+        self._nodes: list[onnx.NodeProto] = []
+        self._tensors: list[onnx.TensorProto] = []
+
+    def weight(self, *shape: int) -> str:
+        """A random double initializer, scaled by its fan-in."""
+        fan_in = max(1, int(np.prod(shape[1:])))
+        return self.constant(self._random.normal(size=shape) * np.sqrt(2.0 / fan_in))
+
+    def positive(self, *shape: int) -> str:
+        """A random double initializer between 0.5 and 1.5."""
+        return self.constant(self._random.uniform(0.5, 1.5, size=shape))
+
+    def constant(self, array: NDArray[Any] | Sequence[int]) -> str:
+        """An initializer."""
+        name = f"t{len(self._tensors)}"
+        self._tensors.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def node(
+        self, op_type: str, inputs: Sequence[str], shape: Sequence[int], **attributes: Any
+    ) -> str:
+        """A node with one output of the given `shape` (without the batch)."""
+        name = f"{op_type.lower()}_{len(self._nodes)}"
+        output = f"{name}_out"
+        self._nodes.append(helper.make_node(op_type, list(inputs), [output], name, **attributes))
+        self.shapes[output] = tuple(shape)
+        return output
+
+    def finish(self, outputs: Sequence[str]) -> DrawnGraph:
+        """The graph, checked."""
+        graph = helper.make_graph(
+            self._nodes,
+            "drawn",
+            [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["batch", *self.sample])],
+            [
+                helper.make_tensor_value_info(n, TensorProto.DOUBLE, ["batch", *self.shapes[n]])
+                for n in outputs
+            ],
+            self._tensors,
+        )
+        proto = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8
+        )
+        onnx.checker.check_model(proto, full_check=True)
+        return DrawnGraph(proto, self.sample)
+
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def _conv(b: GraphBuilder, draw: Draw, x: str, *, groups: int = 1, multiplier: int = 0) -> str:
+    """A convolution; `multiplier` filters for each group, if it is given."""
+    channels, *sizes = b.shapes[x]
+    filters = groups * (multiplier or draw(st.integers(2, 4)))
+    rank = len(sizes)
+    kernel = [draw(st.integers(1, 3)) for _ in range(rank)]
+    dilations = [draw(st.integers(1, 2)) if k > 1 else 1 for k in kernel]
+    extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    pads = [draw(st.integers(0, 2)) for _ in range(2 * rank)]
+    for axis in range(rank):
+        lacking = extents[axis] - sizes[axis] - pads[axis] - pads[rank + axis]
+        pads[axis] += max(lacking, 0)
+    strides = [draw(st.integers(1, 2)) for _ in range(rank)]
+    result = [
+        (sizes[a] + pads[a] + pads[rank + a] - extents[a]) // strides[a] + 1 for a in range(rank)
+    ]
+    inputs = [x, b.weight(filters, channels // groups, *kernel)]
+    if draw(st.booleans()):
+        inputs.append(b.weight(filters))
+    shape = (filters, *result)
+    return b.node(
+        "Conv", inputs, shape, pads=pads, strides=strides, dilations=dilations, group=groups
+    )
+
+
+def _same_conv(b: GraphBuilder, x: str, filters: int) -> str:
+    channels, *sizes = b.shapes[x]
+    weight = b.weight(filters, channels, *[3] * len(sizes))
+    inputs = [x, weight, b.weight(filters)]
+    return b.node("Conv", inputs, (filters, *sizes), auto_pad="SAME_UPPER")
+
+
+def _depthwise(b: GraphBuilder, draw: Draw, x: str) -> str:
+    return _conv(b, draw, x, groups=b.shapes[x][0], multiplier=draw(st.integers(1, 2)))
+
+
+def _grouped(b: GraphBuilder, draw: Draw, x: str) -> str:
+    return _conv(b, draw, x, groups=2) if b.shapes[x][0] % 2 == 0 else _conv(b, draw, x)
+
+
+def _activation(b: GraphBuilder, draw: Draw, x: str) -> str:
+    name = draw(st.sampled_from(ACTIVATIONS))
+    bounds = [b.constant(np.array(-0.5)), b.constant(np.array(1.0))] if name == "Clip" else []
+    return b.node(name, [x, *bounds], b.shapes[x])
+
+
+def _swish(b: GraphBuilder, draw: Draw, x: str) -> str:
+    gate = b.node("Sigmoid", [x], b.shapes[x])
+    return b.node("Mul", [x, gate] if draw(st.booleans()) else [gate, x], b.shapes[x])
+
+
+def _batch_norm(b: GraphBuilder, draw: Draw, x: str) -> str:
+    c = b.shapes[x][0]
+    inputs = [x, b.positive(c), b.weight(c), b.weight(c), b.positive(c)]
+    return b.node("BatchNormalization", inputs, b.shapes[x])
+
+
+def _scale(b: GraphBuilder, draw: Draw, x: str) -> str:
+    shape = (b.shapes[x][0], *[1] * (len(b.shapes[x]) - 1))
+    factor = b.positive(*shape)
+    op_type = draw(st.sampled_from(["Mul", "Add"]))
+    return b.node(op_type, [x, factor] if draw(st.booleans()) else [factor, x], b.shapes[x])
+
+
+def _pool(b: GraphBuilder, draw: Draw, x: str) -> str:
+    channels, *sizes = b.shapes[x]
+    if min(sizes) < 2:
+        return _activation(b, draw, x)
+    shape = (channels, *[size // 2 for size in sizes])
+    op_type = draw(st.sampled_from(["MaxPool", "AveragePool"]))
+    twos = [2] * len(sizes)
+    return b.node(op_type, [x], shape, kernel_shape=twos, strides=twos)
+
+
+def _pad(b: GraphBuilder, draw: Draw, x: str) -> str:
+    channels, *sizes = b.shapes[x]
+    mode = draw(st.sampled_from(["constant", "edge", "reflect"]))
+    if min(sizes) < 2 and mode == "reflect":
+        mode = "edge"
+    rank = len(sizes)
+    before, after = ([draw(st.integers(0, 1)) for _ in range(rank)] for _ in range(2))
+    inputs = [x, b.constant([0, 0, *before, 0, 0, *after])]
+    if mode == "constant" and draw(st.booleans()):
+        inputs.append(b.constant(np.array(0.7)))
+    shape = (channels, *[s + f + t for s, f, t in zip(sizes, before, after, strict=True)])
+    return b.node("Pad", inputs, shape, mode=mode)
+
+
+def _residual(b: GraphBuilder, draw: Draw, x: str) -> str:
+    width, shape = draw(st.integers(2, 5)), b.shapes[x]
+    inner = _activation(b, draw, _same_conv(b, x, width))
+    branch = _same_conv(b, inner, shape[0])
+    total = b.node("Add", [x, branch] if draw(st.booleans()) else [branch, x], shape)
+    return _activation(b, draw, total)
+
+
+def _squeeze_excite(b: GraphBuilder, draw: Draw, x: str) -> str:
+    channels, *sizes = b.shapes[x]
+    ones = [1] * len(sizes)
+    squeezed = b.node("GlobalAveragePool", [x], (channels, *ones))
+    inner = b.node("Conv", [squeezed, b.weight(3, channels, *ones), b.weight(3)], (3, *ones))
+    inner = b.node("Relu", [inner], (3, *ones))
+    gate = b.node("Conv", [inner, b.weight(channels, 3, *ones)], (channels, *ones))
+    gate = b.node("Sigmoid", [gate], (channels, *ones))
+    return b.node("Mul", [gate, x] if draw(st.booleans()) else [x, gate], b.shapes[x])
+
+
+def _branches(b: GraphBuilder, draw: Draw, x: str) -> str:
+    parts = [_activation(b, draw, _same_conv(b, x, draw(st.integers(2, 4)))) for _ in range(2)]
+    if draw(st.booleans()):
+        parts.insert(draw(st.integers(0, 2)), x)
+    channels = sum(b.shapes[part][0] for part in parts)
+    return b.node("Concat", parts, (channels, *b.shapes[x][1:]), axis=1)
+
+
+def _channels_last(b: GraphBuilder, draw: Draw, x: str) -> str:
+    """Out to NHWC, through a dense layer over channels, and back."""
+    channels, *sizes = b.shapes[x]
+    rank = len(sizes)
+    x = b.node("Transpose", [x], (*sizes, channels), perm=[0, *range(2, rank + 2), 1])
+    x = _activation(b, draw, _matmul(b, draw, x, draw(st.integers(2, 5))))
+    back = (b.shapes[x][-1], *sizes)
+    return b.node("Transpose", [x], back, perm=[0, rank + 1, *range(1, rank + 1)])
+
+
+def _matmul(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
+    shape = (*b.shapes[x][:-1], width)
+    scaled = b.constant(_fan_in(b, b.shapes[x][-1], width))
+    product = b.node("MatMul", [x, scaled], shape)
+    order = draw(st.sampled_from(["none", "first", "second"]))
+    if order == "none":
+        return product
+    bias = b.weight(width)
+    return b.node("Add", [bias, product] if order == "first" else [product, bias], shape)
+
+
+def _fan_in(b: GraphBuilder, inputs: int, outputs: int) -> NDArray[np.float64]:
+    seed = len(b.shapes) * 1009 + inputs * 31 + outputs
+    return np.random.default_rng(seed).normal(size=(inputs, outputs)) * np.sqrt(2.0 / inputs)
+
+
+def _gemm(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
+    (inputs,) = b.shapes[x]
+    matrix = _fan_in(b, inputs, width)
+    transposed = draw(st.integers(0, 1))
+    operands = [x, b.constant(matrix.T.copy() if transposed else matrix)]
+    bias = draw(st.sampled_from([None, (width,), (1, width), ()]))
+    if bias is not None:
+        operands.append(b.weight(*bias))
+    scales = {"alpha": draw(st.sampled_from([1.0, 0.5])), "beta": draw(st.sampled_from([1.0, 2.0]))}
+    return b.node("Gemm", operands, (width,), transB=transposed, **scales)
+
+
+def _dense(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
+    return (_gemm if draw(st.booleans()) else _matmul)(b, draw, x, width)
+
+
+def _flatten(b: GraphBuilder, draw: Draw, x: str) -> str:
+    """Positions and channels become one vector, in one of the ways that exporters know."""
+    channels, *sizes = b.shapes[x]
+    total = channels * int(np.prod(sizes))
+    way = draw(st.sampled_from(["flatten", "reshape", "channels_last", "average", "mean"]))
+    if way == "flatten":
+        return b.node("Flatten", [x], (total,))
+    if way == "reshape":
+        target = draw(st.sampled_from([[-1, total], [0, -1], [0, total]]))
+        return b.node("Reshape", [x, b.constant(target)], (total,))
+    if way == "channels_last":
+        order = [0, *range(2, len(sizes) + 2), 1]
+        x = b.node("Transpose", [x], (*sizes, channels), perm=order)
+        return b.node("Reshape", [x, b.constant([-1, total])], (total,))
+    if way == "average":
+        x = b.node("GlobalAveragePool", [x], (channels, *[1] * len(sizes)))
+        return b.node("Flatten", [x], (channels,))
+    axes = list(range(2, len(sizes) + 2))
+    return b.node("ReduceMean", [x], (channels,), axes=axes, keepdims=0)
+
+
+_SPATIAL = (
+    _conv,
+    _conv,
+    _depthwise,
+    _grouped,
+    _swish,
+    _batch_norm,
+    _scale,
+    _pool,
+    _pad,
+    _residual,
+    _squeeze_excite,
+    _branches,
+    _channels_last,
+)
+
+
+@st.composite
+def classifiers(draw: Draw) -> DrawnGraph:
+    """Graphs with a linear classifier of three classes behind at least one hidden layer."""
+    rank = draw(st.sampled_from([1, 2, 2]))
+    sample = (draw(st.integers(1, 3)), *[draw(st.integers(4, 7)) for _ in range(rank)])
+    b = GraphBuilder(sample, draw(st.integers(0, 2**16)))
+    x = _activation(b, draw, _conv(b, draw, "x"))
+    for _ in range(draw(st.integers(1, 4))):
+        x = draw(st.sampled_from(_SPATIAL))(b, draw, x)
+        if draw(st.booleans()):
+            x = _activation(b, draw, x)
+    x = _flatten(b, draw, x)
+    if draw(st.booleans()):
+        parts = [_activation(b, draw, _dense(b, draw, x, draw(st.integers(2, 6)))) for _ in "ab"]
+        x = b.node("Concat", parts, (sum(b.shapes[part][0] for part in parts),), axis=-1)
+    else:
+        x = _activation(b, draw, _dense(b, draw, x, draw(st.integers(2, 6))))
+    return b.finish([_dense(b, draw, x, 3)])

@@ -1,0 +1,84 @@
+"""A fused fragment equals its repairs apart, on random graphs, units and repairs."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.groups import UnitGroup, unit_groups
+from onnxgraph.parity import run_onnx
+from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
+from onnxgraph.view import TorchView
+from tests.helpers.random_graphs import DrawnGraph, classifiers
+
+_PACE = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def _random_cut(group: UnitGroup, random: np.random.Generator) -> Cut:
+    size = int(random.integers(1, group.units + 1))
+    kept = np.sort(random.choice(group.units, size, replace=False))
+    repairs = {}
+    for consumer in group.consumers:
+        if random.random() < 0.85:
+            offset = random.normal(size=group.units) if random.random() < 0.5 else None
+            matrix = random.normal(size=(group.units, size)) / np.sqrt(size)
+            repairs[consumer.node] = Repair(matrix, offset if consumer.offset_exact else None)
+    return Cut(kept, repairs)
+
+
+def _both_ways(model: ir.Model, seed: int) -> tuple[ir.Model, ir.Model]:
+    """The same random cuts of random groups, one after the other, fused and not."""
+    random = np.random.default_rng(seed)
+    fused = apart = as_fragment(model, find_classifier(model))
+    groups, _ = unit_groups(fused)
+    assert groups
+    for group in random.permutation(np.array(groups, dtype=object)):
+        if random.random() < 0.8:
+            chosen = _random_cut(group, random)
+            fused, apart = cut(fused, group, chosen), cut_unfused(apart, group, chosen)
+    onnx.checker.check_model(ir.to_proto(fused), full_check=True)
+    return fused, apart
+
+
+def _assert_close(
+    ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]], tolerance: float
+) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        assert array.shape == theirs[name].shape
+        assert np.abs(array - theirs[name]).max() <= tolerance * np.abs(theirs[name]).max() + 1e-30
+
+
+@_PACE
+@given(classifiers(), st.integers(0, 2**32 - 1))
+def test_a_fused_fragment_equals_its_repairs_apart_in_float32(graph: DrawnGraph, seed: int) -> None:
+    fused, apart = _both_ways(graph.model(np.float32), seed)
+    inputs = graph.inputs(3, np.float32)
+    left, right = (
+        run_onnx(ir.to_proto(model).SerializeToString(), inputs) for model in (fused, apart)
+    )
+    _assert_close(left, right, 1e-4)
+
+
+@_PACE
+@given(classifiers(), st.integers(0, 2**32 - 1))
+def test_a_fused_fragment_equals_its_repairs_apart_in_float64(graph: DrawnGraph, seed: int) -> None:
+    fused, apart = _both_ways(graph.model(np.float64), seed)
+    inputs = graph.inputs(2, np.float64)
+    view = TorchView(fused, dtype=torch.float64)
+    with torch.no_grad():
+        values = view(torch.from_numpy(inputs["x"]))
+    left = {name: value.numpy() for name, value in zip(view.output_names, values, strict=True)}
+    proto = ir.to_proto(apart)
+    names = [output.name for output in proto.graph.output]
+    right = dict(zip(names, ReferenceEvaluator(proto).run(None, inputs), strict=True))
+    _assert_close(left, right, 1e-10)
