@@ -6,13 +6,12 @@ service when one of them leaves, and never ends a watch.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sliceandpack.error.v1 import error_reason_pb2 as pb
 
 from svckit.errors import NotFound
+from svckit.interceptors.call import Context
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # It has no types.
@@ -44,7 +43,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
     async def Check(  # noqa: N802  The contract's name.
         self,
         request: health_pb2.HealthCheckRequest,
-        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+        context: Context,  # noqa: ARG002
     ) -> health_pb2.HealthCheckResponse:
         """Returns the status of one service.
 
@@ -63,7 +62,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
     async def Watch(  # noqa: N802  The contract's name.
         self,
         request: health_pb2.HealthCheckRequest,
-        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+        context: Context,  # noqa: ARG002
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Yields the status of one service, now and at every change, until the server stops."""
         told, stopped = None, False

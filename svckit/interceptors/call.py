@@ -4,7 +4,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -12,14 +12,18 @@ from google.protobuf.message import Message
 Payload = Any
 """What a method takes or gives: a message, or an asynchronous iterator of messages."""
 
-Context = grpc.aio.ServicerContext[Any, Any]
-"""gRPC's context of a call."""
+# The stubs have type arguments that the classes lack.
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Handler = grpc.RpcMethodHandler[Any, Any]
+else:
+    Context = grpc.aio.ServicerContext
+    """gRPC's context of a call."""
+    Handler = grpc.RpcMethodHandler
+    """What gRPC keeps about one method."""
 
 Behaviour = Callable[[Payload, Context], Any]
 """A servicer's method: it returns an awaitable or an asynchronous iterator."""
-
-Handler = grpc.RpcMethodHandler[Any, Any]
-"""What gRPC keeps about one method."""
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
 """Finds a method's handler, None for an unknown method."""
