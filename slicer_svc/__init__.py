@@ -1,0 +1,1 @@
+"""The slicer service: models, plans and fragments."""

@@ -1,0 +1,1 @@
+"""Slicing: which units of a model each class needs, and how the rest is made up for."""

@@ -1,0 +1,99 @@
+"""What a fragment costs, computed from the kept counts alone: no graph is cut for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxgraph.cost import Cost, cost
+from slicer_svc.slicing.network import Network
+
+
+@dataclass(frozen=True)
+class Price:
+    """Parameters, MACs per sample, and bytes of initializers."""
+
+    parameters: int
+    macs: int
+    bytes: int
+
+
+class CostModel:
+    """The cost of a model as a function of how many units every group keeps.
+
+    An initializer shrinks with each of its axes that follows units, a linear node's MACs with its
+    weight. So the figures are exact: those of the graph once it is cut.
+    """
+
+    def __init__(self, network: Network) -> None:
+        whole = cost(network.model)
+        readers = _first_readers(network)
+        self._groups = {group.id: place for place, group in enumerate(network.groups)}
+        self._units = np.array([group.units for group in network.groups], dtype=np.float64)
+        self._nodes = np.array([readers[name][0] for name in readers])
+        tensors = [_tensor(network, name) for name in readers]
+        self._sizes = np.array([size if floating else 0 for size, _, floating in tensors])
+        self._bytes = np.array([size for _, size, _ in tensors])
+        self._macs = _macs_by_weight(whole, readers)
+        self._other_macs = whole.macs - int(self._macs.sum())
+        self._shares = _axis_shares(network, tuple(readers))
+
+    def price(self, kept: Mapping[str, int], nodes: tuple[str, ...] | None = None) -> Price:
+        """The cost with `kept` units by group, of the given nodes or of the whole graph."""
+        counts = np.array([kept[group] for group in self._groups], dtype=np.float64)
+        factors = np.prod(self._shares @ np.append(counts / self._units, 1.0), axis=1)
+        if nodes is not None:
+            factors = np.where(np.isin(self._nodes, nodes), factors, 0.0)
+        others = self._other_macs if nodes is None else 0
+        return Price(
+            parameters=round(float(self._sizes @ factors)),
+            macs=round(float(self._macs @ factors)) + others,
+            bytes=round(float(self._bytes @ factors)),
+        )
+
+
+def _first_readers(network: Network) -> dict[str, tuple[str, int]]:
+    """By initializer: the first node that reads it, and at which input."""
+    readers: dict[str, tuple[str, int]] = {}
+    for node in network.model.graph:
+        for place, value in enumerate(node.inputs):
+            if value is not None and value.is_initializer():
+                readers.setdefault(str(value.name), (str(node.name), place))
+    return readers
+
+
+def _tensor(network: Network, name: str) -> tuple[int, int, bool]:
+    """Elements, bytes, and whether it is floating."""
+    tensor = network.model.graph.initializers[name].const_value
+    assert tensor is not None
+    return tensor.size, tensor.nbytes, tensor.dtype.is_floating_point()
+
+
+def _macs_by_weight(whole: Cost, readers: Mapping[str, tuple[str, int]]) -> NDArray[np.float64]:
+    """A linear node's MACs at its weight, input 1; 0 at all other initializers."""
+    macs = [
+        whole.by_node[node].macs if place == 1 and node in whole.by_node else 0
+        for node, place in readers.values()
+    ]
+    return np.array(macs, dtype=np.float64)
+
+
+def _axis_shares(network: Network, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """`(initializers, axes, groups + 1)`: which share of an axis follows which group, or none.
+
+    The last axis is the one that a linear node contracts.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    axes = max((use.axis for group in network.groups for use in group.parameters), default=0) + 2
+    shares = np.zeros((len(names), axes, len(network.groups) + 1))
+    for number, group in enumerate(network.groups):
+        for use in group.parameters:
+            shares[place[use.parameter], use.axis, number] += float(np.mean(use.units >= 0))
+    numbers = {group.id: number for number, group in enumerate(network.groups)}
+    for site in network.sites:
+        for group_id, consumer in site.reads.items():
+            share = consumer.positions.size / site.width
+            shares[place[consumer.weight], -1, numbers[group_id]] += share
+    shares[:, :, -1] = 1.0 - shares[:, :, :-1].sum(axis=2)
+    return shares

@@ -1,0 +1,199 @@
+"""Slicing classes out of a model as a plan says, each yielded the moment it is done."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import Tensor
+
+from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.cost import Cost, cost
+from onnxgraph.view import TorchView
+from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.class_data import ClassData
+from slicer_svc.slicing.closed_form import Step, slice_closed_form
+from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
+from slicer_svc.slicing.measures import RelativeError, flat
+from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.plan import Plan
+from slicer_svc.slicing.progress import Progress, Report, ignore
+from slicer_svc.slicing.recipe import Method
+from slicer_svc.slicing.repairs import Units, restored
+from slicer_svc.slicing.samples import Samples, class_weights
+from slicer_svc.slicing.sliced import Sliced
+from slicer_svc.slicing.trained import slice_trained
+from slicer_svc.slicing.walk import minibatches
+from slicer_svc.slicing.workbench import kept_places
+
+METHOD_VERSION = "1"
+"""Changes whenever the same model, samples and plan would give another fragment."""
+
+
+@dataclass(frozen=True, eq=False)
+class SlicedClass:
+    """What is left of a model for one class.
+
+    Attributes:
+        label: The class index in the model.
+        model: The fragment's graph, with the outputs `features` `(N, F)` and `scores` `(N, C)`.
+        kept: Kept units by group, sorted.
+        feature_width: F.
+        cost: What the fragment costs.
+        feature_error: Relative squared error of the repaired features against the whole model's,
+            on the samples, class-weighted.
+        score_error: The same of the class scores.
+    """
+
+    label: int
+    model: ir.Model
+    kept: Mapping[str, Units]
+    feature_width: int
+    cost: Cost
+    feature_error: float
+    score_error: float
+
+
+def slice_classes(
+    model: ir.Model,
+    samples: Samples,
+    plan: Plan,
+    classes: Sequence[int],
+    *,
+    augment: Augmentation,
+    report: Report = ignore,
+) -> Iterator[SlicedClass]:
+    """Slices classes one after the other; the request is checked before the first is begun.
+
+    Args:
+        model: A normalised model.
+        samples: Its samples; each class asked for needs one.
+        plan: A plan of this model.
+        classes: Class indices, at least one, each once.
+        augment: Which views its inputs allow.
+        report: Told about every node or group of every class.
+
+    Returns:
+        An iterator that yields each class the moment it is done, in the given order. Equal
+        arguments give equal fragments.
+
+    Raises:
+        GraphError: GRAPH_NO_LINEAR_CLASSIFIER.
+        SlicingError: FIELD_INVALID for a plan of another model or an empty or repeating list of
+            classes, CLASS_UNKNOWN, SAMPLES_CLASS_MISSING, GRAPH_NO_SLICEABLE_UNIT.
+    """
+    network = Network.of(model)
+    _check_plan(network, plan)
+    _check_classes(classes, network.classifier.classes, samples)
+    return _slices(_Slicer(network, samples, plan, augment), classes, report)
+
+
+def _slices(slicer: "_Slicer", classes: Sequence[int], report: Report) -> Iterator[SlicedClass]:
+    total = slicer.steps * len(classes)
+    done = 0
+    for label in classes:
+
+        def step(layer: str, label: int = label) -> None:
+            nonlocal done
+            done += 1
+            report(Progress("slice", label, layer, done, total))
+
+        yield slicer.slice(label, step)
+
+
+class _Slicer:
+    """What all classes of one request share."""
+
+    def __init__(
+        self, network: Network, samples: Samples, plan: Plan, augment: Augmentation
+    ) -> None:
+        self._network = network
+        self._samples = samples
+        self._plan = plan
+        self._views = augmented(samples, augment, plan.recipe.views, plan.recipe.seed)
+        self._view = TorchView(network.model)
+
+    @property
+    def steps(self) -> int:
+        """Steps of progress per class."""
+        if self._plan.recipe.method is Method.CLOSED_FORM:
+            return 2 * len(self._network.sites)
+        return len(self._network.groups)
+
+    def slice(self, label: int, step: Step) -> SlicedClass:
+        """Slices one class out of the model."""
+        network, recipe = self._network, self._plan.recipe
+        if recipe.method is Method.CLOSED_FORM:
+            batches = minibatches(self._views, class_weights(self._views.labels, label))
+            sliced = slice_closed_form(network, self._view, batches, self._plan.kept, step)
+        else:
+            data = ClassData(network, self._view, self._views, label, recipe.seed)
+            sliced = slice_trained(network, data, self._plan.kept, recipe, step)
+        return self._finished(label, sliced)
+
+    def _finished(self, label: int, sliced: Sliced) -> SlicedClass:
+        classifier = find_classifier(sliced.model)
+        fragment = as_fragment(sliced.model, classifier)
+        feature_error, score_error = self._errors(label, sliced, classifier.feature)
+        return SlicedClass(
+            label=label,
+            model=fragment,
+            kept=sliced.kept,
+            feature_width=classifier.feature_width,
+            cost=cost(fragment),
+            feature_error=feature_error,
+            score_error=score_error,
+        )
+
+    def _errors(self, label: int, sliced: Sliced, feature: str) -> tuple[float, float]:
+        """Relative errors of features and scores on the samples themselves, class-weighted."""
+        whole = self._network.classifier
+        features, scores = RelativeError(), RelativeError()
+        view = TorchView(sliced.model)
+        for batch in minibatches(self._samples, class_weights(self._samples.labels, label)):
+            with torch.no_grad():
+                before = self._view.run(batch.inputs, fetch=[whole.feature, whole.scores])
+                after = view.run(batch.inputs, fetch=[feature, whole.scores])
+            repaired = self._restored(after[feature], sliced)
+            features.add(flat(repaired), flat(before[whole.feature]), batch.weights)
+            scores.add(flat(after[whole.scores]), flat(before[whole.scores]), batch.weights)
+        return features.share, scores.share
+
+    def _restored(self, features: Tensor, sliced: Sliced) -> Tensor:
+        """Cut features at full width, as the classifier's repair sees them."""
+        for site in self._network.sites:
+            if site.node == self._network.classifier.node:
+                places = kept_places(site, sliced.kept)
+                return restored(features, site.reads, sliced.repairs, places, site.width)
+        return features
+
+
+def _check_plan(network: Network, plan: Plan) -> None:
+    expected = [(group.id, group.units) for group in network.groups]
+    if [(group.group, group.units) for group in plan.groups] != expected or any(
+        not 1 <= group.kept <= group.units for group in plan.groups
+    ):
+        raise invalid_field("plan", "it is of another model", "Make a plan of this model.")
+
+
+def _check_classes(classes: Sequence[int], known: int, samples: Samples) -> None:
+    if not classes:
+        raise invalid_field("classes", "the list is empty", "Name at least one class.")
+    if len(set(classes)) < len(classes):
+        raise invalid_field("classes", "a class occurs twice", "Name every class once.")
+    for label in classes:
+        if not 0 <= label < known:
+            raise SlicingError(
+                SlicingReason.CLASS_UNKNOWN,
+                f"class {label} is outside of the model's {known} classes",
+                advice=f"Use class indices from 0 to {known - 1}.",
+                metadata={"class": str(label), "classes": str(known)},
+            )
+        if not np.any(samples.labels == label):
+            raise SlicingError(
+                SlicingReason.SAMPLES_CLASS_MISSING,
+                f"class {label} has no sample",
+                advice="Submit the model again with at least one sample of this class.",
+                metadata={"class": str(label)},
+            )

@@ -1,0 +1,92 @@
+"""The paper's training losses as functions of tensors (Eq. 3, 4 and 8)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def faithfulness(features: Tensor, original: Tensor) -> Tensor:
+    """Eq. 3: mean over samples of ‖M′(x) − M(x)‖².
+
+    Args:
+        features: M′(x), `(n, f)`.
+        original: M(x), `(n, f)`.
+
+    Returns:
+        A scalar.
+    """
+    return (features - original).square().sum(dim=1).mean()
+
+
+def unit_norms(units: Tensor, unit_axis: int) -> Tensor:
+    """(1/|X|) Σ_x Σ_j ‖x_j‖₂, x_j the j-th unit's output on sample x.
+
+    Args:
+        units: A layer's output, samples first, units on `unit_axis`.
+        unit_axis: The axis of the units, not 0.
+
+    Returns:
+        A scalar.
+    """
+    outputs = units.movedim(unit_axis, 1).reshape(len(units), units.shape[unit_axis], -1)
+    norms = outputs.square().sum(dim=2)
+    # The root has no derivative at zero, where ReLU leaves many units.
+    return norms.clamp_min(1e-24).sqrt().sum(dim=1).mean()
+
+
+def pooling_loss(
+    features: Tensor, original: Tensor, units: Tensor, unit_axis: int, alpha: float
+) -> Tensor:
+    """Eq. 4: faithfulness plus α times the norms of the layer's units on class c's samples.
+
+    Args:
+        features: M′(x), `(n, f)`.
+        original: M(x), `(n, f)`.
+        units: The layer's output in M′, samples first.
+        unit_axis: The axis of its units.
+        alpha: α.
+
+    Returns:
+        A scalar; small where few units carry what class c needs.
+    """
+    return faithfulness(features, original) + alpha * unit_norms(units, unit_axis)
+
+
+def class_logit(scores: Tensor, target: int) -> Tensor:
+    """Log odds of class c against the rest under the model's own softmax.
+
+    The paper leaves the head h of Eq. 8 open. Here it is the model's classifier: its probability
+    of c against the sum of all others.
+
+    Args:
+        scores: Class scores before the softmax, `(n, C)`.
+        target: The class c.
+
+    Returns:
+        `(n,)`: s_c − log Σ_{j≠c} exp(s_j); s_c itself for a single class.
+    """
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    others = torch.cat([scores[:, :target], scores[:, target + 1 :]], dim=1)
+    return scores[:, target] - others.logsumexp(dim=1)
+
+
+def adaptation_loss(
+    logits: Tensor, is_class: Tensor, weights: Tensor, consistency: Tensor, gamma: float
+) -> Tensor:
+    """Eq. 8: ℓ_ce(h∘M^{l∘f}(x), c or rest) + γ·‖M^{f̄}(x) − M(x)‖².
+
+    Args:
+        logits: Log odds of class c by h∘M^{l∘f}, `(n,)`.
+        is_class: 1 for class c, 0 for the rest, `(n,)`.
+        weights: Sample weights of sum one; class c weighs twice the sum of all others, `(n,)`.
+        consistency: ‖M^{f̄}(x) − M(x)‖², a scalar (see `faithfulness`).
+        gamma: γ.
+
+    Returns:
+        A scalar.
+    """
+    cross_entropy = functional.binary_cross_entropy_with_logits(
+        logits, is_class, weight=weights, reduction="sum"
+    )
+    return cross_entropy + gamma * consistency

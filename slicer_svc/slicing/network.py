@@ -1,0 +1,57 @@
+"""A model with everything about it that slicing asks for more than once."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import onnx_ir as ir
+
+from onnxgraph.classifier import Classifier, find_classifier
+from onnxgraph.groups import UnitGroup, WholePart, unit_groups
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
+from slicer_svc.slicing.walk import Route
+from slicer_svc.slicing.workbench import Site, sites
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A normalised model, analysed.
+
+    Attributes:
+        model: The model, never changed.
+        classifier: Its last linear node.
+        groups: Its unit groups, from the front to the back.
+        whole: The parts that cannot be sliced, with reasons.
+        route: The order of its nodes.
+        sites: The linear nodes that read cuttable units, from the front to the back.
+    """
+
+    model: ir.Model
+    classifier: Classifier
+    groups: tuple[UnitGroup, ...]
+    whole: tuple[WholePart, ...]
+    route: Route
+    sites: tuple[Site, ...]
+
+    @classmethod
+    def of(cls, model: ir.Model) -> Self:
+        """Analyses a normalised model.
+
+        Raises:
+            GraphError: GRAPH_NO_LINEAR_CLASSIFIER.
+            SlicingError: GRAPH_NO_SLICEABLE_UNIT.
+        """
+        classifier = find_classifier(model)
+        groups, whole = unit_groups(model)
+        if not groups:
+            raise _nothing_to_slice(whole)
+        route = Route(model)
+        return cls(model, classifier, groups, whole, route, sites(groups, route))
+
+
+def _nothing_to_slice(whole: tuple[WholePart, ...]) -> SlicingError:
+    reasons = "; ".join(dict.fromkeys(part.reason for part in whole))
+    return SlicingError(
+        SlicingReason.GRAPH_NO_SLICEABLE_UNIT,
+        f"no unit of the model can be cut: {reasons or 'it has no hidden layer'}",
+        advice="Submit a network with at least one hidden convolutional or dense layer.",
+    )

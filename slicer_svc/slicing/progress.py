@@ -1,0 +1,32 @@
+"""Progress of planning and slicing, reported through a plain callback."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step forward.
+
+    Attributes:
+        phase: "measure" (activations), "curves" (sensitivity) or "slice".
+        class_label: Index of the class being sliced; None outside of "slice".
+        layer: Name of the node or unit group being worked on.
+        done: Steps finished in this phase, over all classes asked for.
+        total: Steps of this phase, over all classes asked for.
+    """
+
+    phase: str
+    class_label: int | None
+    layer: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+"""Receives progress; an exception that it raises ends the work."""
+
+
+def ignore(progress: Progress) -> None:
+    """The report of a caller who does not watch."""
+    del progress

@@ -1,0 +1,38 @@
+"""What a slicing method hands over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from onnxgraph.groups import UnitGroup
+from onnxgraph.surgery import Cut, cut
+from slicer_svc.slicing.repairs import Units
+
+
+@dataclass(frozen=True, eq=False)
+class Sliced:
+    """A model cut to what one class needs, repairs fused.
+
+    Attributes:
+        model: The cut model, its outputs as before.
+        kept: Kept units by group, sorted.
+        repairs: R of the groups that the classifier reads, by group, `(u, u)` with the columns of
+            dropped units zero: what brings cut features back to full width.
+    """
+
+    model: ir.Model
+    kept: Mapping[str, Units]
+    repairs: Mapping[str, NDArray[np.float64]]
+
+
+def without_dropped(
+    model: ir.Model, groups: tuple[UnitGroup, ...], kept: Mapping[str, Units]
+) -> ir.Model:
+    """A model whose consumers ignore all dropped units, with these cut away."""
+    for group in groups:
+        if len(kept[group.id]) < group.units:
+            model = cut(model, group, Cut(kept[group.id]))
+    return model

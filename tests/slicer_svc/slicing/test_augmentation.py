@@ -1,0 +1,65 @@
+import numpy as np
+
+from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.samples import Samples
+
+
+def images(channels_last: bool = False) -> Samples:
+    pixels = np.random.default_rng(0).random((6, 3, 5, 4)).astype(np.float32)
+    if channels_last:
+        pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+    flags = np.arange(6, dtype=np.int64)[:, None]
+    return Samples({"image": pixels, "flag": flags}, np.arange(6, dtype=np.int64) % 3)
+
+
+def test_a_tensor_has_no_view_but_itself() -> None:
+    samples = images()
+    assert augmented(samples, Augmentation(flip=True, pad=2), 8, 0) is samples
+
+
+def test_the_samples_themselves_are_the_first_view() -> None:
+    samples = images()
+    views = augmented(samples, Augmentation(images=("image",), flip=True, pad=1), 4, 0)
+    assert len(views) == 24
+    np.testing.assert_array_equal(views.inputs["image"][:6], samples.inputs["image"])
+    np.testing.assert_array_equal(views.labels, np.tile(samples.labels, 4))
+    np.testing.assert_array_equal(views.inputs["flag"], np.tile(samples.inputs["flag"], (4, 1)))
+
+
+def test_a_flip_mirrors_left_to_right_and_nothing_else() -> None:
+    for channels_last in (False, True):
+        samples = images(channels_last)
+        allowed = Augmentation(images=("image",), channels_last=channels_last, flip=True)
+        views = augmented(samples, allowed, 5, 1).inputs["image"].reshape(5, 6, -1)
+        plain = samples.inputs["image"]
+        mirrored = np.flip(plain, axis=2 if channels_last else 3).reshape(6, -1)
+        same = (views == plain.reshape(6, -1)).all(axis=2)
+        turned = (views == mirrored).all(axis=2)
+        assert (same ^ turned).all()
+        assert turned.any()
+
+
+def test_a_crop_moves_the_image_within_its_padding() -> None:
+    samples = images()
+    views = augmented(samples, Augmentation(images=("image",), pad=1), 3, 2).inputs["image"]
+    padded = np.pad(samples.inputs["image"], ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    for place, view in enumerate(views):
+        whole = padded[place % 6]
+        windows = [whole[:, y : y + 5, x : x + 4] for y in range(3) for x in range(3)]
+        assert any(np.array_equal(view, window) for window in windows)
+
+
+def test_noise_touches_floating_tensors_only() -> None:
+    samples = images()
+    views = augmented(samples, Augmentation(noise=0.1), 2, 3)
+    moved = views.inputs["image"][6:].astype(float) - samples.inputs["image"].astype(float)
+    assert 0.0 < np.abs(moved).mean() < 0.1
+    assert views.inputs["image"].dtype == np.float32
+    np.testing.assert_array_equal(views.inputs["flag"][6:], samples.inputs["flag"])
+
+
+def test_equal_seeds_give_equal_views() -> None:
+    allowed = Augmentation(images=("image",), flip=True, pad=2)
+    first = augmented(images(), allowed, 3, 7).inputs["image"]
+    np.testing.assert_array_equal(first, augmented(images(), allowed, 3, 7).inputs["image"])
+    assert not np.array_equal(first, augmented(images(), allowed, 3, 8).inputs["image"])

@@ -1,0 +1,60 @@
+import numpy as np
+import torch
+
+from slicer_svc.slicing.ridge import Moments, affine_ridge, ridge
+
+
+def moments(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, batch: int) -> Moments:
+    gathered = Moments()
+    positions = len(x) // len(weights)
+    for start in range(0, len(weights), batch):
+        rows = slice(start * positions, (start + batch) * positions)
+        gathered.add(x[rows], y[rows], weights[start : start + batch])
+    return gathered
+
+
+def test_moments_do_not_depend_on_the_minibatch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(30, 4, generator=generator), torch.randn(30, 2, generator=generator)
+    weights = torch.rand(10, generator=generator, dtype=torch.float64)
+    whole, parts = moments(x, y, weights, 10), moments(x, y, weights, 3)
+    np.testing.assert_allclose(whole.gram, parts.gram, rtol=1e-12)
+    np.testing.assert_allclose(whole.cross, parts.cross, rtol=1e-12)
+    rows = weights.repeat_interleave(3)
+    np.testing.assert_allclose(
+        whole.cross, ((x * rows[:, None]).T.double() @ y.double()), rtol=1e-5
+    )
+    np.testing.assert_allclose(whole.means[1], (rows @ y.double()) / rows.sum(), rtol=1e-10)
+
+
+def test_an_affine_map_is_found_again_under_any_weights() -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(50, 4, generator=generator, dtype=torch.float64) + 3.0
+    weight = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    y = x @ weight + torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    weights = torch.rand(50, generator=generator, dtype=torch.float64)
+    found, bias = affine_ridge(moments(x, y, weights, 7), np.zeros((4, 3)), 1e-9)
+    np.testing.assert_allclose(found, weight.numpy(), atol=1e-6)
+    np.testing.assert_allclose(bias, [1.0, -2.0, 0.5], atol=1e-5)
+
+
+def test_a_strong_ridge_stays_at_its_centre() -> None:
+    random = np.random.default_rng(2)
+    x, centre = random.normal(size=(20, 5)), random.normal(size=(5, 2))
+    cross = x.T @ random.normal(size=(20, 2))
+    np.testing.assert_allclose(ridge(x.T @ x, cross, centre, 1e12), centre, atol=1e-9)
+
+
+def test_dead_regressors_leave_the_centre_as_it_is() -> None:
+    centre = np.ones((3, 2))
+    found = ridge(np.zeros((3, 3)), np.zeros((3, 2)), centre, 0.0)
+    np.testing.assert_array_equal(found, centre)
+
+
+def test_a_single_sample_moves_the_bias_and_leaves_the_kernel() -> None:
+    x, y = torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0]])
+    gathered = moments(x, y, torch.ones(1, dtype=torch.float64), 1)
+    centre = np.array([[0.5], [0.25]])
+    weight, bias = affine_ridge(gathered, centre, 1e-2 * gathered.scale)
+    np.testing.assert_allclose(weight, centre, atol=1e-9)
+    np.testing.assert_allclose(bias, [4.0], atol=1e-9)
