@@ -19,7 +19,7 @@ _NAMES = {
 }
 
 # The modules that define tables on KitBase: importing them is what registers the tables.
-_KIT_TABLES = ("svckit.operations.tables",)
+_KIT_TABLES = ("svckit.operations.tables", "svckit.artifacts.tables")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
