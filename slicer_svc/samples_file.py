@@ -24,20 +24,19 @@ _MAX_MEMBERS = 64
 _ADVICE = "Write them with numpy.savez: one plain array per graph input by its name, and labels."
 
 
-def read_samples(path: Path, specs: Sequence[InputSpec], labels: Sequence[str]) -> Samples:
+def read_samples(path: Path, specs: Sequence[InputSpec]) -> Samples:
     """Reads and checks samples.
 
     Args:
         path: The npz file.
         specs: The graph's inputs, shapes and element types known.
-        labels: The labels of the model's classes.
 
     Returns:
-        The samples, every class with at least one.
+        The samples.
 
     Raises:
         SubmissionError: The file is no npz of plain arrays, is too large once unpacked, or does not
-            fit the inputs or the classes.
+            fit the inputs.
     """
     arrays = _read_arrays(path)
     names = {spec.name for spec in specs} | {LABELS}
@@ -47,7 +46,8 @@ def read_samples(path: Path, specs: Sequence[InputSpec], labels: Sequence[str]) 
             f"The samples hold {sorted(arrays)}, the graph needs {sorted(names)}.",
         )
     classes = arrays.pop(LABELS)
-    _check_classes(classes, labels)
+    if classes.dtype != np.int64 or classes.ndim != 1:
+        raise _mismatch(LABELS, f"labels are {classes.dtype} {classes.shape}, not int64 (n,).")
     for spec in specs:
         _check_input(spec, arrays[spec.name], len(classes))
     return Samples(arrays, classes.astype(np.int64, copy=False))
@@ -95,22 +95,6 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np
     with archive.open(member) as stream:
         array: NDArray[np.generic] = npy.read_array(stream, allow_pickle=False)
         return array
-
-
-def _check_classes(classes: NDArray[np.generic], labels: Sequence[str]) -> None:
-    if classes.dtype != np.int64 or classes.ndim != 1:
-        raise _mismatch(LABELS, f"labels are {classes.dtype} {classes.shape}, not int64 (n,).")
-    places = classes.astype(np.int64, copy=False)
-    if len(places) and (places.min() < 0 or places.max() >= len(labels)):
-        raise _mismatch(LABELS, f"labels go from {places.min()} to {places.max()}.")
-    missing = [label for place, label in enumerate(labels) if place not in set(places.tolist())]
-    if missing:
-        raise SubmissionError(
-            SubmissionReason.SAMPLES_CLASS_MISSING,
-            f"These classes have no sample: {', '.join(missing[:10])}.",
-            advice="Add at least one sample of every class; twenty are better.",
-            metadata={"label": missing[0]},
-        )
 
 
 def _check_input(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:

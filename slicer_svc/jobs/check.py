@@ -1,0 +1,69 @@
+"""Checks a submission: the graph, its inputs, its samples, and what it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onnxgraph.cost import cost
+from onnxgraph.load import load_model
+from onnxgraph.normalise import normalise
+from onnxgraph.serialise import to_bytes
+from slicer_svc.input_spec import InputSpec
+from slicer_svc.jobs.semantics import complete_inputs
+from slicer_svc.samples_file import read_samples
+from slicer_svc.slicing.submission import check_submission
+
+ENTRY = "slicer_svc.jobs.check:check_model"
+"""The name by which a worker finds `check_model`."""
+
+PHASES = ("load", "normalise", "run")
+"""The steps of the check."""
+
+
+def check_model(
+    request: dict[str, Any], report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Checks a submission and writes its normalised graph.
+
+    Args:
+        request: ``graph``, ``samples`` and ``normalised`` are paths, the last one to be written;
+            ``labels`` are the classes' labels; ``inputs`` what `InputSpec.to_json` wrote.
+        report: Takes ``{"phase", "done", "total"}``.
+
+    Returns:
+        ``inputs``, ``sample_accuracy``, ``sample_count``, ``parameters``, ``macs``,
+        ``unit_group_count`` and ``feature_width``.
+
+    Raises:
+        GraphError: The graph cannot be loaded or sliced.
+        SubmissionError: Inputs or samples do not fit the graph.
+        SlicingError: The model does not fit its labels, is at chance, or has nothing to slice.
+    """
+    torch.set_num_threads(1)
+    report(_step(0))
+    model = load_model(Path(request["graph"]).read_bytes())
+    report(_step(1))
+    normalised = normalise(model)
+    inputs = complete_inputs(normalised, [InputSpec.from_json(spec) for spec in request["inputs"]])
+    samples = read_samples(Path(request["samples"]), inputs)
+    report(_step(2))
+    found = check_submission(normalised, samples, len(request["labels"]))
+    Path(request["normalised"]).write_bytes(to_bytes(normalised))
+    price = cost(normalised)
+    return {
+        "inputs": [spec.to_json() for spec in inputs],
+        "sample_accuracy": found.accuracy,
+        "sample_count": len(samples),
+        "parameters": price.parameters,
+        "macs": price.macs,
+        "unit_group_count": found.groups,
+        "feature_width": found.feature_width,
+    }
+
+
+def _step(done: int) -> dict[str, Any]:
+    return {"phase": PHASES[done], "done": done, "total": len(PHASES)}

@@ -1,0 +1,103 @@
+"""Fits what a submission says of its inputs to what its graph declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from slicer_svc.errors import SubmissionError, SubmissionReason
+from slicer_svc.input_spec import ELEMENT_TYPES, FLOAT32, Image, InputSpec, Tensor, Text
+from slicer_svc.slicing.augmentation import Augmentation
+
+# A crop may move a picture by this share of its side: 4 of 32 pixels, as is usual, and 1 of 8.
+_CROP_SHARE = 8
+
+
+def complete_inputs(model: ir.Model, declared: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
+    """Returns one spec per graph input, in the graph's order, shapes and types filled in.
+
+    Args:
+        model: The normalised graph.
+        declared: What the submission says; inputs that it leaves out are plain tensors.
+
+    Raises:
+        SubmissionError: INPUT_SEMANTICS_MISMATCH, naming the input.
+    """
+    by_name = {spec.name: spec for spec in declared}
+    names = [str(value.name) for value in model.graph.inputs]
+    for name in by_name:
+        if name not in names:
+            raise _mismatch(name, f"The graph has no input {name!r}: it has {', '.join(names)}.")
+    return tuple(_completed(value, by_name.get(str(value.name))) for value in model.graph.inputs)
+
+
+def _completed(value: ir.Value, declared: InputSpec | None) -> InputSpec:
+    name = str(value.name)
+    spec = declared or InputSpec(name, None, None, Tensor())
+    assert value.shape is not None
+    assert value.dtype is not None
+    sizes = tuple(value.shape)[1:]
+    element = value.dtype.numpy().name
+    if element not in ELEMENT_TYPES or not all(isinstance(size, int) for size in sizes):
+        raise _mismatch(name, f"The graph's input {name!r} is {element} {tuple(value.shape)}.")
+    shape = tuple(int(size) for size in sizes if isinstance(size, int))
+    if spec.shape not in (None, shape):
+        raise _mismatch(name, f"{name} is declared as {spec.shape}, the graph has {shape}.")
+    if spec.element_type not in (None, element):
+        raise _mismatch(
+            name, f"{name} is declared as {spec.element_type}, the graph has {element}."
+        )
+    completed = replace(spec, shape=shape, element_type=element)
+    _check_semantics(completed, shape)
+    return completed
+
+
+def _check_semantics(spec: InputSpec, shape: tuple[int, ...]) -> None:
+    match spec.semantics:
+        case Image() as image:
+            if len(shape) != 3:
+                raise _mismatch(spec.name, f"{spec.name} is {shape}, an image has three axes.")
+            channels = image.channels(shape)
+            for given in (image.mean, image.deviation):
+                if len(given) not in (0, channels):
+                    raise _mismatch(
+                        spec.name, f"{spec.name} has {channels} channels, not {len(given)}."
+                    )
+        case Text() if spec.element_type == FLOAT32:
+            raise _mismatch(spec.name, f"{spec.name} is {FLOAT32}, tokens are integers.")
+
+
+def augmentation_for(specs: Sequence[InputSpec]) -> Augmentation:
+    """Returns what may be done to samples without changing their class.
+
+    Views move all images of a sample together, so one layout must hold for all; where it does not,
+    or where no input is an image, nothing is done.
+    """
+    images = [(spec, spec.semantics) for spec in specs if isinstance(spec.semantics, Image)]
+    layouts = {image.channels_last for _, image in images}
+    sides = {_side(spec, image) for spec, image in images}
+    if len(layouts) != 1 or len(sides) != 1:
+        return Augmentation()
+    return Augmentation(
+        images=tuple(spec.name for spec, _ in images),
+        channels_last=layouts.pop(),
+        flip=all(image.flip_invariant for _, image in images),
+        pad=sides.pop() // _CROP_SHARE,
+    )
+
+
+def _side(spec: InputSpec, image: Image) -> int:
+    """The shorter side of an image in pixels."""
+    assert spec.shape is not None
+    return min(spec.shape[:2] if image.channels_last else spec.shape[1:])
+
+
+def _mismatch(name: str, message: str) -> SubmissionError:
+    return SubmissionError(
+        SubmissionReason.INPUT_SEMANTICS_MISMATCH,
+        message,
+        advice="Declare each input by the graph's own name, with its shape, type and layout.",
+        metadata={"input": name},
+    )

@@ -1,0 +1,84 @@
+"""Slices classes out of a model and hands over each fragment the moment it is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onnxgraph.serialise import to_bytes
+from slicer_svc.jobs.checked_model import CheckedModel
+from slicer_svc.slicing.fragments import SlicedClass, slice_classes
+from slicer_svc.slicing.plan import Plan
+from slicer_svc.slicing.progress import Progress
+
+ENTRY = "slicer_svc.jobs.slice:slice_model"
+"""The name by which a worker finds `slice_model`."""
+
+
+def slice_model(
+    request: dict[str, Any], report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Slices classes.
+
+    Args:
+        request: ``normalised``, ``samples`` and ``plan`` are paths; ``inputs`` what
+            `InputSpec.to_json` wrote; ``classes`` the indices of the classes; ``folder`` where
+            fragments are written.
+        report: Takes ``{"progress": {...}}``, and ``{"fragment": {...}}`` for every class.
+
+    Returns:
+        Nothing more.
+
+    Raises:
+        SlicingError: The plan is of another model, or a class is unknown.
+    """
+    torch.set_num_threads(1)
+    checked = CheckedModel.read(request)
+    plan = Plan.from_json(json.loads(Path(request["plan"]).read_text()))
+
+    def step(progress: Progress) -> None:
+        report(
+            {
+                "progress": {
+                    "phase": progress.phase,
+                    "class": progress.class_label,
+                    "layer": progress.layer,
+                    "done": progress.done,
+                    "total": progress.total,
+                }
+            }
+        )
+
+    start = time.perf_counter()
+    for sliced in slice_classes(
+        checked.graph,
+        checked.samples,
+        plan,
+        request["classes"],
+        augment=checked.augmentation,
+        report=step,
+    ):
+        path = Path(request["folder"]) / f"{sliced.label}.onnx"
+        path.write_bytes(to_bytes(sliced.model))
+        seconds = time.perf_counter() - start
+        report({"fragment": _describe(sliced, path, seconds)})
+        start = time.perf_counter()
+    return {}
+
+
+def _describe(sliced: SlicedClass, path: Path, seconds: float) -> dict[str, Any]:
+    return {
+        "class": sliced.label,
+        "path": str(path),
+        "kept_units": {group: units.tolist() for group, units in sliced.kept.items()},
+        "feature_width": sliced.feature_width,
+        "parameters": sliced.cost.parameters,
+        "macs": sliced.cost.macs,
+        "feature_error": sliced.feature_error,
+        "slice_seconds": seconds,
+    }
