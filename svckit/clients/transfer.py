@@ -2,13 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+import grpc
 from sliceandpack.error.v1 import error_reason_pb2 as pb
 
-from svckit.errors import Aborted, DeadlineExceeded, ServiceError, Unavailable
+from svckit.errors import Aborted, DeadlineExceeded, Internal, ServiceError, Unavailable
+from svckit.status import from_rpc_error
+
+_T = TypeVar("_T")
 
 OnProgress = Callable[[int, int], None]
 """Gets the bytes done and the bytes in all; after a break, done may step back."""
@@ -73,13 +77,41 @@ def passes(error: ServiceError) -> bool:
     """Tells whether the same transfer can succeed when it is resumed."""
     if isinstance(error, Unavailable | Aborted):
         return True
-    return error.reason in _RESUMABLE or error.retry_seconds is not None
+    return is_hidden(error) or error.reason in _RESUMABLE or error.retry_seconds is not None
 
 
-def stalled(seconds: float) -> DeadlineExceeded:
-    """Returns the error of a transfer in which nothing moves."""
-    return DeadlineExceeded(
-        pb.ERROR_REASON_DEADLINE_EXCEEDED,
-        f"Nothing moved for {seconds:g} seconds.",
-        advice="Check the connection to the server, then try again.",
-    )
+def is_hidden(error: ServiceError) -> bool:
+    """Tells whether gRPC made the error itself, in place of what the server said.
+
+    A service's own INTERNAL always has a reason.
+    """
+    return isinstance(error, Internal) and error.reason == pb.ERROR_REASON_UNSPECIFIED
+
+
+async def answer(call: Awaitable[_T]) -> _T:
+    """Awaits the answer of a call.
+
+    Raises:
+        ServiceError: The call failed.
+    """
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+async def step(awaitable: Awaitable[_T], policy: TransferPolicy) -> _T:
+    """Awaits one step of a stream.
+
+    Raises:
+        DeadlineExceeded: It took longer than it may.
+    """
+    try:
+        async with asyncio.timeout(policy.idle_seconds):
+            return await awaitable
+    except TimeoutError as error:
+        raise DeadlineExceeded(
+            pb.ERROR_REASON_DEADLINE_EXCEEDED,
+            f"Nothing moved for {policy.idle_seconds:g} seconds.",
+            advice="Check the connection to the server, then try again.",
+        ) from error

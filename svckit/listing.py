@@ -1,0 +1,101 @@
+"""List methods over SQL: filter, order and pages that stay right while rows come and go."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from svckit.filters import Column, Condition, conditions
+from svckit.ordering import after, parse_order
+from svckit.paging import PageTokens, page_size
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list method offers.
+
+    Attributes:
+        filters: The fields that a filter may name (see `svckit.filters.equals`).
+        orders: The fields that an order may name; their columns hold no NULL.
+        default_order: The order where the client gives none, such as ``create_time desc``.
+        key: The field of `orders` whose values are unique.
+    """
+
+    filters: Mapping[str, Condition]
+    orders: Mapping[str, Column]
+    default_order: str
+    key: str
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """What a client asks of a list method; the fields of every List request.
+
+    Attributes:
+        page_size: How many at most; 0 for the default.
+        page_token: The token of the page; empty for the first.
+        filter: The filter; empty for everything.
+        order_by: The order; empty for the default.
+        parent: What the list is part of, such as ``models/m1``; empty for a top-level list.
+    """
+
+    page_size: int = 0
+    page_token: str = ""
+    filter: str = ""
+    order_by: str = ""
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A page of a list.
+
+    Attributes:
+        items: What is on it.
+        next_page_token: The token of the next page; empty on the last one.
+    """
+
+    items: tuple[T, ...]
+    next_page_token: str
+
+
+async def fetch_page(
+    session: AsyncSession,
+    statement: Select[T],
+    listing: Listing,
+    query: ListQuery,
+    tokens: PageTokens,
+) -> Page[T]:
+    """Reads one page.
+
+    Args:
+        session: The session to read in.
+        statement: Selects the entities of the list, already narrowed to the parent.
+        listing: What the list offers.
+        query: What the client asks.
+        tokens: Makes and opens the page tokens.
+
+    Raises:
+        InvalidArgument: FIELD_INVALID, FILTER_INVALID or PAGE_TOKEN_INVALID.
+    """
+    size = page_size(query.page_size)
+    orderings = parse_order(query.order_by or listing.default_order, listing.orders, listing.key)
+    binding = json.dumps([query.parent, query.filter, query.order_by])
+    narrowed = statement.where(*conditions(query.filter, listing.filters))
+    if query.page_token:
+        narrowed = narrowed.where(after(orderings, tokens.open(binding, query.page_token)))
+    rows = (
+        await session.execute(
+            narrowed.add_columns(*(ordering.column for ordering in orderings))
+            .order_by(*(ordering.clause for ordering in orderings))
+            .limit(size + 1)
+        )
+    ).all()
+    items = tuple(row[0] for row in rows[:size])
+    more = len(rows) > size
+    return Page(items, tokens.seal(binding, rows[size - 1][1:]) if more else "")
