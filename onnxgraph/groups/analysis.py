@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
+from onnxgraph.groups.components import Components
 from onnxgraph.groups.reading import read_out
 from onnxgraph.groups.trace import Trace, trace
 from onnxgraph.groups.types import Consumer, ParameterAxis, UnitGroup, ValueAxis, WholePart
-from onnxgraph.lookup import constant_of, opset_of
+from onnxgraph.lookup import constant_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.ledger import Consumed
 from onnxgraph.operators.units import NO_UNIT, Indices
@@ -23,22 +25,22 @@ class _Whole(Exception):  # noqa: N818
     """A component of coupled units cannot be cut, for the reason it carries."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Component:
-    """Producers that share units, and the number of each unit within the component."""
+@dataclass
+class _Parts:
+    """What the walk found of one component."""
 
-    producers: tuple[str, ...]
-    number: dict[int, int]
-
-    def numbers(self, roots: Indices) -> Indices:
-        """Units of this component, numbered from 0, by representative; -1 for others."""
-        return np.array([self.number.get(int(root), NO_UNIT) for root in roots], dtype=np.int64)
+    values: list[ValueAxis] = field(default_factory=list)
+    parameters: list[ParameterAxis] = field(default_factory=list)
+    consumed: list[tuple[Consumed, Indices]] = field(default_factory=list)
 
 
 def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart, ...]]:
     """All sets of units that can be cut, and what stays whole with the reason.
 
     Found by following units through the graph, never by the architecture's name.
+
+    Args:
+        model: A graph in normal form (`normalise`).
 
     Returns:
         Groups and whole parts, each in topological order of their first producer.
@@ -48,14 +50,18 @@ def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart
     """
     shaped = with_shapes(model)
     walked = trace(shaped)
+    components = Components.of(walked.ledger)
+    reasons = walked.ledger.reasons()
+    parts = _parts(components, walked)
     groups: list[UnitGroup] = []
     whole: list[WholePart] = []
-    opset = opset_of(shaped)
-    for component in _components(walked):
+    for index, members in enumerate(components.members):
+        names = tuple(member.node for member in members)
         try:
-            groups.append(_group(component, walked, opset))
+            _check_cuttable(components, index, reasons)
+            groups.append(_group(names, components.sizes[index], parts[index], walked))
         except _Whole as stop:
-            whole.append(WholePart(component.producers, str(stop)))
+            whole.append(WholePart(names, str(stop)))
     return tuple(groups), tuple(whole)
 
 
@@ -71,111 +77,92 @@ def find_group(model: ir.Model, group_id: str) -> UnitGroup:
     raise KeyError(f"no unit group is called '{group_id}'")
 
 
-def _components(walked: Trace) -> Iterator[_Component]:
-    """Producers joined by shared units."""
-    ledger = walked.ledger
-    owner: dict[int, int] = {}
-    parents = list(range(len(ledger.produced)))
+def _parts(components: Components, walked: Trace) -> dict[int, _Parts]:
+    """Values, parameters and consumers of every component, each in topological order."""
+    parts: dict[int, _Parts] = defaultdict(_Parts)
+    for name, layout in walked.layouts.items():
+        for axis, units in layout.items():
+            for index in components.present(units).tolist():
+                numbers = components.numbers(index, units.units)
+                parts[index].values.append(ValueAxis(name, axis, numbers))
+    for use in walked.ledger.parameters:
+        value = walked.nodes[use.node].inputs[use.input]
+        for index in components.present(use.units).tolist():
+            numbers = components.numbers(index, use.units.units)
+            name = "" if value is None else value.name or ""
+            parts[index].parameters.append(
+                ParameterAxis(use.node, use.input, name, use.axis, numbers)
+            )
+    for consumed in walked.ledger.consumed:
+        for index in components.present(consumed.units).tolist():
+            numbers = components.numbers(index, consumed.units.units)
+            parts[index].consumed.append((consumed, numbers))
+    return parts
 
-    def top(place: int) -> int:
-        while parents[place] != place:
-            place = parents[place]
-        return place
 
-    roots = [ledger.roots(np.arange(p.first, p.first + p.count)) for p in ledger.produced]
-    for place, own in enumerate(roots):
+def _check_cuttable(components: Components, index: int, reasons: dict[int, str]) -> None:
+    members, size = components.members[index], components.sizes[index]
+    for member in members:
+        own = np.unique(components.roots[member.first : member.first + member.count])
         for root in own.tolist():
-            first, second = top(owner.setdefault(root, place)), top(place)
-            parents[max(first, second)] = min(first, second)
-    for place in range(len(parents)):
-        members = [member for member in range(len(parents)) if top(member) == place]
-        if members:
-            number: dict[int, int] = {}
-            for member in members:
-                for root in roots[member].tolist():
-                    number.setdefault(root, len(number))
-            names = tuple(ledger.produced[member].node for member in members)
-            yield _Component(names, number)
+            if root in reasons:
+                raise _Whole(reasons[root])
+        if own.size != size or member.count != size:
+            raise _Whole(f"'{member.node}' is coupled with a part of its units only")
+    if size < 2:
+        raise _Whole(f"'{members[0].node}' has a single unit")
 
 
-def _group(component: _Component, walked: Trace, opset: int) -> UnitGroup:
-    reasons = walked.ledger.reasons()
-    for root in component.number:
-        if root in reasons:
-            raise _Whole(reasons[root])
-    for producer in walked.ledger.produced:
-        if producer.node in component.producers:
-            own = walked.ledger.roots(np.arange(producer.first, producer.first + producer.count))
-            if np.unique(own).size != len(component.number):
-                raise _Whole(f"'{producer.node}' is coupled with a part of its units only")
-    if len(component.number) < 2:
-        raise _Whole(f"'{component.producers[0]}' has a single unit")
-    consumers = tuple(_consumers(component, walked, opset))
+def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace) -> UnitGroup:
+    consumers = tuple(
+        _consumer(
+            walked.nodes[consumed.node], consumed, _positions(consumed, numbers, units), walked
+        )
+        for consumed, numbers in parts.consumed
+    )
     if not consumers:
-        raise _Whole(f"no linear node reads the units of '{component.producers[0]}'")
-    values = tuple(_values(component, walked))
-    touched = {axis.value for axis in values}
-    value, axis = read_out(component.producers[0], values, walked)
+        raise _Whole(f"no linear node reads the units of '{producers[0]}'")
+    touched = {axis.value for axis in parts.values}
+    value, axis = read_out(producers[0], parts.values, walked)
     return UnitGroup(
-        id=component.producers[0],
-        units=len(component.number),
-        producers=component.producers,
+        id=producers[0],
+        units=units,
+        producers=producers,
         passes=tuple(
             name
             for name, node in walked.nodes.items()
-            if name not in component.producers
-            and any(source is not None and source.name in touched for source in node.inputs)
-            and any(output.name in touched for output in node.outputs)
+            if name not in producers
+            and _touches(node.inputs, touched)
+            and _touches(node.outputs, touched)
         ),
         consumers=consumers,
         value=value,
         unit_axis=axis,
-        parameters=tuple(_parameters(component, walked)),
-        values=values,
+        parameters=tuple(sorted(parts.parameters, key=lambda use: use.node not in producers)),
+        values=tuple(parts.values),
     )
 
 
-def _values(component: _Component, walked: Trace) -> Iterator[ValueAxis]:
-    for name, layout in walked.layouts.items():
-        for axis, units in layout.items():
-            numbers = component.numbers(walked.ledger.roots(units.units))
-            if (numbers != NO_UNIT).any():
-                yield ValueAxis(name, axis, numbers)
+def _touches(values: Iterable[ir.Value | None], names: set[str]) -> bool:
+    return any(value is not None and value.name in names for value in values)
 
 
-def _parameters(component: _Component, walked: Trace) -> Iterator[ParameterAxis]:
-    uses = walked.ledger.parameters
-    for use in sorted(uses, key=lambda use: use.node not in component.producers):
-        numbers = component.numbers(walked.ledger.roots(use.units.units))
-        value = walked.nodes[use.node].inputs[use.input]
-        if (numbers != NO_UNIT).any() and value is not None:
-            yield ParameterAxis(use.node, use.input, value.name or "", use.axis, numbers)
-
-
-def _consumers(component: _Component, walked: Trace, opset: int) -> Iterator[Consumer]:
-    for consumed in walked.ledger.consumed:
-        numbers = component.numbers(walked.ledger.roots(consumed.units.units))
-        if (numbers != NO_UNIT).any():
-            positions = _positions(component, consumed, numbers)
-            yield _consumer(walked.nodes[consumed.node], consumed, positions, opset)
-
-
-def _positions(component: _Component, consumed: Consumed, numbers: Indices) -> Indices:
+def _positions(consumed: Consumed, numbers: Indices, units: int) -> Indices:
     """`(units, block)`: the places of each unit, equal positions in equal columns."""
     phases = consumed.units.phase
     order = np.lexsort((np.arange(numbers.size), phases, numbers))
     order = order[numbers[order] != NO_UNIT]
-    counts = np.bincount(numbers[order], minlength=len(component.number))
+    counts = np.bincount(numbers[order], minlength=units)
     if (counts != counts[0]).any():
         raise _Whole(f"'{consumed.node}' reads some of the coupled units and not the others")
-    places: Indices = order.reshape(len(component.number), -1).astype(np.int64)
+    places: Indices = order.reshape(units, -1).astype(np.int64)
     if (phases[places] != phases[places[:1]]).any():
         raise _Whole(f"'{consumed.node}' reads units at positions of their own")
     places.setflags(write=False)
     return places
 
 
-def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, opset: int) -> Consumer:
+def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, walked: Trace) -> Consumer:
     facet = TABLE[node.op_type].linear
     assert facet is not None
     data, weight, add = node.inputs[0], node.inputs[1], bias_add(node)
@@ -193,7 +180,8 @@ def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, opset: int)
         unit_axis=consumed.axis,
         block=block,
         units_last=bool(block > 1 and positions[1, 0] < positions[0, -1]),
-        offset_exact=not facet.pads_with_zeros(Call.of(node, opset)) and _constant_bias(bias),
+        offset_exact=not facet.pads_with_zeros(Call.of(node, walked.opset))
+        and _constant_bias(bias),
         positions=positions,
     )
 

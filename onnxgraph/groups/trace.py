@@ -22,11 +22,13 @@ class Trace:
         nodes: All nodes by name, in topological order.
         ledger: What the flow rules wrote down.
         layouts: Where units stand, by value name, in topological order.
+        opset: The version of the default operator set.
     """
 
     nodes: dict[str, ir.Node]
     ledger: Ledger
     layouts: dict[str, Layout]
+    opset: int
 
 
 def trace(model: ir.Model) -> Trace:
@@ -54,7 +56,7 @@ def trace(model: ir.Model) -> Trace:
         if output.name not in features:
             for units in layouts.get(output.name or "", NOTHING).values():
                 ledger.freeze(units.units, f"its units are the graph's output '{output.name}'")
-    return Trace(nodes, ledger, layouts)
+    return Trace(nodes, ledger, layouts, opset)
 
 
 def _feature_outputs(model: ir.Model) -> set[str]:

@@ -10,7 +10,6 @@ from torch import Tensor
 from onnxgraph.operators.flow import axes, elementwise
 from onnxgraph.operators.operator import Call, Evaluate, Operator
 
-
 _SIXTH = float(np.float32(1.0 / 6.0))
 """HardSwish is defined by a HardSigmoid whose alpha is an attribute, in single precision."""
 

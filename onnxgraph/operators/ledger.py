@@ -95,9 +95,9 @@ class Ledger:
             unit = self._parents[unit]
         return unit
 
-    def roots(self, units: Indices) -> Indices:
-        """Representatives, place by place; `NO_UNIT` stays."""
-        return np.array([u if u == NO_UNIT else self.root(int(u)) for u in units], dtype=np.int64)
+    def all_roots(self) -> Indices:
+        """`(units,)` the representative of every unit so far."""
+        return np.array([self.root(unit) for unit in range(len(self._parents))], dtype=np.int64)
 
     def reasons(self) -> dict[int, str]:
         """Why units are whole, by representative; the first frozen unit's reason counts."""

@@ -17,7 +17,6 @@ from onnxgraph.surgery.fusion import fuse
 from onnxgraph.surgery.places import consumer_places
 from onnxgraph.surgery.types import Repair
 
-
 _REPAIRS = "repairs"
 
 

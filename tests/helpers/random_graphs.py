@@ -1,8 +1,8 @@
 """Random small classifiers as ONNX graphs, for property tests.
 
 `classifiers()` draws chains of convolutions (strided, padded, dilated, grouped, depthwise), pools,
-scales, residual blocks, squeeze-excite gates, branches that are joined, NHWC excursions, flattens in
-both memory orders and dense layers in every spelling that exporters use.
+scales, residual blocks, squeeze-excite gates, branches that are joined, NHWC excursions, flattens
+in both memory orders and dense layers in every spelling that exporters use.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,6 +66,10 @@ class GraphBuilder:
         """A random double initializer, scaled by its fan-in."""
         fan_in = max(1, int(np.prod(shape[1:])))
         return self.constant(self._random.normal(size=shape) * np.sqrt(2.0 / fan_in))
+
+    def matrix(self, inputs: int, outputs: int) -> NDArray[np.float64]:
+        """A random matrix, scaled by its fan-in."""
+        return np.asarray(self._random.normal(size=(inputs, outputs)) * np.sqrt(2.0 / inputs))
 
     def positive(self, *shape: int) -> str:
         """A random double initializer between 0.5 and 1.5."""
@@ -236,7 +240,7 @@ def _channels_last(b: GraphBuilder, draw: Draw, x: str) -> str:
 
 def _matmul(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
     shape = (*b.shapes[x][:-1], width)
-    scaled = b.constant(_fan_in(b, b.shapes[x][-1], width))
+    scaled = b.constant(b.matrix(b.shapes[x][-1], width))
     product = b.node("MatMul", [x, scaled], shape)
     order = draw(st.sampled_from(["none", "first", "second"]))
     if order == "none":
@@ -245,14 +249,9 @@ def _matmul(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
     return b.node("Add", [bias, product] if order == "first" else [product, bias], shape)
 
 
-def _fan_in(b: GraphBuilder, inputs: int, outputs: int) -> NDArray[np.float64]:
-    seed = len(b.shapes) * 1009 + inputs * 31 + outputs
-    return np.random.default_rng(seed).normal(size=(inputs, outputs)) * np.sqrt(2.0 / inputs)
-
-
 def _gemm(b: GraphBuilder, draw: Draw, x: str, width: int) -> str:
     (inputs,) = b.shapes[x]
-    matrix = _fan_in(b, inputs, width)
+    matrix = b.matrix(inputs, width)
     transposed = draw(st.integers(0, 1))
     operands = [x, b.constant(matrix.T.copy() if transposed else matrix)]
     bias = draw(st.sampled_from([None, (width,), (1, width), ()]))

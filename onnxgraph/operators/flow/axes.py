@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxgraph.operators.step import Step
-from onnxgraph.operators.units import NO_UNIT, AxisUnits
+from onnxgraph.operators.units import AxisUnits
 
 
 def axes_of(step: Step, *, since: int) -> tuple[int, ...] | None:
@@ -119,7 +119,7 @@ def _side_by_side(step: Step, axis: int) -> AxisUnits:
     for index in range(step.arity):
         size = step.dims(index)[axis]
         units = step.layout(index).get(axis, AxisUnits.nothing(size or 0))
-        roots = set(step.ledger.roots(units.units).tolist()) - {NO_UNIT}
+        roots = {step.ledger.root(unit) for unit in units.present.tolist()}
         if roots & seen:  # The same units once more: other places of theirs.
             units = AxisUnits(units.units, units.phase + later * index)
         seen |= roots

@@ -1,0 +1,61 @@
+"""Graphs of a single node, for tests of the operator table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import TensorProto, helper, numpy_helper
+
+
+@dataclass(frozen=True)
+class NodeCase:
+    """What a single-node graph is made of.
+
+    Attributes:
+        op_type: The operator.
+        sample: The shape of one sample of the data input `x`.
+        constants: The other inputs in order; None is an absent one.
+        attributes: The node's attributes.
+        opset: The version of the operator set.
+        data_first: Whether `x` is the first input, or else the last.
+        reference: Whether the ONNX reference can run it (not crops, not a padded 1-d MaxPool).
+    """
+
+    op_type: str
+    sample: Sequence[int] = (3, 7, 6)
+    constants: Sequence[Any] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    opset: int = 17
+    data_first: bool = True
+    reference: bool = True
+
+    def __str__(self) -> str:
+        shown = "-".join(f"{name}={value}" for name, value in self.attributes.items())
+        return f"{self.op_type}-{self.opset}-{shown}".replace(" ", "")
+
+
+def one_node_model(case: NodeCase, dtype: type[np.floating]) -> ir.Model:
+    """A graph `x` → node → `y`, floating constants in `dtype`, the batch open."""
+    tensors, names = [], []
+    for place, constant in enumerate(case.constants):
+        names.append("" if constant is None else f"c{place}")
+        if constant is not None:
+            array = np.asarray(constant)
+            array = array.astype(dtype) if array.dtype.kind == "f" else array
+            tensors.append(numpy_helper.from_array(array, f"c{place}"))
+    data = [] if case.op_type == "Constant" else ["x"]
+    inputs = [*data, *names] if case.data_first else [*names, *data]
+    node = helper.make_node(case.op_type, inputs, ["y"], "node", **case.attributes)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    value = helper.make_tensor_value_info("x", kind, ["batch", *case.sample])
+    output = onnx.ValueInfoProto(name="y")
+    graph = helper.make_graph([node], "one", [value], [output], tensors)
+    proto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", case.opset)], ir_version=8
+    )
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    assert inferred.graph.output[0].type.tensor_type.elem_type != TensorProto.UNDEFINED
+    return ir.serde.deserialize_model(inferred)

@@ -1,0 +1,172 @@
+"""Every row of the operator table means what ONNX Runtime and the ONNX reference say."""
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from onnxgraph.operators import TABLE, supported_operators
+from onnxgraph.parity import run_onnx
+from onnxgraph.view import TorchView
+from tests.helpers.one_node import NodeCase as Case
+from tests.helpers.one_node import one_node_model
+
+_INDICES = np.array([0, 2, -1], dtype=np.int64)
+
+
+def _normal(*shape: int) -> NDArray[np.float64]:
+    return np.random.default_rng(sum(shape)).normal(size=shape)
+
+
+def _ints(*values: int) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+_WEIGHT = _normal(4, 3, 3, 2)
+_CHANNELS = (_normal(3), _normal(3), _normal(3), np.abs(_normal(3)) + 0.5)
+_WINDOW = {"kernel_shape": [3, 2], "strides": [2, 2]}
+
+CASES = (
+    Case("Conv", constants=[_WEIGHT, _normal(4)], attributes={"pads": [1, 0, 2, 1]}),
+    Case("Conv", constants=[_WEIGHT], attributes={"strides": [2, 1], "dilations": [2, 2]}),
+    Case("Conv", constants=[_WEIGHT], attributes={"auto_pad": "SAME_UPPER", "strides": [2, 3]}),
+    Case("Conv", constants=[_WEIGHT], attributes={"auto_pad": "SAME_LOWER", "strides": [2, 1]}),
+    Case("Conv", constants=[_WEIGHT], attributes={"auto_pad": "VALID"}),
+    Case("Conv", constants=[_normal(6, 1, 3, 3)], attributes={"group": 3, "pads": [1, 1, 1, 1]}),
+    Case("Conv", (4, 9), [_normal(6, 2, 3), _normal(6)], {"group": 2, "pads": [2, 0]}),
+    Case("Gemm", (5,), [_normal(4, 5), _normal(4)], {"transB": 1}),
+    Case("Gemm", (5,), [_normal(5, 4), _normal(1, 4)], {"alpha": 0.5, "beta": 2.0}),
+    Case("Gemm", (5,), [_normal(5, 4)]),
+    Case("MatMul", (5,), [_normal(5, 4)]),
+    Case("MatMul", (2, 3, 5), [_normal(5, 4)]),
+    Case("MatMul", (3, 5), [_normal(2, 3)], data_first=False),
+    Case("BatchNormalization", constants=_CHANNELS, attributes={"epsilon": 1e-3}),
+    Case("BatchNormalization", (3,), _CHANNELS),
+    Case("Relu"),
+    Case("LeakyRelu"),
+    Case("LeakyRelu", attributes={"alpha": 0.2}),
+    Case("Sigmoid"),
+    Case("HardSigmoid"),
+    Case("HardSigmoid", attributes={"alpha": 0.3, "beta": 0.4}),
+    Case("Tanh"),
+    Case("HardSwish"),
+    Case("Clip", constants=[np.array(-0.5), np.array(0.5)]),
+    Case("Clip", constants=[None, np.array(0.5)]),
+    Case("Dropout"),
+    Case("Dropout", constants=[np.array(0.3), np.array(False)]),
+    Case("Identity"),
+    Case("Softmax"),
+    Case("Softmax", attributes={"axis": 1}),
+    Case("MaxPool", attributes={**_WINDOW, "pads": [1, 0, 1, 1]}),
+    Case("MaxPool", attributes={**_WINDOW, "ceil_mode": 1}),
+    Case("MaxPool", attributes={**_WINDOW, "ceil_mode": 1, "pads": [1, 1, 1, 1]}),
+    Case("MaxPool", attributes={"kernel_shape": [3, 2], "dilations": [2, 3]}),
+    Case("MaxPool", attributes={**_WINDOW, "auto_pad": "SAME_UPPER"}),
+    Case("MaxPool", (3, 8), attributes={"kernel_shape": [3], "pads": [1, 1]}, reference=False),
+    Case("AveragePool", attributes={**_WINDOW, "pads": [1, 0, 1, 1]}),
+    Case("AveragePool", attributes={**_WINDOW, "pads": [1, 0, 1, 1], "count_include_pad": 1}),
+    Case("AveragePool", attributes={**_WINDOW, "ceil_mode": 1}),
+    Case("AveragePool", attributes={**_WINDOW, "ceil_mode": 1, "pads": [1, 1, 1, 1]}),
+    Case(
+        "AveragePool",
+        attributes={**_WINDOW, "ceil_mode": 1, "pads": [1, 1, 0, 0], "count_include_pad": 1},
+        opset=19,
+    ),
+    Case("AveragePool", attributes={"kernel_shape": [2, 2], "dilations": [3, 2]}, opset=19),
+    Case("AveragePool", (3, 8), attributes={"kernel_shape": [3]}),
+    Case("GlobalAveragePool"),
+    Case("GlobalAveragePool", (3, 5)),
+    Case("ReduceMean", attributes={"axes": [2, 3]}),
+    Case("ReduceMean", attributes={"axes": [-1], "keepdims": 0}),
+    Case("ReduceMean", constants=[_ints(2, 3)], attributes={"keepdims": 0}, opset=18),
+    Case("ReduceMean", attributes={"noop_with_empty_axes": 1}, opset=18),
+    Case("Flatten"),
+    Case("Flatten", attributes={"axis": -2}),
+    Case("Reshape", constants=[_ints(0, -1, 6)]),
+    Case("Reshape", constants=[_ints(-1, 126)], attributes={"allowzero": 1}),
+    Case("Transpose", attributes={"perm": [0, 2, 3, 1]}),
+    Case("Transpose"),
+    Case("Squeeze", (3, 1, 1), [_ints(2, -1)]),
+    Case("Squeeze", (1, 4)),
+    Case("Unsqueeze", (3,), [_ints(-1, 1)]),
+    Case("Concat", constants=[_normal(1, 3, 7, 6)], attributes={"axis": 0}),
+    Case("Cast", attributes={"to": int(ir.DataType.INT64)}),
+    Case("Pad", constants=[_ints(0, 0, 1, 0, 0, 1, 0, 2), np.array(0.5)]),
+    Case("Pad", constants=[_ints(0, 0, 2, 1, 0, 0, 0, 2)], attributes={"mode": "reflect"}),
+    Case("Pad", constants=[_ints(0, 0, 2, 1, 0, 0, 0, 2)], attributes={"mode": "edge"}),
+    Case("Pad", constants=[_ints(1, 2, 0, 1), None, _ints(-1, 2)], opset=18),
+    Case("Pad", constants=[_ints(0, 0, 2, 1, 0, 0, 0, 2)], attributes={"mode": "wrap"}, opset=19),
+    Case("Pad", constants=[_ints(0, 0, -1, 0, 0, 0, 0, -2)], reference=False),
+    Case("Add", constants=[_normal(3, 1, 1)]),
+    Case("Sub", constants=[_normal(3, 1, 1)], data_first=False),
+    Case("Mul", constants=[_normal(6)]),
+    Case("Div", constants=[np.array(2.5)]),
+    Case("Shape"),
+    Case("Shape", attributes={"start": 1, "end": -1}),
+    Case("Gather", constants=[_INDICES], attributes={"axis": 1}),
+    Case("Gather", constants=[np.array(1, dtype=np.int64)], attributes={"axis": 2}),
+    Case("Slice", constants=[_ints(1, -4), _ints(5, 100), _ints(2, 3), _ints(2, 1)]),
+    Case("Slice", constants=[_ints(-1), _ints(-100), _ints(2), _ints(-2)]),
+    Case("Constant", attributes={"value_floats": [0.5, 1.5]}),
+    Case("Constant", attributes={"value_int": 3}),
+)
+
+
+def _view_output(model: ir.Model, inputs: dict[str, Any], dtype: torch.dtype) -> NDArray[Any]:
+    view = TorchView(model, dtype=dtype)
+    (output,) = view(*(torch.from_numpy(array) for array in inputs.values()))
+    return np.asarray(output.detach().numpy())
+
+
+def _inputs(case: Case, batch: int, dtype: type[np.floating]) -> dict[str, Any]:
+    return {"x": _normal(batch, *case.sample).astype(dtype)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_an_operator_equals_onnx_runtime(case: Case, batch: int) -> None:
+    model = one_node_model(case, np.float32)
+    inputs = _inputs(case, batch, np.float32)
+    (expected,) = run_onnx(ir.to_proto(model).SerializeToString(), inputs).values()
+    found = _view_output(model, inputs, torch.float32)
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    assert np.abs(found - expected).max() <= 1e-4 * max(float(np.abs(expected).max()), 1e-3)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.reference], ids=str)
+def test_an_operator_equals_the_onnx_reference_in_float64(case: Case) -> None:
+    model = one_node_model(case, np.float64)
+    inputs = _inputs(case, 2, np.float64)
+    expected = np.asarray(ReferenceEvaluator(ir.to_proto(model)).run(None, inputs)[0])
+    found = _view_output(model, inputs, torch.float64)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-10 * max(float(np.abs(expected).max()), 1e-3)
+
+
+@pytest.mark.parametrize("opset", [13, 18, 21, 23])
+def test_axes_and_bounds_are_read_where_each_opset_keeps_them(opset: int) -> None:
+    axes: dict[str, Any] = {"attributes": {"axes": [2, 3]}}
+    if opset >= 18:
+        axes = {"constants": [_ints(2, 3)]}
+    cases = [
+        Case("ReduceMean", opset=opset, **axes),
+        Case("Squeeze", (3, 1), [_ints(2)], opset=opset),
+        Case("Unsqueeze", (3,), [_ints(2)], opset=opset),
+        Case("Clip", constants=[np.array(-0.5), np.array(0.5)], opset=opset),
+        Case("Pad", constants=[_ints(0, 0, 1, 0, 0, 1, 0, 2)], opset=opset),
+        Case("Dropout", constants=[np.array(0.3)], opset=opset),
+    ]
+    for case in cases:
+        model, inputs = one_node_model(case, np.float32), _inputs(case, 2, np.float32)
+        (expected,) = run_onnx(ir.to_proto(model).SerializeToString(), inputs).values()
+        assert np.allclose(_view_output(model, inputs, torch.float32), expected, rtol=1e-5)
+
+
+def test_every_row_of_the_table_has_a_case() -> None:
+    assert {case.op_type for case in CASES} == supported_operators()
+    assert all(name == row.name for name, row in TABLE.items())
