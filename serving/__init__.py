@@ -1,0 +1,1 @@
+"""Serving: a Triton model repository, the embedded Triton and the reconciler that keeps them so."""

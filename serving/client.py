@@ -1,0 +1,333 @@
+"""A typed asyncio port to Triton, over NVIDIA's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from serving.errors import (
+    InferenceFailedError,
+    InvalidInferenceError,
+    ModelLoadError,
+    ModelNotServedError,
+    ServingError,
+    StubDiedError,
+    TritonDeadlineError,
+    TritonSecretError,
+    TritonUnavailableError,
+)
+
+# Triton compares the key as it was written on its command line, and gRPC metadata is lower case: a
+# key with a capital letter in it would lock everybody out.
+SECRET_KEY = "sliceandpack-secret"  # noqa: S105 - the header's name, not a secret.
+_SECRET_HEADER = f"triton-grpc-protocol-{SECRET_KEY}"
+
+_LOAD_SECONDS = 120.0
+_CALL_SECONDS = 10.0
+_INFER_SECONDS = 30.0
+
+# gRPC's own defaults wait a second and more before a new attempt, which is long for a server that
+# starts in a tenth of one.
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+
+
+@dataclass(frozen=True)
+class ModelVersionState:
+    """One version of a model, as Triton's repository index reports it.
+
+    Attributes:
+        name: The model.
+        version: Its version; 0 for a model that was never loaded.
+        ready: Whether Triton calls it ready. True also for a version whose process died.
+        reason: Why it is not ready, in Triton's words.
+    """
+
+    name: str
+    version: int
+    ready: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The answer to one request.
+
+    Attributes:
+        version: The version that answered.
+        outputs: The output tensors by name, first axis the sample.
+    """
+
+    version: int
+    outputs: Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One line of the classification extension.
+
+    Attributes:
+        label: The class label.
+        index: Its position on the output's class axis.
+        score: The output's value there; for a pack a probability in [0, 1], rounded to Triton's
+            six decimals.
+    """
+
+    label: str
+    index: int
+    score: float
+
+
+class TritonClient:
+    """Calls one Triton over gRPC; used as an asynchronous context manager.
+
+    Args:
+        address: "host:port" of Triton's gRPC endpoint.
+        secret: The secret of the model-repository API; without it `load`, `unload` and `index` are
+            refused by a Triton that restricts them.
+    """
+
+    def __init__(self, address: str, *, secret: str | None = None) -> None:
+        self.address = address
+        self._headers = {} if secret is None else {_SECRET_HEADER: secret}
+        self._client = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; calls under way fail."""
+        await self._client.close()
+
+    async def is_live(self, *, deadline: float = _CALL_SECONDS) -> bool:
+        """Whether Triton answers and calls itself live; an unreachable one is not live.
+
+        Args:
+            deadline: Seconds to wait for the answer.
+        """
+        try:
+            return bool(await self._client.is_server_live(client_timeout=deadline))
+        except InferenceServerException as exception:
+            if isinstance(error := _typed(exception), TritonUnavailableError | TritonDeadlineError):
+                return False
+            raise error from None
+
+    async def identity(self, *, deadline: float = _CALL_SECONDS) -> str | None:
+        """What the server calls itself, None where nothing answers.
+
+        Args:
+            deadline: Seconds to wait for the answer.
+        """
+        try:
+            metadata = await self._client.get_server_metadata(client_timeout=deadline)
+        except InferenceServerException as exception:
+            if isinstance(error := _typed(exception), TritonUnavailableError | TritonDeadlineError):
+                return None
+            raise error from None
+        return str(metadata.name)
+
+    async def load(self, name: str, *, deadline: float = _LOAD_SECONDS) -> None:
+        """Makes Triton read a model's folder again and serve what its version policy says.
+
+        Returns when the new version is ready; an old one is let go afterwards, its calls finished.
+
+        Args:
+            name: The model.
+            deadline: Seconds for the whole load.
+
+        Raises:
+            ModelLoadError: Triton refused it. What it served before, it still serves.
+            ServingError: As `infer`, and `TritonSecretError`.
+        """
+        try:
+            await self._client.load_model(name, headers=self._headers, client_timeout=deadline)
+        except InferenceServerException as exception:
+            error = _typed(exception)
+            if isinstance(error, InferenceFailedError | InvalidInferenceError):
+                raise ModelLoadError(
+                    f"Triton could not load {name!r}: {error.message}",
+                    advice="Look at Triton's reason: pack or configuration does not fit.",
+                ) from None
+            raise error from None
+
+    async def unload(self, name: str, *, deadline: float = _CALL_SECONDS) -> None:
+        """Makes Triton serve a model no longer; returns before its process has ended.
+
+        Args:
+            name: The model; one that is not loaded is no error.
+            deadline: Seconds to wait for the answer.
+
+        Raises:
+            ServingError: As `infer`, and `TritonSecretError`.
+        """
+        try:
+            await self._client.unload_model(name, headers=self._headers, client_timeout=deadline)
+        except InferenceServerException as exception:
+            raise _typed(exception) from None
+
+    async def index(self, *, deadline: float = _CALL_SECONDS) -> tuple[ModelVersionState, ...]:
+        """What Triton knows of its repository, loaded or not.
+
+        Args:
+            deadline: Seconds to wait for the answer.
+
+        Raises:
+            ServingError: As `infer`, and `TritonSecretError`.
+        """
+        try:
+            answer = await self._client.get_model_repository_index(
+                headers=self._headers, client_timeout=deadline
+            )
+        except InferenceServerException as exception:
+            raise _typed(exception) from None
+        return tuple(
+            ModelVersionState(
+                name=entry.name,
+                version=int(entry.version or 0),
+                ready=entry.state == "READY",
+                reason=entry.reason,
+            )
+            for entry in answer.models
+        )
+
+    async def infer(
+        self,
+        name: str,
+        inputs: Mapping[str, npt.NDArray[np.generic]],
+        *,
+        outputs: Sequence[str] = (),
+        version: int | None = None,
+        deadline: float = _INFER_SECONDS,
+    ) -> Inference:
+        """Runs a model.
+
+        Args:
+            name: The model.
+            inputs: Every input by name, first axis the sample.
+            outputs: The outputs wanted; empty: all of them.
+            version: The version to ask; None: the one Triton serves to everybody.
+            deadline: Seconds to wait for the answer.
+
+        Returns:
+            The outputs and the version that made them.
+
+        Raises:
+            TritonUnavailableError: Triton does not answer.
+            TritonDeadlineError: It took longer than `deadline`.
+            ModelNotServedError: It serves no such model or version.
+            InvalidInferenceError: Names, shapes or types do not fit the model.
+            StubDiedError: The model's process died.
+            InferenceFailedError: The model failed on this request.
+        """
+        wanted = [InferRequestedOutput(output) for output in outputs]
+        result = await self._infer(name, inputs, wanted, version, deadline)
+        response = result.get_response()
+        return Inference(
+            version=int(response.model_version),
+            outputs={output.name: result.as_numpy(output.name) for output in response.outputs},
+        )
+
+    async def classify(
+        self,
+        name: str,
+        inputs: Mapping[str, npt.NDArray[np.generic]],
+        *,
+        output: str,
+        class_count: int,
+        deadline: float = _INFER_SECONDS,
+    ) -> tuple[tuple[ClassScore, ...], ...]:
+        """Runs a model and lets Triton's classification extension name the best classes.
+
+        Args:
+            name: The model.
+            inputs: Every input by name, first axis the sample.
+            output: The output with the class scores, shape (N, C).
+            class_count: How many classes a sample gets at most, best first.
+            deadline: Seconds to wait for the answer.
+
+        Returns:
+            For each sample its best classes.
+
+        Raises:
+            ServingError: As `infer`.
+        """
+        wanted = [InferRequestedOutput(output, class_count=class_count)]
+        result = await self._infer(name, inputs, wanted, None, deadline)
+        lines = np.atleast_2d(result.as_numpy(output))
+        return tuple(tuple(_class_score(line) for line in row) for row in lines)
+
+    async def _infer(
+        self,
+        name: str,
+        inputs: Mapping[str, npt.NDArray[np.generic]],
+        wanted: list[InferRequestedOutput],
+        version: int | None,
+        deadline: float,
+    ) -> InferResult:
+        tensors = []
+        for input_name, array in inputs.items():
+            tensor = InferInput(input_name, list(array.shape), np_to_triton_dtype(array.dtype))
+            tensor.set_data_from_numpy(np.ascontiguousarray(array))
+            tensors.append(tensor)
+        try:
+            return await self._client.infer(
+                name,
+                tensors,
+                model_version="" if version is None else str(version),
+                outputs=wanted or None,
+                client_timeout=deadline,
+            )
+        except InferenceServerException as exception:
+            raise _typed(exception) from None
+
+
+def _class_score(line: bytes) -> ClassScore:
+    # "0.981690:2:ship"; a label may have colons of its own.
+    score, index, label = line.decode().split(":", 2)
+    return ClassScore(label=label, index=int(index), score=float(score))
+
+
+_BY_STATUS: Mapping[str, tuple[type[ServingError], str]] = {
+    "UNAVAILABLE": (TritonUnavailableError, "Triton is starting or down; try again shortly."),
+    "DEADLINE_EXCEEDED": (TritonDeadlineError, "Try again, or allow more time."),
+    "NOT_FOUND": (ModelNotServedError, "Look up the deployments that are ready."),
+    "INVALID_ARGUMENT": (InvalidInferenceError, "Send the inputs that the model's metadata lists."),
+}
+
+
+def _typed(exception: InferenceServerException) -> ServingError:
+    """The typed error of a failed call. Triton's codes are coarse, so its words decide some."""
+    text = exception.message() or ""
+    status = (exception.status() or "").removeprefix("StatusCode.")
+    if "protocol is restricted" in text:
+        # Triton says UNAVAILABLE here, which would invite to try again for ever.
+        return TritonSecretError(text, advice="Only the reconciler may change what Triton serves.")
+    if "is not healthy" in text:
+        return StubDiedError(text, advice="The reconciler loads the model anew; try again shortly.")
+    kind, advice = _BY_STATUS.get(
+        status, (InferenceFailedError, "Look at the message and at Triton's log.")
+    )
+    return kind(text, advice=advice)

@@ -1,0 +1,284 @@
+"""Triton's local model repository: atomic, versioned, rebuildable.
+
+Layout under the root::
+
+    models/NAME/config.pbtxt         what Triton reads, written from the versions served
+    models/NAME/labels.txt
+    models/NAME/7/model.onnx         one folder a version, never changed after it was renamed in
+    models/NAME/7/manifest.json      what this version is
+    models/NAME/7/config.pbtxt       the configuration that goes with it, and its labels, so that a
+    models/NAME/7/labels.txt         switch can be taken back without asking anybody
+    models/NAME/7/smoke_test.npz     inputs and the answers that they must give
+    staging/                         where version folders are made, on the same file system
+
+Triton's configuration and labels belong to the model, not to a version; keeping each version's own
+beside it is what makes taking a switch back one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from serving.errors import RepositoryError
+from serving.model_config import ModelConfig, SpecificVersions, TensorConfig, from_text, to_text
+
+MODEL_FILE = "model.onnx"
+LABELS_FILE = "labels.txt"
+SMOKE_TEST_FILE = "smoke_test.npz"
+KEPT_VERSIONS = 2
+_CONFIG_FILE = "config.pbtxt"
+_MANIFEST_FILE = "manifest.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class VersionManifest:
+    """What one version folder is.
+
+    Attributes:
+        version: Its number.
+        pack: Resource name of the pack, "packs/…".
+        digest: The digest of the pack's graph, "sha256:…".
+    """
+
+    version: int
+    pack: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """All that a version folder is made of.
+
+    Attributes:
+        manifest: What it is.
+        model: The pack's ONNX file, in the repository's staging folder; moved in.
+        smoke_test: An npz file with inputs and answers, in the staging folder; moved in.
+        config: Its configuration, the model's name in it; the version policy is set on activation.
+        labels: Class labels, in the order of the class axis.
+    """
+
+    manifest: VersionManifest
+    model: Path
+    smoke_test: Path
+    config: ModelConfig
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What clients see of a version: its inputs, its outputs and its labels, one a line."""
+
+    inputs: tuple[TensorConfig, ...]
+    outputs: tuple[TensorConfig, ...]
+    labels: str
+
+
+class ModelRepository:
+    """The only writer of one Triton's model repository.
+
+    Args:
+        root: Its folder; made where missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.models = root.absolute() / "models"
+        self.staging = root.absolute() / "staging"
+        self._lock = root.absolute() / "lock"
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Holds the repository for this process and clears what an interrupted writer left.
+
+        Raises:
+            RepositoryError: Another process holds it.
+        """
+        self.models.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RepositoryError(
+                    f"another process writes the model repository {self.models.parent}",
+                    advice="Stop the other reconciler, or give this one a folder of its own.",
+                ) from None
+            shutil.rmtree(self.staging, ignore_errors=True)
+            self.staging.mkdir()
+            yield
+
+    def names(self) -> tuple[str, ...]:
+        """The models that have a folder, sorted."""
+        return tuple(sorted(entry.name for entry in self.models.iterdir() if entry.is_dir()))
+
+    def versions(self, name: str) -> tuple[VersionManifest, ...]:
+        """The complete versions of a model, oldest first; empty for an unknown model."""
+        folder = self._folder(name)
+        if not folder.is_dir():
+            return ()
+        manifests = [
+            VersionManifest(**json.loads((entry / _MANIFEST_FILE).read_text()))
+            for entry in folder.iterdir()
+            if entry.name.isdecimal() and (entry / _MANIFEST_FILE).is_file()
+        ]
+        return tuple(sorted(manifests, key=lambda manifest: manifest.version))
+
+    def manifest(self, name: str, version: int) -> VersionManifest | None:
+        """What a version is, None where there is no such version."""
+        found = (manifest for manifest in self.versions(name) if manifest.version == version)
+        return next(found, None)
+
+    def active(self, name: str) -> tuple[int, ...]:
+        """The versions that Triton serves after a load; the last is the one that clients get."""
+        path = self._folder(name) / _CONFIG_FILE
+        if not path.is_file():
+            return ()
+        policy = from_text(path.read_text()).version_policy
+        return policy.versions if isinstance(policy, SpecificVersions) else ()
+
+    def signature(self, name: str, version: int) -> Signature:
+        """What clients see of a version; two versions can be loaded together if it is the same."""
+        folder = self.version_folder(name, version)
+        config = from_text((folder / _CONFIG_FILE).read_text())
+        return Signature(config.inputs, config.outputs, (folder / LABELS_FILE).read_text())
+
+    def version_folder(self, name: str, version: int) -> Path:
+        """Where a version's files lie."""
+        return self._folder(name) / str(version)
+
+    def add(self, name: str, new: NewVersion) -> None:
+        """Adds a version folder: written beside, synced to disk, renamed in.
+
+        Triton does not see it before `activate` and a load.
+
+        Args:
+            name: The model.
+            new: What the folder is made of.
+
+        Raises:
+            RepositoryError: The number is taken: a version's files are never overwritten.
+        """
+        target = self.version_folder(name, new.manifest.version)
+        if target.exists():
+            raise RepositoryError(
+                f"{name!r} has a version {new.manifest.version} already",
+                advice="Take the next number: a version that was served is never overwritten.",
+            )
+        folder = Path(tempfile.mkdtemp(dir=self.staging))
+        # mkdtemp lets nobody else in, and Triton may run as another user.
+        folder.chmod(0o755)
+        try:
+            _fill(folder, new)
+            target.parent.mkdir(exist_ok=True)
+            folder.rename(target)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        _sync(target.parent)
+
+    def activate(self, name: str, versions: Sequence[int]) -> None:
+        """Writes what Triton reads at the next load: these versions, the last one's configuration.
+
+        A version policy with explicit numbers makes Triton keep what is loaded and serves already,
+        and load only what is new.
+
+        Args:
+            name: The model.
+            versions: The numbers to serve, ascending; of more than one, the last has the say over
+                configuration and labels, and its signature must be the others'.
+
+        Raises:
+            RepositoryError: A version has no folder.
+        """
+        source = self.version_folder(name, versions[-1])
+        if not (source / _CONFIG_FILE).is_file():
+            raise RepositoryError(
+                f"{name!r} has no version {versions[-1]}",
+                advice="Add the version before it is activated.",
+            )
+        config = from_text((source / _CONFIG_FILE).read_text())
+        config = replace(config, version_policy=SpecificVersions(tuple(versions)))
+        # Labels first: a configuration never names labels that are not there yet.
+        self._write(self._folder(name) / LABELS_FILE, (source / LABELS_FILE).read_text())
+        self._write(self._folder(name) / _CONFIG_FILE, to_text(config))
+
+    def remove_version(self, name: str, version: int) -> None:
+        """Removes a version's folder; one that is missing is no error.
+
+        Args:
+            name: The model.
+            version: A version that Triton does not serve.
+        """
+        self._discard(self.version_folder(name, version))
+
+    def prune(self, name: str) -> None:
+        """Removes versions until `KEPT_VERSIONS` are left: those that are active, then the newest.
+
+        Args:
+            name: The model.
+        """
+        active = set(self.active(name))
+        numbers = [manifest.version for manifest in self.versions(name)]
+        idle = [number for number in numbers if number not in active]
+        for number in idle[: max(0, len(numbers) - KEPT_VERSIONS)]:
+            self.remove_version(name, number)
+
+    def remove(self, name: str) -> None:
+        """Removes a model with all its versions; one that is missing is no error.
+
+        Args:
+            name: A model that Triton does not serve.
+        """
+        self._discard(self._folder(name))
+
+    def _discard(self, folder: Path) -> None:
+        if folder.exists():
+            # Renamed away first: a half-removed folder is never in Triton's sight.
+            grave = Path(tempfile.mkdtemp(dir=self.staging))
+            folder.rename(grave / folder.name)
+            shutil.rmtree(grave)
+
+    def _write(self, path: Path, text: str) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self.staging)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).rename(path)
+        _sync(path.parent)
+
+    def _folder(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise RepositoryError(
+                f"{name!r} is no name of a model",
+                advice="Use at most 128 letters, digits, '-', '_' and '.', no sign first.",
+            )
+        return self.models / name
+
+
+def _fill(folder: Path, new: NewVersion) -> None:
+    for source, file in ((new.model, MODEL_FILE), (new.smoke_test, SMOKE_TEST_FILE)):
+        source.chmod(0o644)
+        source.rename(folder / file)
+    (folder / _CONFIG_FILE).write_text(to_text(new.config))
+    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in new.labels))
+    (folder / _MANIFEST_FILE).write_text(json.dumps(asdict(new.manifest), indent=2) + "\n")
+    for path in (*folder.iterdir(), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
