@@ -45,9 +45,9 @@ def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     check_encoding(data, limits)
     try:
         proto = onnx.ModelProto.FromString(data)
-        screen(proto, limits, supported_operators() | SHAPE_OPERATORS)
-    except (DecodeError, UnicodeDecodeError) as error:
+    except DecodeError as error:
         raise not_onnx("The bytes are no ONNX model, or a truncated or damaged one.") from error
+    screen(proto, limits, supported_operators() | SHAPE_OPERATORS)
     check_topology(proto.graph)
     _check_specification(data)
     return _to_ir(proto)

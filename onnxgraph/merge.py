@@ -10,7 +10,7 @@ from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import DEFAULT_LIMITS
 from onnxgraph.passes.free_batch import BATCH, FreeBatch
 from onnxgraph.passes.infer_shapes import InferShapes
-from onnxgraph.passes.names import fresh_name
+from onnxgraph.passes.names import ReadableNames, fresh_name
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
 
 Tail = Callable[[ir.tape.Tape, Sequence[Sequence[ir.Value]]], Sequence[ir.Value]]
@@ -59,7 +59,7 @@ def merge(branches: Sequence[Branch], tail: Tail) -> ir.Model:
     graph.outputs.extend(tail(ir.tape.Tape(graph), ends))
     FreeBatch()(model)
     RemoveUnusedNodesPass()(model)
-    NameFixPass()(model)
+    NameFixPass(name_generator=ReadableNames())(model)
     InferShapes(DEFAULT_LIMITS)(model)
     for output in graph.outputs:
         if output.shape is not None and len(output.shape):

@@ -19,6 +19,7 @@ from onnxgraph.passes.fold_constants import FoldConstants
 from onnxgraph.passes.fold_shapes import FoldShapes
 from onnxgraph.passes.free_batch import FreeBatch, fixed_batch
 from onnxgraph.passes.infer_shapes import InferShapes
+from onnxgraph.passes.names import ReadableNames
 from onnxgraph.passes.observation import BATCHES, runs_at
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
@@ -53,7 +54,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         ClearAnnotations(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         RaiseOpset(),
-        NameFixPass(),
+        NameFixPass(name_generator=ReadableNames()),
         FreeBatch(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         DropDropout(),

@@ -62,8 +62,16 @@ def screen(model: ModelProto, limits: Limits, operators: frozenset[str]) -> None
         declared += check_tensor(tensor, name, limits)
         if declared > limits.tensor_bytes:
             raise too_large("Declared bytes of all tensors", declared, limits.tensor_bytes, name)
-    for value in (*graph.input, *graph.output):
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    if not inputs or not graph.output:
+        missing = "outputs" if inputs else "inputs other than weights"
+        raise invalid(f"The graph has no {missing}.", None)
+    for value in (*inputs, *graph.output):
         _check_interface(value, limits)
+    for value in inputs:
+        if not value.type.tensor_type.shape.dim:
+            raise invalid(f"Input {value.name!r} has no batch axis.", value.name)
     for name, tensor in _tensors(graph):
         check_finite(tensor, name)
 

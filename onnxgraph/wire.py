@@ -118,9 +118,20 @@ def _messages(
         field = fields.get(number)
         packed = wire_type == _LENGTH and field is not None and field.type in _PACKED_VARINTS
         budget.count(size if packed else 0)
-        if wire_type == _LENGTH and field is not None and field.message_type is not None:
-            yield field.message_type, position, position + size
+        if wire_type == _LENGTH and field is not None:
+            if field.type == FieldDescriptor.TYPE_STRING:
+                _check_text(view[position : position + size], position)
+            elif field.message_type is not None:
+                yield field.message_type, position, position + size
         position += size
+
+
+def _check_text(text: memoryview, position: int) -> None:
+    """Refuses a string that is no UTF-8: protobuf would hand it on as bytes."""
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        raise not_onnx(f"The text at byte {position} is not UTF-8.") from error
 
 
 def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:

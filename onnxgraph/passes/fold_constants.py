@@ -87,4 +87,5 @@ def _pad_elements(node: ir.Node) -> int:
     if data is None or pads is None or data.const_value is None or pads.const_value is None:
         return _SMALL + 1
     grown = int(abs(pads.const_value.numpy()).max(initial=0)) * 2
-    return math.prod(int(size) + grown for size in data.const_value.shape)
+    sizes = [size + grown for size in data.const_value.numpy().shape]
+    return math.prod(sizes)

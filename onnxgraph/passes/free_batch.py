@@ -14,7 +14,7 @@ class FreeBatch(ir.passes.InPlacePass):
     Whether the graph then computes the right thing at every batch size is for `FoldShapes` and
     the comparison at the end of `normalise` to tell.
 
-    Requires: no initializer among the inputs.
+    Requires: no initializer among the inputs; every input has a first axis (`load_model`).
     Ensures: inputs of shape `(batch, ...)` with integers after the first axis.
     """
 
@@ -22,8 +22,7 @@ class FreeBatch(ir.passes.InPlacePass):
         """Renames the axes in place.
 
         Raises:
-            GraphError: `GRAPH_INVALID` for an input without a batch axis, `GRAPH_SHAPE_DYNAMIC`
-                for one with another symbolic axis.
+            GraphError: `GRAPH_SHAPE_DYNAMIC` for an input with another symbolic axis.
         """
         modified = False
         for value in model.graph.inputs:
@@ -37,13 +36,7 @@ class FreeBatch(ir.passes.InPlacePass):
 
 
 def _freed(value: ir.Value) -> ir.Shape:
-    if value.shape is None or len(value.shape) < 1:
-        raise GraphError(
-            GraphReason.GRAPH_INVALID,
-            f"Input {value.name!r} has no batch axis.",
-            advice="Export the model with samples along the first axis of every input.",
-            node=value.name,
-        )
+    assert value.shape is not None
     for axis, size in enumerate(value.shape[1:], start=1):
         if not isinstance(size, int):
             raise GraphError(

@@ -3,10 +3,11 @@
 import math
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
+from onnx.shape_inference import InferenceError, infer_shapes
 
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import Limits
+from onnxgraph.passes.weights_aside import structure
 from onnxgraph.wire import too_large
 
 
@@ -19,7 +20,7 @@ class InferShapes(ir.passes.InPlacePass):
         limits: The cap on elements of one value, per sample.
 
     Requires: inputs with a symbolic first axis.
-    Ensures: a shape and a type on every value that onnx can infer.
+    Ensures: the shape and type that onnx infers on every computed value.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -31,14 +32,19 @@ class InferShapes(ir.passes.InPlacePass):
 
         Raises:
             GraphError: `GRAPH_TOO_LARGE` names the value over the cap, `GRAPH_INVALID` one whose
-                inferred shape is negative.
+                inferred shape is negative, or a node whose inputs do not fit its operator.
         """
-        result = ShapeInferencePass(check_type=True, strict_mode=False, data_prop=True)(model)
-        for node in model.graph:
-            for value in node.outputs:
-                if value.shape is not None:
-                    self._check(value, [d for d in value.shape if isinstance(d, int)])
-        return ir.passes.PassResult(model, modified=result.modified)
+        inferred = _inferred(model)
+        modified = False
+        for value in (v for node in model.graph for v in node.outputs):
+            found = inferred.get(value.name)
+            if found is None:
+                continue
+            modified |= (found.shape, found.type) != (value.shape, value.type)
+            value.shape, value.type = found.shape, found.type
+            if value.shape is not None:
+                self._check(value, [d for d in value.shape if isinstance(d, int)])
+        return ir.passes.PassResult(model, modified=modified)
 
     def _check(self, value: ir.Value, sizes: list[int]) -> None:
         if any(size < 0 for size in sizes):
@@ -52,6 +58,20 @@ class InferShapes(ir.passes.InPlacePass):
         if elements > self._limits.tensor_elements:
             what = f"Elements of value {value.name!r} per sample"
             raise too_large(what, elements, self._limits.tensor_elements, value.name)
+
+
+def _inferred(model: ir.Model) -> dict[str | None, ir.Value]:
+    """The values of the graph by name with the shapes and types that onnx infers."""
+    try:
+        proto = infer_shapes(structure(model), check_type=True, strict_mode=True, data_prop=True)
+    except InferenceError as error:
+        raise GraphError(
+            GraphReason.GRAPH_INVALID,
+            f"onnx infers no shapes: {str(error).strip().splitlines()[0][:300]}",
+            advice="Check the file with onnx.checker.check_model(full_check=True).",
+        ) from error
+    graph = ir.serde.deserialize_graph(proto.graph)
+    return {value.name: value for node in graph for value in node.outputs}
 
 
 def forget_shapes(model: ir.Model) -> None:

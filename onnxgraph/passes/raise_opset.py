@@ -5,11 +5,11 @@ import onnx_ir as ir
 from onnx.version_converter import convert_version
 
 from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.passes.weights_aside import adopt_weights, structure
 
 WORKING_OPSET = 23
 """The opset that everything between load and serialise works at."""
 WORKING_IR_VERSION = 11
-_LARGE = 4096
 
 
 class RaiseOpset(ir.passes.InPlacePass):
@@ -33,10 +33,8 @@ class RaiseOpset(ir.passes.InPlacePass):
         model.ir_version = WORKING_IR_VERSION
         if before == WORKING_OPSET:
             return ir.passes.PassResult(model, modified=False)
-        inputs = [value.name for value in graph.inputs]
-        weights = _detach_weights(graph)
         try:
-            converted = convert_version(ir.serde.serialize_model(model), WORKING_OPSET)
+            converted = convert_version(structure(model), WORKING_OPSET)
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise GraphError(
                 GraphReason.GRAPH_OPSET_UNSUPPORTED,
@@ -47,33 +45,5 @@ class RaiseOpset(ir.passes.InPlacePass):
             ) from error
         model.graph = ir.serde.deserialize_graph(converted.graph)
         model.graph.opset_imports[""] = WORKING_OPSET
-        _attach_weights(model.graph, weights, inputs)
+        adopt_weights(model.graph, graph)
         return ir.passes.PassResult(model, modified=True)
-
-
-def _detach_weights(graph: ir.Graph) -> dict[str, ir.TensorProtocol]:
-    """Turns large initializers into inputs; returns their tensors by name."""
-    weights: dict[str, ir.TensorProtocol] = {}
-    for name, value in list(graph.initializers.items()):
-        tensor = value.const_value
-        if tensor is not None and tensor.size > _LARGE and not value.is_graph_output():
-            weights[name] = tensor
-            value.shape = ir.Shape(tensor.shape)
-            value.type = ir.TensorType(tensor.dtype)
-            value.const_value = None
-            del graph.initializers[name]
-            graph.inputs.append(value)
-    return weights
-
-
-def _attach_weights(
-    graph: ir.Graph, weights: dict[str, ir.TensorProtocol], inputs: list[str | None]
-) -> None:
-    """Turns the inputs that stand for weights into initializers again."""
-    found = {value.name: value for value in graph.inputs}
-    graph.inputs.clear()
-    graph.inputs.extend(found[name] for name in inputs)
-    for name, tensor in weights.items():
-        value = found[name]
-        value.const_value = tensor
-        graph.register_initializer(value)

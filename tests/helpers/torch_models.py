@@ -162,6 +162,7 @@ def export(
         # torch 2.13 deprecates the TorchScript exporter and parts of its own tracing.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
         if dynamo:
             axes = tuple({0: torch.export.Dim.DYNAMIC} for _ in shapes) if dynamic else None
             program = torch.onnx.export(
