@@ -10,8 +10,10 @@ from google.protobuf import empty_pb2
 from svckit.clock import wait_until_set
 from svckit.operations.backing import Backing
 from svckit.operations.changes import events_of
+from svckit.operations.lists import list_operations
 from svckit.operations.messages import to_id
 from svckit.operations.store import OperationStore
+from svckit.paging import PageTokens
 
 # WaitOperation answers by then at the latest, done or not, in seconds: less than a server's
 # default deadline of a call and its time to drain. Clients ask again.
@@ -28,11 +30,13 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
     Args:
         store: The operations.
         backing: The same ground as the store's.
+        tokens: Makes and opens the page tokens.
     """
 
-    def __init__(self, store: OperationStore, backing: Backing) -> None:
+    def __init__(self, store: OperationStore, backing: Backing, tokens: PageTokens) -> None:
         self._store = store
         self._backing = backing
+        self._tokens = tokens
 
     async def GetOperation(  # noqa: N802
         self,
@@ -41,6 +45,14 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
     ) -> operations_pb2.Operation:
         """Returns an operation as it stands."""
         return await self._store.get(request.name)
+
+    async def ListOperations(  # noqa: N802
+        self,
+        request: operations_pb2.ListOperationsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> operations_pb2.ListOperationsResponse:
+        """Returns a page of operations, newest first."""
+        return await list_operations(self._backing.database, self._tokens, request)
 
     async def CancelOperation(  # noqa: N802
         self,

@@ -1,6 +1,5 @@
 """What clients do with operations: ask for work, look at it, cancel it, forget it."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from google.longrunning import operations_pb2
@@ -11,7 +10,7 @@ from sliceandpack.operation.v1.operation_events_pb2 import (
     OperationMetadata,
     Progress,
 )
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from svckit.errors import ResourceExhausted
@@ -123,26 +122,6 @@ class OperationStore:
         """
         async with self._database.reading() as session:
             return to_operation(await _wanted(session, name))
-
-    async def page(
-        self, where: Sequence[ColumnElement[bool]], offset: int, limit: int
-    ) -> list[operations_pb2.Operation]:
-        """Returns up to `limit` operations, newest first, without the first `offset`.
-
-        Args:
-            where: Conditions on the columns of `OperationRow`.
-            offset: How many to pass over.
-            limit: How many to return at most.
-        """
-        statement = (
-            select(OperationRow)
-            .where(OperationRow.abandoned.is_(False), *where)
-            .order_by(OperationRow.create_time.desc(), OperationRow.id)
-            .offset(offset)
-            .limit(limit)
-        )
-        async with self._database.reading() as session:
-            return [to_operation(row) for row in await session.scalars(statement)]
 
     async def cancel(self, name: str) -> None:
         """Wants an operation to end: at once if it waits, within `cancel_limit` if it runs.

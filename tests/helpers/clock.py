@@ -26,9 +26,13 @@ class ManualClock:
         heapq.heappush(self._sleepers, (due, next(self._order), wake))
         await wake
 
+    def jump(self, seconds: float) -> None:
+        """Lets `seconds` pass of which sleepers do not hear yet, as in a frozen process."""
+        self._now += timedelta(seconds=seconds)
+
     async def advance(self, seconds: float) -> None:
         """Lets `seconds` pass and wakes whoever slept until within them."""
-        self._now += timedelta(seconds=seconds)
+        self.jump(seconds)
         while self._sleepers and self._sleepers[0][0] <= self._now:
             wake = heapq.heappop(self._sleepers)[2]
             if not wake.done():

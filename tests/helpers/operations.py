@@ -1,9 +1,10 @@
 """Operations on a real SQLite file, with a clock that a test moves."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.longrunning import operations_pb2
 from google.protobuf.wrappers_pb2 import StringValue
@@ -18,9 +19,11 @@ from sliceandpack.operation.v1.operation_events_pb2 import (
 from svckit.database import Database, create_kit_tables, open_database
 from svckit.operations.backing import Backing
 from svckit.operations.job import JobContext
+from svckit.operations.lists import list_operations
 from svckit.operations.runner import Runner
 from svckit.operations.settings import OperationSettings
 from svckit.operations.store import OperationStore
+from svckit.paging import PageTokens
 from svckit.telemetry import Metrics
 from tests.helpers.clock import ManualClock
 
@@ -67,6 +70,13 @@ class Rig:
             request_id,
             principal,
         )
+
+    async def page(self, **request: Any) -> operations_pb2.ListOperationsResponse:
+        asked = operations_pb2.ListOperationsRequest(**request)
+        return await list_operations(self.backing.database, PageTokens(b"key"), asked)
+
+    async def names(self, **request: Any) -> Sequence[str]:
+        return [operation.name for operation in (await self.page(**request)).operations]
 
     async def is_done(self, name: str) -> bool:
         return bool((await self.store.get(name)).done)
