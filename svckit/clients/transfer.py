@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import grpc
 from sliceandpack.error.v1 import error_reason_pb2 as pb
 
-from svckit.errors import Aborted, DeadlineExceeded, Internal, ServiceError, Unavailable
+from svckit.errors import Aborted, Cancelled, DeadlineExceeded, Internal, ServiceError, Unavailable
 from svckit.status import from_rpc_error
 
 _T = TypeVar("_T")
@@ -75,7 +75,8 @@ class Patience:
 
 def passes(error: ServiceError) -> bool:
     """Tells whether the same transfer can succeed when it is resumed."""
-    if isinstance(error, Unavailable | Aborted):
+    # CANCELLED comes from a server that stops: who cancels here gets asyncio's own exception.
+    if isinstance(error, Unavailable | Aborted | Cancelled):
         return True
     return is_hidden(error) or error.reason in _RESUMABLE or error.retry_seconds is not None
 

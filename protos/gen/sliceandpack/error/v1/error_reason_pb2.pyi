@@ -184,6 +184,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Graphs that are to be joined disagree on an input.
     Example: {"reason": "GRAPHS_INCOMPATIBLE", "domain": "sliceandpack", "metadata": {"input": "image", "first": "models/a", "second": "models/b"}}
     """
+    ERROR_REASON_GRAPH_TRAINING_MODE: _ErrorReason.ValueType  # 75
+    """The model was exported in training mode.
+    Example: {"reason": "GRAPH_TRAINING_MODE", "domain": "sliceandpack", "metadata": {"node": "bn1"}}
+    """
+    ERROR_REASON_GRAPH_BATCH_MIXED: _ErrorReason.ValueType  # 76
+    """What the graph computes for one sample depends on the other samples of its batch.
+    Example: {"reason": "GRAPH_BATCH_MIXED", "domain": "sliceandpack", "metadata": {"node": "mean1"}}
+    """
+    ERROR_REASON_GRAPH_NOT_EXECUTABLE: _ErrorReason.ValueType  # 77
+    """ONNX Runtime cannot load or run the graph.
+    Example: {"reason": "GRAPH_NOT_EXECUTABLE", "domain": "sliceandpack", "metadata": {}}
+    """
     ERROR_REASON_LABELS_MISMATCH: _ErrorReason.ValueType  # 80
     """The number of labels is not the number of the graph's outputs.
     Example: {"reason": "LABELS_MISMATCH", "domain": "sliceandpack", "metadata": {"labels": "3", "outputs": "10"}}
@@ -439,6 +451,18 @@ Example: {"reason": "GRAPH_NO_SLICEABLE_UNIT", "domain": "sliceandpack", "metada
 ERROR_REASON_GRAPHS_INCOMPATIBLE: ErrorReason.ValueType  # 74
 """Graphs that are to be joined disagree on an input.
 Example: {"reason": "GRAPHS_INCOMPATIBLE", "domain": "sliceandpack", "metadata": {"input": "image", "first": "models/a", "second": "models/b"}}
+"""
+ERROR_REASON_GRAPH_TRAINING_MODE: ErrorReason.ValueType  # 75
+"""The model was exported in training mode.
+Example: {"reason": "GRAPH_TRAINING_MODE", "domain": "sliceandpack", "metadata": {"node": "bn1"}}
+"""
+ERROR_REASON_GRAPH_BATCH_MIXED: ErrorReason.ValueType  # 76
+"""What the graph computes for one sample depends on the other samples of its batch.
+Example: {"reason": "GRAPH_BATCH_MIXED", "domain": "sliceandpack", "metadata": {"node": "mean1"}}
+"""
+ERROR_REASON_GRAPH_NOT_EXECUTABLE: ErrorReason.ValueType  # 77
+"""ONNX Runtime cannot load or run the graph.
+Example: {"reason": "GRAPH_NOT_EXECUTABLE", "domain": "sliceandpack", "metadata": {}}
 """
 ERROR_REASON_LABELS_MISMATCH: ErrorReason.ValueType  # 80
 """The number of labels is not the number of the graph's outputs.
