@@ -13,7 +13,8 @@ from svckit.artifacts.digests import digest_from_name
 from svckit.artifacts.failures import not_found
 from svckit.artifacts.files import digest_of_file, keep, write_all
 from svckit.artifacts.threads import in_thread
-from svckit.clients.transfer import OnProgress, Patience, TransferPolicy, answer, step
+from svckit.clients.patience import Patience, answer
+from svckit.clients.transfer import OnProgress, TransferPolicy, step
 from svckit.errors import DataLoss, ServiceError
 from svckit.status import from_rpc_error
 

@@ -13,7 +13,8 @@ from sliceandpack.error.v1 import error_reason_pb2
 from svckit.artifacts.digests import artifact_name, digest_of
 from svckit.artifacts.files import digest_of_file
 from svckit.artifacts.threads import in_thread
-from svckit.clients.transfer import OnProgress, Patience, TransferPolicy, answer, is_hidden, step
+from svckit.clients.patience import Patience, answer, is_hidden
+from svckit.clients.transfer import OnProgress, TransferPolicy, step
 from svckit.errors import ServiceError
 
 
