@@ -14,18 +14,39 @@ from svckit.errors import NotFound
 from svckit.interceptors.call import Context
 
 
+class Readiness:
+    """Whether a running server is fit to be called; a composition root may say no for a while.
+
+    Attributes:
+        ready: Whether it is; true until somebody says otherwise.
+        changed: Notified at every change of the server's health.
+    """
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.changed = asyncio.Condition()
+
+    async def set(self, ready: bool) -> None:
+        """Says whether the server is fit to be called from now on."""
+        async with self.changed:
+            self.ready = ready
+            self.changed.notify_all()
+
+
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # It has no types.
     """Tells whether the server takes calls; the same for all of its services.
 
     Args:
         services: The full names of the services; the empty name stands for the server.
+        readiness: What the process itself says of its fitness.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], readiness: Readiness | None = None) -> None:
         self._services = frozenset({"", *services})
         self._serving = False
         self._stopped = False
-        self._changed = asyncio.Condition()
+        self._readiness = readiness or Readiness()
+        self._changed = self._readiness.changed
 
     async def serve(self) -> None:
         """Says SERVING from now on."""
@@ -74,7 +95,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
             yield now
 
     def _response(self, service: str) -> health_pb2.HealthCheckResponse:
-        status = "SERVING" if self._serving else "NOT_SERVING"
+        serving = self._serving and self._readiness.ready
+        status = "SERVING" if serving else "NOT_SERVING"
         return health_pb2.HealthCheckResponse(
             status=status if service in self._services else "SERVICE_UNKNOWN"
         )

@@ -8,14 +8,14 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
 
 from svckit.addresses import Address
-from svckit.health import HealthServicer
+from svckit.health import HealthServicer, Readiness
 from svckit.metrics_endpoint import metrics_endpoint
 from svckit.server import BoundServer, Service, StartupError, bind, register
 from svckit.settings import ServerSettings
@@ -34,10 +34,16 @@ class Runtime:
         resources: Whatever has to be closed is entered here, in the order in which it is opened;
             it is closed in the reverse order, after the last call has ended.
         metrics: The metrics of the process.
+        readiness: Where a process says that it is not fit to be called for a while; its health is
+            NOT_SERVING then.
+        ready_facts: Further entries of the ready file, such as the addresses of what else this
+            process started.
     """
 
     resources: contextlib.AsyncExitStack
     metrics: Metrics
+    readiness: Readiness = field(default_factory=Readiness)
+    ready_facts: dict[str, str] = field(default_factory=dict)
 
 
 Compose = Callable[[S, Runtime], Awaitable[Sequence[Service]]]
@@ -90,11 +96,12 @@ class Lifecycle(Generic[S]):
                 f"Cannot serve metrics on {wanted} ({error.strerror}): set another metrics_address."
             ) from error
         self._server = bind(self._settings, metrics)
-        services = await self._compose(self._settings, Runtime(self._resources, metrics))
-        self._health = register(self._server.grpc, services)
+        runtime = Runtime(self._resources, metrics)
+        services = await self._compose(self._settings, runtime)
+        self._health = register(self._server.grpc, services, runtime.readiness)
         await self._server.grpc.start()
         await self._health.serve()
-        self._write_ready_file(metrics_address)
+        self._write_ready_file(metrics_address, runtime.ready_facts)
         _log.info("serving", address=str(self.address), metrics_address=str(metrics_address))
 
     async def shutdown(self) -> None:
@@ -120,12 +127,13 @@ class Lifecycle(Generic[S]):
             await self._resources.aclose()
         _log.info("stopped")
 
-    def _write_ready_file(self, metrics_address: Address) -> None:
+    def _write_ready_file(self, metrics_address: Address, facts: Mapping[str, str]) -> None:
         """Writes the bound addresses in one step, so that nobody reads half of them."""
         path = self._settings.ready_file
         if path is None:
             return
         content = {
+            **facts,
             "address": str(self.address),
             "metrics_address": str(metrics_address),
             "pid": os.getpid(),

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from svckit.addresses import Address
-from svckit.health import HealthServicer
+from svckit.health import HealthServicer, Readiness
 from svckit.interceptors.call_log import CallLogInterceptor
 from svckit.interceptors.call_metrics import CallMetricsInterceptor
 from svckit.interceptors.deadline import DeadlineInterceptor
@@ -93,12 +93,15 @@ def bind(settings: ServerSettings, metrics: Metrics) -> BoundServer:
     return BoundServer(server, Address(address.host, port), stopping)
 
 
-def register(server: grpc.aio.Server, services: Iterable[Service]) -> HealthServicer:
+def register(
+    server: grpc.aio.Server, services: Iterable[Service], readiness: Readiness | None = None
+) -> HealthServicer:
     """Adds services to a server, with health (NOT_SERVING) and reflection of all of them.
 
     Args:
         server: A server that was not started yet.
         services: The services.
+        readiness: What the process itself says of its fitness.
 
     Returns:
         The health of the server.
@@ -107,7 +110,7 @@ def register(server: grpc.aio.Server, services: Iterable[Service]) -> HealthServ
     for service in services:
         service.add(server)
         names.append(service.descriptor.full_name)
-    health = HealthServicer([*names, _HEALTH, reflection.SERVICE_NAME])
+    health = HealthServicer([*names, _HEALTH, reflection.SERVICE_NAME], readiness)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*names, _HEALTH, reflection.SERVICE_NAME), server)
     return health
