@@ -38,41 +38,41 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         self._backing = backing
         self._tokens = tokens
 
-    async def GetOperation(  # noqa: N802
+    async def GetOperation(
         self,
         request: operations_pb2.GetOperationRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> operations_pb2.Operation:
         """Returns an operation as it stands."""
         return await self._store.get(request.name)
 
-    async def ListOperations(  # noqa: N802
+    async def ListOperations(
         self,
         request: operations_pb2.ListOperationsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> operations_pb2.ListOperationsResponse:
         """Returns a page of operations, newest first."""
         return await list_operations(self._backing.database, self._tokens, request)
 
-    async def CancelOperation(  # noqa: N802
+    async def CancelOperation(
         self,
         request: operations_pb2.CancelOperationRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> empty_pb2.Empty:
         """Wants an operation to end; it then ends CANCELLED within five seconds."""
         await self._store.cancel(request.name)
         return empty_pb2.Empty()
 
-    async def DeleteOperation(  # noqa: N802
+    async def DeleteOperation(
         self,
         request: operations_pb2.DeleteOperationRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> empty_pb2.Empty:
         """Forgets an operation; one that runs is not cancelled."""
         await self._store.delete(request.name)
         return empty_pb2.Empty()
 
-    async def WaitOperation(  # noqa: N802
+    async def WaitOperation(
         self, request: operations_pb2.WaitOperationRequest, context: Context
     ) -> operations_pb2.Operation:
         """Returns the operation once it is done, or as it stands after the timeout.

@@ -1,5 +1,6 @@
 """What clients do with operations: ask for work, look at it, cancel it, forget it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from google.longrunning import operations_pb2
@@ -60,6 +61,7 @@ class OperationStore:
         metadata: OperationMetadata,
         request_id: str | None = None,
         principal: str = "",
+        check: Callable[[AsyncSession], Awaitable[None]] | None = None,
     ) -> operations_pb2.Operation:
         """Queues work; once this returns, no crash loses it.
 
@@ -69,6 +71,8 @@ class OperationStore:
             metadata: What the caller knows of it: only `target` is read.
             request_id: A replay with the same id returns the first operation as it stands now.
             principal: Who asks.
+            check: Refuses, by raising, what the state of the service does not allow; a replay is
+                answered without it, since the state has changed since.
 
         Raises:
             ResourceExhausted: QUEUE_FULL, if too much work waits already.
@@ -77,6 +81,8 @@ class OperationStore:
         """
 
         async def insert(session: AsyncSession) -> operations_pb2.Operation:
+            if check is not None:
+                await check(session)
             await self._refuse_if_full(session)
             row = OperationRow(
                 id=new_id(),

@@ -2,10 +2,13 @@ import asyncio
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata, State
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from svckit.database import Database
-from svckit.errors import InvalidArgument, NotFound, ResourceExhausted
+from svckit.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
 from svckit.operations.settings import OperationSettings
 from svckit.operations.sweeper import OperationSweeper
 from tests.helpers.operations import KIND, Rig, eventually, make_rig, metadata
@@ -87,6 +90,25 @@ async def test_a_replay_is_answered_though_the_queue_is_full(database: Database)
     rig = make_rig(database, OperationSettings(queue=1))
     first = await rig.submit(request_id="r")
     assert (await rig.submit(request_id="r")).name == first.name
+
+
+async def test_work_that_the_state_of_the_service_forbids_is_refused_but_a_replay_answered(
+    rig: Rig,
+) -> None:
+    async def submit(request_id: str) -> str:
+        request, metadata = StringValue(value="text"), OperationMetadata()
+        operation = await rig.store.submit(KIND, request, metadata, request_id, check=none_yet)
+        return str(operation.name)
+
+    async def none_yet(session: AsyncSession) -> None:
+        if (await session.execute(text("SELECT count(*) FROM operations"))).scalar_one():
+            raise AlreadyExists(reasons.ERROR_REASON_RESOURCE_EXISTS, "There is one.", advice="")
+
+    name = await submit("r")
+    assert await submit("r") == name
+    with pytest.raises(AlreadyExists):
+        await submit("s")
+    assert await rig.names() == [name]
 
 
 async def test_an_unknown_operation_is_not_found(rig: Rig) -> None:
