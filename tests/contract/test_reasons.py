@@ -19,7 +19,7 @@ def test_every_reason_of_a_domain_is_one_of_the_contract(reasons: type[StrEnum])
 
 
 def test_every_reason_of_serving_is_one_of_the_contract() -> None:
-    kinds = [ServingError, *ServingError.__subclasses__()]
+    kinds: list[type[ServingError]] = [ServingError, *ServingError.__subclasses__()]
     assert [kind for kind in kinds if reason_of(kind.reason) is None] == []
 
 
