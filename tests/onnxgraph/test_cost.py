@@ -1,0 +1,51 @@
+"""Parameters, multiply-accumulates and bytes of graphs."""
+
+import numpy as np
+
+from onnxgraph.cost import NodeCost, cost
+from tests.helpers.text_graphs import text_graph
+
+
+def test_linear_nodes_are_counted_per_sample() -> None:
+    model = text_graph(
+        "float[N, 3, 8, 8] x => float[N, 2] y",
+        """
+        c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (x, w, b)
+        d = Conv <group = 4> (c, dw)
+        r = Relu (d)
+        f = Flatten (r)
+        h = Gemm <transB = 1> (f, u)
+        y = MatMul (h, v)
+        """,
+        w=(4, 3, 3, 3),
+        b=(4,),
+        dw=(4, 1, 2, 2),
+        u=(5, 36),
+        v=(5, 2),
+    )
+    found = cost(model)
+    assert found.by_node == {
+        "c": NodeCost(4 * 27 + 4, 4 * 16 * 27),
+        "d": NodeCost(16, 4 * 9 * 4),
+        "h": NodeCost(180, 180),
+        "y": NodeCost(10, 10),
+    }
+    assert found.parameters == 112 + 16 + 180 + 10
+    assert found.macs == 1728 + 144 + 180 + 10
+    assert found.bytes == 4 * found.parameters
+
+
+def test_a_dense_layer_over_positions_counts_each_position() -> None:
+    model = text_graph("float[N, 7, 3] x => float[N, 7, 5] y", "y = MatMul (x, w)", w=(3, 5))
+    assert cost(model).macs == 7 * 15
+
+
+def test_shared_weights_count_once_and_integers_only_as_bytes() -> None:
+    model = text_graph(
+        "float[N, 4] x => float[N, 4] y",
+        "a = MatMul (x, w)\nb = MatMul (a, w)\ny = Reshape (b, target)",
+        w=(4, 4),
+        target=np.array([-1, 4]),
+    )
+    found = cost(model)
+    assert (found.parameters, found.macs, found.bytes) == (16, 32, 64 + 16)

@@ -1,0 +1,266 @@
+"""Unit groups are found by following units through the graph."""
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from onnxgraph.groups import UnitGroup, WholePart, find_group, unit_groups
+from onnxgraph.surgery import Cut, cut
+from tests.helpers.text_graphs import text_graph
+
+
+def _groups(model: ir.Model) -> tuple[dict[str, UnitGroup], dict[str, str]]:
+    """Groups by id and reasons of whole parts by producer."""
+    groups, whole = unit_groups(model)
+    return {group.id: group for group in groups}, _reasons(whole)
+
+
+def _reasons(whole: tuple[WholePart, ...]) -> dict[str, str]:
+    return {node: part.reason for part in whole for node in part.nodes}
+
+
+def test_a_chain_has_a_group_for_each_hidden_layer_and_keeps_its_output_whole() -> None:
+    model = text_graph(
+        "float[N, 3, 8, 8] x => float[N, 2] y",
+        """
+        c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)
+        a1 = Relu(c1)
+        p1 = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (a1)
+        c2 = Conv (p1, w2)
+        a2 = Relu(c2)
+        f = Flatten(a2)
+        y = Gemm <transB = 1> (f, w3, b3)
+        """,
+        w1=(4, 3, 3, 3),
+        b1=(4,),
+        w2=(5, 4, 3, 3),
+        w3=(2, 20),
+        b3=(2,),
+    )
+    groups, whole = _groups(model)
+    assert list(groups) == ["c1", "c2"]
+    first, second = groups["c1"], groups["c2"]
+    assert (first.units, first.value, first.unit_axis) == (4, "p1", 1)
+    assert first.passes == ("a1", "p1")
+    (consumer,) = first.consumers
+    assert (consumer.node, consumer.value, consumer.weight, consumer.bias) == (
+        "c2",
+        "p1",
+        "w2",
+        None,
+    )
+    assert consumer.offset_exact  # c2 does not pad
+    (dense,) = second.consumers
+    assert (dense.block, dense.units_last, dense.unit_axis) == (4, False, 1)
+    assert dense.positions.tolist() == np.arange(20).reshape(5, 4).tolist()
+    assert whole == {"y": "its units are the graph's output 'y'"}
+
+
+def test_a_flatten_of_channels_last_interleaves_the_places_of_units() -> None:
+    model = text_graph(
+        "float[N, 3, 4, 4] x => float[N, 2] y",
+        """
+        c = Conv (x, w)
+        t = Transpose <perm = [0, 2, 3, 1]> (c)
+        f = Reshape (t, target)
+        y = MatMul (f, v)
+        """,
+        w=(5, 3, 3, 3),
+        target=np.array([-1, 20]),
+        v=(20, 2),
+    )
+    (consumer,) = _groups(model)[0]["c"].consumers
+    assert consumer.units_last
+    assert consumer.positions.tolist() == np.arange(20).reshape(4, 5).T.tolist()
+
+
+def test_joined_branches_keep_their_places_in_front_of_the_consumer() -> None:
+    model = text_graph(
+        "float[N, 3] x => float[N, 2] y",
+        """
+        a = MatMul (x, wa)
+        b = MatMul (x, wb)
+        j = Concat <axis = 1> (a, x, b)
+        y = MatMul (j, v)
+        """,
+        wa=(3, 4),
+        wb=(3, 5),
+        v=(12, 2),
+    )
+    groups, _ = _groups(model)
+    assert groups["a"].consumers[0].positions.ravel().tolist() == [0, 1, 2, 3]
+    assert groups["b"].consumers[0].positions.ravel().tolist() == [7, 8, 9, 10, 11]
+    smaller = cut(model, groups["a"], Cut(np.array([1])))
+    moved = find_group(smaller, "b").consumers[0]
+    assert moved.positions.ravel().tolist() == [4, 5, 6, 7, 8]
+
+
+def test_a_residual_add_couples_the_width_and_leaves_inner_units_free() -> None:
+    model = text_graph(
+        "float[N, 3, 6, 6] x => float[N, 2] y",
+        """
+        s = Conv <pads = [1, 1, 1, 1]> (x, ws)
+        i = Conv <pads = [1, 1, 1, 1]> (s, wi)
+        r = Relu(i)
+        o = Conv <pads = [1, 1, 1, 1]> (r, wo)
+        t = Add (o, s)
+        g = GlobalAveragePool (t)
+        f = Flatten (g)
+        y = MatMul (f, v)
+        """,
+        ws=(4, 3, 3, 3),
+        wi=(7, 4, 3, 3),
+        wo=(4, 7, 3, 3),
+        v=(4, 2),
+    )
+    groups, _ = _groups(model)
+    assert groups["i"].units == 7
+    assert not groups["i"].coupled
+    stream = groups["s"]
+    assert stream.coupled
+    assert stream.producers == ("s", "o")
+    assert [consumer.node for consumer in stream.consumers] == ["i", "y"]
+    assert stream.value == "t"
+
+
+def test_a_squeeze_excite_gate_is_coupled_with_what_it_scales() -> None:
+    model = text_graph(
+        "float[N, 3, 6, 6] x => float[N, 2] y",
+        """
+        c = Conv (x, w)
+        p = ReduceMean <axes = [2, 3], keepdims = 1> (c)
+        q = Conv (p, wq)
+        h = HardSigmoid (q)
+        u = Conv (h, wu)
+        g = Sigmoid (u)
+        m = Mul (g, c)
+        f = ReduceMean <axes = [2, 3], keepdims = 0> (m)
+        y = MatMul (f, v)
+        """,
+        w=(4, 3, 3, 3),
+        wq=(2, 4, 1, 1),
+        wu=(4, 2, 1, 1),
+        v=(4, 2),
+    )
+    groups, _ = _groups(model)
+    assert groups["c"].producers == ("c", "u")
+    assert [consumer.node for consumer in groups["c"].consumers] == ["q", "y"]
+    assert groups["q"].units == 2
+
+
+def test_a_depthwise_convolution_passes_units_and_a_grouped_one_keeps_them_whole() -> None:
+    model = text_graph(
+        "float[N, 3, 6, 6] x => float[N, 2] y",
+        """
+        a = Conv (x, wa)
+        d = Conv <group = 4> (a, wd, bd)
+        b = Conv (d, wb)
+        g = Conv <group = 2> (b, wg)
+        p = GlobalAveragePool (g)
+        f = Flatten (p)
+        y = MatMul (f, v)
+        """,
+        wa=(4, 3, 1, 1),
+        wd=(8, 1, 3, 3),
+        bd=(8,),
+        wb=(4, 8, 1, 1),
+        wg=(6, 2, 3, 3),
+        v=(6, 2),
+    )
+    groups, whole = _groups(model)
+    assert groups["a"].passes == ("d",)
+    assert groups["a"].consumers[0].block == 2
+    assert whole["b"].startswith("Conv 'g' mixes channels within its groups")
+    assert whole["g"].startswith("Conv 'g' mixes channels within its groups")
+
+
+_WHOLE = {
+    "Softmax 's' normalises over units": "s = Softmax <axis = 1> (h)",
+    "ReduceMean 's' averages over units": "s = ReduceMean <axes = [1], keepdims = 1> (h)",
+    "Reshape 's' mixes units with other axes": "s = Reshape (h, split)",
+    "Concat 's' joins parts of unknown size": "s = Concat <axis = 0> (h, row)",
+    "MatMul 's' multiplies values that are both computed": "s = MatMul (h, t)",
+    "Add 's' joins units with values that are not cut with them": "s = Add (h, x)",
+    "Pad 's' crops or repeats units": 's = Pad <mode = "edge"> (h, pads)',
+    "Slice 's' crops units": "s = Slice (h, one, two, one)",
+    "Gather 's' gathers single units": "s = Gather <axis = 1> (h, one)",
+    "Shape 'z' reads the size of a unit axis": "z = Shape (h)\ns = Cast <to = 1> (z)",
+}
+
+
+@pytest.mark.parametrize("reason", _WHOLE)
+def test_what_mixes_units_keeps_them_whole_and_is_named(reason: str) -> None:
+    model = text_graph(
+        "float[N, 6] x => float y",
+        f"""
+        h = MatMul (x, w)
+        t = Transpose (x)
+        {_WHOLE[reason]}
+        y = ReduceMean <keepdims = 0> (s)
+        """,
+        w=(6, 6),
+        split=np.array([-1, 2, 3]),
+        row=(1, 6),
+        pads=np.array([0, 1, 0, 1]),
+        one=np.array([1]),
+        two=np.array([3]),
+    )
+    assert _groups(model)[1]["h"].startswith(reason)
+
+
+def test_units_that_no_linear_node_reads_are_whole() -> None:
+    model = text_graph(
+        "float[N, 3] x => float[N, 3] y", "h = MatMul (x, w)\ny = Identity (x)", w=(3, 4)
+    )
+    assert _groups(model)[1] == {"h": "no linear node reads the units of 'h'"}
+
+
+def test_a_single_unit_is_whole() -> None:
+    model = text_graph(
+        "float[N, 3] x => float[N, 2] y", "h = MatMul (x, w)\ny = MatMul (h, v)", w=(3, 1), v=(1, 2)
+    )
+    assert _groups(model)[1]["h"] == "'h' has a single unit"
+
+
+def test_units_coupled_in_part_only_are_whole() -> None:
+    model = text_graph(
+        "float[N, 3] x => float[N, 2] y",
+        """
+        a = MatMul (x, wa)
+        b = MatMul (x, wb)
+        j = Concat <axis = 1> (a, b)
+        c = MatMul (x, wc)
+        s = Add (j, c)
+        y = MatMul (s, v)
+        """,
+        wa=(3, 4),
+        wb=(3, 5),
+        wc=(3, 9),
+        v=(9, 2),
+    )
+    assert set(_groups(model)[1]) == {"a", "b", "c", "y"}
+    assert _groups(model)[1]["a"] == "'a' is coupled with a part of its units only"
+
+
+def test_token_mixing_leaves_the_channels_of_an_mlp_mixer_apart() -> None:
+    model = text_graph(
+        "float[N, 4, 6] x => float[N, 2] y",
+        """
+        e = MatMul (x, we)
+        t = Transpose <perm = [0, 2, 1]> (e)
+        h = MatMul (t, wh)
+        r = Relu (h)
+        o = MatMul (r, wo)
+        u = Transpose <perm = [0, 2, 1]> (o)
+        m = ReduceMean <axes = [1], keepdims = 0> (u)
+        y = MatMul (m, v)
+        """,
+        we=(6, 5),
+        wh=(4, 7),
+        wo=(7, 4),
+        v=(5, 2),
+    )
+    groups, whole = _groups(model)
+    assert [consumer.node for consumer in groups["e"].consumers] == ["y"]
+    assert [consumer.node for consumer in groups["h"].consumers] == ["o"]
+    assert whole["o"] == "ReduceMean 'm' averages over units"
