@@ -20,7 +20,7 @@ from onnxgraph.passes.fold_shapes import FoldShapes
 from onnxgraph.passes.free_batch import FreeBatch, fixed_batch
 from onnxgraph.passes.infer_shapes import InferShapes
 from onnxgraph.passes.names import ReadableNames
-from onnxgraph.passes.observation import BATCHES, runs_at
+from onnxgraph.passes.observation import BATCHES, run_at, runs_at
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
 from onnxgraph.passes.unshare_initializers import UnshareInitializers
@@ -88,11 +88,14 @@ def _repair_batch(original: ir.Model, model: ir.Model) -> int | None:
     """Frees a baked batch size; returns it, or None if there is none."""
     batch = fixed_batch(original)
     if batch is None:
-        if runs_at(model, BATCHES):
+        try:
+            run_at(model, BATCHES)
+        except GraphError:
+            batch = guess_batch(model)
+            if batch is None:
+                raise
+        else:
             return None
-        batch = guess_batch(model)
-    if batch is None:
-        raise batch_fixed("The graph declares a symbolic batch but runs at no batch of 2, 3 and 5.")
     RepairBatch(batch)(model)
     if not runs_at(model, BATCHES):
         raise batch_fixed(f"The graph computes batches of {batch} only, in more than its Reshapes.")

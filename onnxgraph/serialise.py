@@ -111,11 +111,13 @@ def _agrees(node: ir.Node, low: int, high: int) -> bool:
 def _attributes_agree(node: ir.Node, old: OpSchema, new: OpSchema) -> bool:
     if any(name not in old.attributes for name in node.attributes):
         return False
-    unset = [name for name in old.attributes if name not in node.attributes]
+    unset = [attribute for name, attribute in old.attributes.items() if name not in node.attributes]
     return all(
-        name in new.attributes
-        and old.attributes[name].default_value == new.attributes[name].default_value
-        for name in unset
+        attribute.default_value == new.attributes[attribute.name].default_value
+        if attribute.name in new.attributes
+        # It became an input, which this node leaves out just the same (`_inputs_agree`).
+        else not attribute.required
+        for attribute in unset
     )
 
 

@@ -81,16 +81,21 @@ class Observer:
         return shapes, {name: found[name] for name in self._values}
 
 
-def runs_at(model: ir.Model, batches: Sequence[int]) -> bool:
-    """Whether ONNX Runtime runs the graph at all the batch sizes.
+def run_at(model: ir.Model, batches: Sequence[int]) -> None:
+    """Runs the graph once at each of the batch sizes.
 
     Raises:
-        GraphError: `GRAPH_NOT_EXECUTABLE` if it refuses to load the graph.
+        GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime refuses the graph or a run fails.
     """
     runner = Runner(ir.serde.serialize_model(model).SerializeToString())
+    for batch in batches:
+        runner.run(random_inputs(model, batch, seed=batch))
+
+
+def runs_at(model: ir.Model, batches: Sequence[int]) -> bool:
+    """Whether ONNX Runtime runs the graph at all the batch sizes."""
     try:
-        for batch in batches:
-            runner.run(random_inputs(model, batch, seed=batch))
+        run_at(model, batches)
     except GraphError:
         return False
     return True

@@ -76,16 +76,15 @@ def _target(node: ir.Node) -> list[int] | None:
 
 
 def guess_batch(model: ir.Model) -> int | None:
-    """The batch size that constant Reshape targets name, where the inputs declare none.
+    """The batch size that a graph was exported with, where its inputs declare none.
 
     Args:
         model: A graph that does not run at every batch size.
 
     Returns:
-        The first leading size of a target at which the whole graph runs, or None.
+        The first leading size of a constant Reshape target, or else 1, at which the whole graph
+        runs; None if there is none.
     """
     targets = [_target(node) for node in model.graph if node.op_type == "Reshape"]
-    for size in dict.fromkeys(target[0] for target in targets if target and target[0] > 0):
-        if size <= _LARGEST_GUESS and runs_at(model, (size,)):
-            return size
-    return None
+    sizes = [target[0] for target in targets if target and 0 < target[0] <= _LARGEST_GUESS]
+    return next((size for size in dict.fromkeys([*sizes, 1]) if runs_at(model, (size,))), None)

@@ -1,0 +1,232 @@
+import numpy as np
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.limits import Limits
+from onnxgraph.load import load_model
+from onnxgraph.normalise import normalise
+from onnxgraph.parity import compare, run_onnx
+from onnxgraph.serialise import to_bytes
+from tests.helpers.graph_texts import DENSE, parse, with_arrays
+
+R = GraphReason
+HEAD = "w = Constant <value = float[4, 3] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}> ()"
+
+
+def refusal(model: ModelProto, limits: Limits | None = None) -> GraphError:
+    with pytest.raises(GraphError) as caught:
+        normalise(load_model(model.SerializeToString()), limits=limits or Limits())
+    assert caught.value.advice.endswith(".")
+    return caught.value
+
+
+def test_a_size_taken_from_the_data_is_refused_and_named() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[batch, k] y) <int64[1] all = {-1}> {
+              mean = ReduceMean <keepdims = 0> (x)
+              size = Cast <to = 7> (mean)
+              rest = Unsqueeze (size, all)
+              target = Concat <axis = 0> (all, rest)
+              y = Reshape (x, target)
+            }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_SHAPE_DYNAMIC, "y")
+
+
+def test_a_second_symbolic_axis_is_refused() -> None:
+    error = refusal(parse("g (float[batch, time] x) => (float[batch, time] y) { y = Relu (x) }"))
+    assert (error.reason, error.node) == (R.GRAPH_SHAPE_DYNAMIC, "x")
+
+
+def test_an_operator_supported_for_shapes_only_is_refused_on_data() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[batch, 4] y) <float[4] floor>
+            { y = Max (x, floor) }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_OPERATOR_UNSUPPORTED, "y")
+    assert error.metadata["operator"] == "Max"
+
+
+def test_samples_that_depend_on_each_other_are_refused() -> None:
+    error = refusal(
+        parse("g (float[batch, 4] x) => (float[batch, 4] y) { y = Softmax <axis = 0> (x) }")
+    )
+    assert error.reason == R.GRAPH_BATCH_MIXED
+
+
+def test_an_output_without_a_batch_is_refused() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[1, 4] y) <int64[1] axis = {0}>
+            { y = ReduceMean (x, axis) }
+            """
+        )
+    )
+    assert error.reason == R.GRAPH_BATCH_FIXED
+
+
+def test_a_dropout_in_training_mode_is_refused() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[batch, 4] y) <float ratio = {0.5}, bool train = {1}>
+            { y = Dropout (x, ratio, train) }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TRAINING_MODE, "y")
+
+
+def test_a_baked_batch_beyond_reshapes_is_refused_with_advice() -> None:
+    error = refusal(
+        parse("g (float[2, 4] x) => (float[2, 4] y) <float[2, 4] noise> { y = Add (x, noise) }")
+    )
+    assert error.reason == R.GRAPH_BATCH_FIXED
+    assert "dynamic_axes" in error.advice
+
+
+def test_a_target_that_mixes_batch_and_positions_is_refused_not_guessed() -> None:
+    # At batch 2 the target [4, 2] means (positions, batch): its first axis is no batch axis.
+    error = refusal(
+        parse(
+            """
+            g (float[2, 4] x) => (float[4, 2] y) <int64[2] target = {4, 2}>
+            {
+              turned = Transpose <perm = [1, 0]> (x)
+              y = Reshape (turned, target)
+            }
+            """
+        )
+    )
+    assert error.reason == R.GRAPH_BATCH_FIXED
+
+
+def test_a_batch_written_into_a_target_despite_a_symbolic_input_is_freed() -> None:
+    model = parse(
+        f"""
+        g (float[batch, 2, 2] x) => (float[batch, 3] y) <int64[2] target = {{3, 4}}>
+        {{ {HEAD}
+           flat = Reshape (x, target)
+           y = MatMul (flat, w) }}
+        """
+    )
+    x = np.random.default_rng(0).standard_normal((3, 2, 2)).astype(np.float32)
+    wanted = run_onnx(model.SerializeToString(), {"x": x})["y"]
+    data = to_bytes(normalise(load_model(model.SerializeToString())))
+    assert compare(run_onnx(data, {"x": x})["y"], wanted, atol=0, rtol=1e-6).passed
+    assert compare(run_onnx(data, {"x": x[:1]})["y"], wanted[:1], atol=0, rtol=1e-6).passed
+
+
+def test_inputs_with_different_fixed_batches_are_refused() -> None:
+    error = refusal(parse("g (float[1, 4] a, float[2, 4] b) => (float[2, 4] y) { y = Add (a, b) }"))
+    assert error.reason == R.GRAPH_BATCH_FIXED
+
+
+def test_an_activation_of_terabytes_is_refused_before_it_runs() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 1, 4, 4] x) => (float[batch, 1, h, w] y)
+              <int64[8] pads = {0, 0, 1000000, 1000000, 0, 0, 1000000, 1000000}>
+            { y = Pad (x, pads) }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "y")
+
+
+def test_a_constant_of_terabytes_is_refused_before_it_is_made() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[batch, 4] y) <int64[2] size = {1099511627776, 4}>
+            {
+              zeros = ConstantOfShape (size)
+              y = Add (x, zeros)
+            }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "zeros")
+
+
+def test_shapes_that_do_not_fit_are_invalid() -> None:
+    model = with_arrays(parse(DENSE), {"w1": np.ones((3, 7), np.float32)})
+    assert refusal(model).reason == R.GRAPH_INVALID
+
+
+def test_a_graph_that_only_its_run_refutes_is_not_executable() -> None:
+    # Valid by the specification, but ONNX Runtime pads by no more than an axis has when reflecting.
+    model = parse(
+        """
+        g (float[batch, 1, 4] x) => (float[batch, 1, 24] y) <int64[6] pads = {0, 0, 10, 0, 0, 10}>
+        { y = Pad <mode = "reflect"> (x, pads) }
+        """
+    )
+    assert refusal(model).reason == R.GRAPH_NOT_EXECUTABLE
+
+
+def test_metadata_and_traces_of_the_exporting_machine_are_cleared() -> None:
+    model = parse(DENSE)
+    model.doc_string = model.graph.doc_string = "exported on my laptop"
+    model.producer_name = "somebody"
+    model.graph.node[0].doc_string = "/home/somebody/train.py:3"
+    helper.set_model_props(model, {"author": "somebody"})
+    entry = model.graph.node[1].metadata_props.add()
+    entry.key, entry.value = "stack_trace", "/home/somebody/train.py:3"
+    data = to_bytes(normalise(load_model(model.SerializeToString())))
+    assert b"somebody" not in data
+    assert b"laptop" not in data
+
+
+def test_several_inputs_of_several_types_are_kept() -> None:
+    model = parse(
+        """
+        g (float[batch, 4] x, int64[batch, 4] k) => (float[batch, 4] y) {
+          f = Cast <to = 1> (k)
+          y = Add (x, f)
+        }
+        """
+    )
+    normal = normalise(load_model(model.SerializeToString()))
+    assert [str(value.name) for value in normal.graph.inputs] == ["x", "k"]
+
+
+def test_a_weight_that_is_also_an_input_becomes_a_weight() -> None:
+    model = parse(DENSE, opset=13)
+    tensor = model.graph.initializer[0]
+    model.graph.input.append(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+    )
+    normal = normalise(load_model(model.SerializeToString()))
+    assert [value.name for value in normal.graph.inputs] == ["x"]
+    assert "w0" in normal.graph.initializers
+
+
+def test_large_weights_survive_a_change_of_opset() -> None:
+    generator = np.random.default_rng(0)
+    wide = generator.standard_normal((4, 6000)).astype(np.float32)
+    model = with_arrays(
+        parse(DENSE.replace("6", "6000"), opset=11, ir_version=6),
+        {"w0": wide, "w1": generator.standard_normal((3, 6000)).astype(np.float32)},
+    )
+    normal = normalise(load_model(model.SerializeToString()))
+    tensor = normal.graph.initializers["w0"].const_value
+    assert tensor is not None
+    np.testing.assert_array_equal(tensor.numpy(), wide)
+
+
+def test_an_unused_weight_is_dropped() -> None:
+    model = parse(DENSE)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(9, np.float32), "spare"))
+    assert "spare" not in normalise(load_model(model.SerializeToString())).graph.initializers
