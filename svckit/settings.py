@@ -86,3 +86,16 @@ class ServerSettings(BaseSettings):
                 "tls_certificate and tls_key, or insecure if the network is trusted"
             )
         return self
+
+
+class ServiceSettings(ServerSettings):
+    """What a service with workers needs to know beside its server."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """How many jobs run at once, each in a process of its own."""
+    worker_threads: int = Field(default=1, ge=1)
+    """How many threads the numeric libraries of a worker use."""
+    worker_memory_bytes: int = Field(default=6 * 2**30, gt=2**29)
+    """The memory that a job may use."""
+    worker_cpu_seconds: int = Field(default=1800, gt=0)
+    """The processor time that a job may use, over all of its threads."""

@@ -31,6 +31,8 @@ class ErrorInterceptor(CallInterceptor):
             raise
         except Exception as error:
             failure = from_exception(error, current_call_id())
+            if isinstance(error, NotImplementedError) and _is_generated_refusal(call):
+                failure = _unimplemented(call.method)
             structlog.contextvars.bind_contextvars(reason=failure.reason_name)
             if isinstance(failure, Internal | DataLoss):
                 _log.exception("call failed unexpectedly")
@@ -47,14 +49,23 @@ class ErrorInterceptor(CallInterceptor):
         return self.wrap(handler or _unknown_method(method), method)
 
 
+def _is_generated_refusal(call: Call) -> bool:
+    """Whether the contract has the method, but the servicer leaves it to the generated base."""
+    return call.code(None) is grpc.StatusCode.UNIMPLEMENTED
+
+
 def _unknown_method(method: str) -> Handler:
     """Returns a handler that refuses, whatever shape the client thinks that the method has."""
 
     async def refuse(_requests: Payload, _context: Context) -> None:
-        raise Unimplemented(
-            pb.ERROR_REASON_METHOD_NOT_FOUND,
-            f"This server has no method {method}.",
-            advice="Ask its reflection service which methods there are.",
-        )
+        raise _unimplemented(method)
 
     return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _unimplemented(method: str) -> Unimplemented:
+    return Unimplemented(
+        pb.ERROR_REASON_METHOD_NOT_FOUND,
+        f"This server has no method {method}.",
+        advice="Ask its reflection service which methods there are.",
+    )

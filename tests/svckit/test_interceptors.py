@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -11,7 +12,9 @@ from sliceandpack.error.v1 import error_reason_pb2 as pb
 from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 
+from svckit.clients.patience import answer
 from svckit.errors import DeadlineExceeded, InvalidArgument, NotFound, ServiceError, Unimplemented
+from svckit.server import Service
 from svckit.settings import ServerSettings
 from svckit.status import from_rpc_error
 from tests.helpers.loopback import Loopback, ScriptedArtifacts, loopback
@@ -77,6 +80,40 @@ async def test_an_unknown_method_has_a_reason_whatever_its_shape(shape: str) -> 
     assert isinstance(error, Unimplemented)
     assert error.reason == pb.ERROR_REASON_METHOD_NOT_FOUND
     assert "/nobody.v1.Knows/This" in error.message
+
+
+async def test_a_method_that_a_servicer_leaves_out_is_not_a_fault_of_the_service() -> None:
+    service = Service(
+        artifacts_pb2.DESCRIPTOR.services_by_name["Artifacts"],
+        partial(
+            artifacts_pb2_grpc.add_ArtifactsServicer_to_server,
+            artifacts_pb2_grpc.ArtifactsServicer(),  # type: ignore[abstract]  # On purpose.
+        ),
+    )
+    async with loopback(service) as server:
+        unary = await failure(stub(server).QueryWriteStatus(Query(name="artifacts/a")))
+        read = stub(server).Read(artifacts_pb2.ReadRequest(name="artifacts/a"))
+        stream = await failure(read.read())
+    assert isinstance(unary, Unimplemented)
+    assert isinstance(stream, Unimplemented)
+
+
+async def test_a_call_beyond_the_limit_of_calls_is_refused_and_the_others_go_on() -> None:
+    begun, finish = asyncio.Event(), asyncio.Event()
+
+    async def query(_request: Query) -> Reply:
+        begun.set()
+        await finish.wait()
+        return Reply(committed_size=1)
+
+    settings = ServerSettings(max_concurrent_rpcs=1, drain_seconds=1)
+    async with loopback(ScriptedArtifacts(query=query).service, settings=settings) as server:
+        first = asyncio.ensure_future(answer(stub(server).QueryWriteStatus(Query(name="a"))))
+        await begun.wait()
+        refused = await failure(stub(server).QueryWriteStatus(Query(name="b")))
+        finish.set()
+        assert (await first).committed_size == 1
+    assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_an_unforeseen_exception_is_internal_and_its_cause_is_in_the_log_alone() -> None:
