@@ -101,7 +101,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "ATTEMPTS_EXHAUSTED", "domain": "sliceandpack", "metadata": {"attempts": "3"}}
     """
     ERROR_REASON_DIGEST_MISMATCH: _ErrorReason.ValueType  # 40
-    """The bytes received or read do not have the digest that names them.
+    """The bytes do not have the digest that names them: INVALID_ARGUMENT for an upload, DATA_LOSS for
+    what is read.
     Example: {"reason": "DIGEST_MISMATCH", "domain": "sliceandpack", "metadata": {"expected": "sha256:ab", "actual": "sha256:cd"}}
     """
     ERROR_REASON_WRITE_OFFSET_INVALID: _ErrorReason.ValueType  # 41
@@ -369,7 +370,8 @@ ERROR_REASON_ATTEMPTS_EXHAUSTED: ErrorReason.ValueType  # 25
 Example: {"reason": "ATTEMPTS_EXHAUSTED", "domain": "sliceandpack", "metadata": {"attempts": "3"}}
 """
 ERROR_REASON_DIGEST_MISMATCH: ErrorReason.ValueType  # 40
-"""The bytes received or read do not have the digest that names them.
+"""The bytes do not have the digest that names them: INVALID_ARGUMENT for an upload, DATA_LOSS for
+what is read.
 Example: {"reason": "DIGEST_MISMATCH", "domain": "sliceandpack", "metadata": {"expected": "sha256:ab", "actual": "sha256:cd"}}
 """
 ERROR_REASON_WRITE_OFFSET_INVALID: ErrorReason.ValueType  # 41
