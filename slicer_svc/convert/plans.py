@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from google.protobuf import json_format
 from sliceandpack.slicer.v1 import plans_pb2 as pb
@@ -15,6 +16,14 @@ from svckit.errors import FieldViolation
 MAX_STEPS = 10_000
 MAX_VIEWS = 64
 
+_GROUP_FIGURES = (
+    "parameters_before",
+    "parameters_after",
+    "macs_before",
+    "macs_after",
+    "predicted_error",
+)
+_TOTALS = (*_GROUP_FIGURES, "bytes_before", "bytes_after")
 _METHODS = {
     pb.METHOD_UNSPECIFIED: Method.CLOSED_FORM,
     pb.METHOD_CLOSED_FORM: Method.CLOSED_FORM,
@@ -82,3 +91,29 @@ def encode_plan(row: PlanRow) -> pb.Plan:
     message.document.size_bytes = row.document_size
     message.create_time.FromDatetime(row.create_time)
     return message
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """Returns a recipe as a row keeps it."""
+    return json_format.MessageToDict(encode_recipe(recipe))
+
+
+def summary_json(document: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a plan says as a row keeps it.
+
+    Args:
+        document: The plan as the slicing domain's `Plan.to_json` writes it.
+    """
+    totals = {name: document[name] for name in _TOTALS}
+    groups = [
+        pb.GroupPlan(
+            group=group["group"],
+            nodes=group["nodes"],
+            unit_count=group["units"],
+            kept_count=group["kept"],
+            **{name: group[name] for name in _GROUP_FIGURES},
+        )
+        for group in document["groups"]
+    ]
+    parts = [pb.WholePart(nodes=part["nodes"], reason=part["reason"]) for part in document["whole"]]
+    return json_format.MessageToDict(pb.Plan(groups=groups, whole_parts=parts, **totals))

@@ -17,9 +17,6 @@ from slicer_svc.jobs.semantics import complete_inputs
 from slicer_svc.samples_file import read_samples
 from slicer_svc.slicing.submission import check_submission
 
-ENTRY = "slicer_svc.jobs.check:check_model"
-"""The name by which a worker finds `check_model`."""
-
 PHASES = ("load", "normalise", "run")
 """The steps of the check."""
 

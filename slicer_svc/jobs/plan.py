@@ -16,9 +16,6 @@ from slicer_svc.slicing.planner import make_plan
 from slicer_svc.slicing.progress import Progress
 from slicer_svc.slicing.recipe import Recipe
 
-ENTRY = "slicer_svc.jobs.plan:plan_model"
-"""The name by which a worker finds `plan_model`."""
-
 
 def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Makes a plan and writes it.

@@ -16,9 +16,6 @@ from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.plan import Plan
 from slicer_svc.slicing.progress import Progress
 
-ENTRY = "slicer_svc.jobs.slice:slice_model"
-"""The name by which a worker finds `slice_model`."""
-
 
 def slice_model(
     request: dict[str, Any], report: Callable[[dict[str, Any]], None]

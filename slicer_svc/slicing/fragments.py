@@ -27,9 +27,6 @@ from slicer_svc.slicing.trained import slice_trained
 from slicer_svc.slicing.walk import minibatches
 from slicer_svc.slicing.workbench import kept_places
 
-METHOD_VERSION = "1"
-"""Changes whenever the same model, samples and plan would give another fragment."""
-
 
 @dataclass(frozen=True, eq=False)
 class SlicedClass:

@@ -27,6 +27,7 @@ class ModelRow(Base):
 
     Attributes:
         id: The last part of the name "models/{id}".
+        operation: The operation that kept it.
         display_name: A name for people.
         licence: An SPDX expression.
         graph_digest: The graph as submitted.
@@ -52,6 +53,7 @@ class ModelRow(Base):
     __table_args__ = (Index("ix_models_create_time", "create_time", "id"),)
 
     id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(128))
     display_name: Mapped[str] = mapped_column(String(128))
     licence: Mapped[str] = mapped_column(String(256))
     graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
@@ -132,7 +134,7 @@ class PlanRow(Base):
 
     Attributes:
         model_id: The model.
-        id: The last part of the name "models/{model_id}/plans/{id}".
+        id: The last part of the name "models/{model_id}/plans/{id}"; made of its operation's.
         recipe: What was asked for, as protobuf's JSON of `Recipe`.
         summary: What the plan says, as protobuf's JSON of `Plan`.
         document_digest: The plan as JSON, which slicing reads.

@@ -55,6 +55,7 @@ COLUMN_TYPES: Mapping[Any, TypeEngine[Any]] = {
     bytes: LargeBinary(),
     dict[str, Any]: JSON(),
     list[str]: JSON(),
+    list[dict[str, Any]]: JSON(),
 }
 
 

@@ -1,0 +1,1 @@
+"""What runs behind the slicer's operations, one handler a file."""

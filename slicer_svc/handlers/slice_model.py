@@ -1,0 +1,143 @@
+"""Slices classes in a worker and keeps each fragment the moment it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sliceandpack.slicer.v1 import models_pb2 as pb
+
+from slicer_svc.convert.fragments import encode_fragment
+from slicer_svc.handlers.progress import step_of
+from slicer_svc.jobs import entries
+from slicer_svc.servicer.models import MODEL
+from slicer_svc.servicer.plans import PLAN
+from slicer_svc.slicing.version import METHOD_VERSION
+from slicer_svc.store import fragments, models
+from slicer_svc.store.tables import FragmentRow, ModelRow, PlanRow
+from svckit.artifacts.digests import digest_of
+from svckit.foundation import Foundation
+from svckit.operations.job import JobContext
+
+
+@dataclass(frozen=True, eq=False)
+class _Slicing:
+    """One request with what it is about.
+
+    Attributes:
+        model: The model.
+        plan: The plan.
+        labels: The classes asked for, in the request's order.
+    """
+
+    model: ModelRow
+    plan: PlanRow
+    labels: Sequence[str]
+
+    def key(self, label: str) -> str:
+        """Returns a digest of all that a fragment depends on: equal keys, equal fragments."""
+        parts = (
+            self.model.normalised_digest,
+            self.model.samples_digest,
+            str(self.model.inputs),
+            self.plan.document_digest,
+            str(self.model.labels.index(label)),
+            METHOD_VERSION,
+        )
+        return digest_of("\n".join(parts).encode())
+
+    def fragment_id(self, label: str) -> str:
+        """Returns the id of a class's fragment."""
+        return f"f-{self.key(label).removeprefix('sha256:')[:16]}"
+
+
+class SliceModelHandler:
+    """Runs SliceModel.
+
+    Args:
+        foundation: What the service stands on.
+    """
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+
+    async def __call__(
+        self, context: JobContext, request: pb.SliceModelRequest
+    ) -> pb.SliceModelResponse:
+        """Slices the classes that have no fragment of this plan yet.
+
+        Raises:
+            ServiceError: The model or plan is gone, or a worker failed; finished fragments stay.
+        """
+        slicing = await self._read(request)
+        missing = [label for label in slicing.labels if await self._kept(slicing, label) is None]
+        if missing:
+            await self._slice(context, slicing, missing)
+        kept = [await self._kept(slicing, label) for label in slicing.labels]
+        return pb.SliceModelResponse(
+            fragments=[encode_fragment(row) for row in kept if row is not None]
+        )
+
+    async def _read(self, request: pb.SliceModelRequest) -> _Slicing:
+        (model_id,) = MODEL.parse(request.name)
+        _, plan_id = PLAN.parse(request.plan, "plan")
+        async with self._foundation.database.reading() as session:
+            model = await models.get(session, model_id)
+            plan = await fragments.plan(session, model_id, plan_id)
+        return _Slicing(model, plan, list(request.labels) or model.labels)
+
+    async def _kept(self, slicing: _Slicing, label: str) -> FragmentRow | None:
+        async with self._foundation.database.reading() as session:
+            key = (slicing.model.id, slicing.fragment_id(label))
+            return await session.get(FragmentRow, key)
+
+    async def _slice(self, context: JobContext, slicing: _Slicing, labels: Sequence[str]) -> None:
+        artifacts = self._foundation.artifacts
+        names = slicing.model.labels
+
+        async def take(report: dict[str, Any]) -> None:
+            if "fragment" in report:
+                await self._keep(slicing, report["fragment"])
+                return
+            progress = report["progress"]
+            place = progress["class"]
+            context.note(step_of(progress, "" if place is None else names[place]))
+
+        with self._foundation.scratch() as folder:
+            await self._foundation.workers.run(
+                entries.SLICE,
+                {
+                    "normalised": str(await artifacts.path(slicing.model.normalised_digest)),
+                    "samples": str(await artifacts.path(slicing.model.samples_digest)),
+                    "plan": str(await artifacts.path(slicing.plan.document_digest)),
+                    "inputs": slicing.model.inputs,
+                    "classes": [names.index(label) for label in labels],
+                    "folder": str(folder),
+                },
+                on_progress=take,
+                cancel=context.cancelled,
+            )
+
+    async def _keep(self, slicing: _Slicing, found: dict[str, Any]) -> None:
+        label = slicing.model.labels[found.pop("class")]
+        stored = await self._foundation.artifacts.put_file(Path(found.pop("path")))
+        row = FragmentRow(
+            model_id=slicing.model.id,
+            id=slicing.fragment_id(label),
+            key=slicing.key(label),
+            label=label,
+            plan_id=slicing.plan.id,
+            graph_digest=stored.digest,
+            graph_size=stored.size_bytes,
+            score_width=len(slicing.model.labels),
+            method_version=METHOD_VERSION,
+            create_time=self._foundation.clock.now(),
+            **found,
+        )
+        async with self._foundation.database.writing() as session:
+            await models.get(session, slicing.model.id, lock=True)
+            if await session.get(FragmentRow, (row.model_id, row.id)) is None:
+                session.add(row)
+                await self._foundation.references.add(session, row.name, "graph", stored.digest)

@@ -1,0 +1,7 @@
+"""The names by which workers find the jobs; imports none of them."""
+
+CHECK = "slicer_svc.jobs.check:check_model"
+PLAN = "slicer_svc.jobs.plan:plan_model"
+SLICE = "slicer_svc.jobs.slice:slice_model"
+ALL = frozenset({CHECK, PLAN, SLICE})
+"""What a worker of the slicer may run."""

@@ -1,0 +1,1 @@
+"""The history of the slicer's tables, run at every start."""

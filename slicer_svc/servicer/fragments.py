@@ -1,0 +1,145 @@
+"""The methods on fragments, slicing among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
+from sliceandpack.slicer.v1 import fragments_pb2, models_pb2_grpc
+from sliceandpack.slicer.v1 import models_pb2 as pb
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slicer_svc.convert.fragments import encode_fragment
+from slicer_svc.servicer.models import MODEL
+from slicer_svc.servicer.plans import PLAN
+from slicer_svc.store import fragments, models
+from slicer_svc.store.failures import in_use, unknown_class
+from slicer_svc.store.tables import FragmentRow
+from svckit.errors import FieldViolation
+from svckit.filters import equals
+from svckit.foundation import Foundation
+from svckit.listing import Listing, ListQuery, fetch_page
+from svckit.names import WILDCARD, ResourcePattern
+from svckit.operations.replay import Call
+from svckit.validation import refuse, validated
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
+COLUMNS = FragmentRow.__table__.c
+LISTING = Listing(
+    filters={
+        "label": equals(COLUMNS.label),
+        "plan": lambda name: COLUMNS.plan_id == PLAN.parse(name, "filter")[1],
+    },
+    # The id alone is unique only within a model, and equal models have equal fragments.
+    orders={
+        "create_time": COLUMNS.create_time,
+        "label": COLUMNS.label,
+        "name": COLUMNS.model_id + "/" + COLUMNS.id,
+    },
+    default_order="create_time desc",
+    key="name",
+)
+
+
+class FragmentMethods(models_pb2_grpc.ModelsServicer):
+    """Slices models, and shows and deletes fragments.
+
+    Args:
+        foundation: What the service stands on.
+    """
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+
+    async def SliceModel(
+        self, request: pb.SliceModelRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the slicing of classes out of a model."""
+        (model_id,) = MODEL.parse(request.name)
+        plan_model, plan_id = PLAN.parse(request.plan, "plan")
+        labels = list(request.labels)
+        if plan_model != model_id:
+            refuse([FieldViolation("plan", "it is a plan of another model")])
+        refuse(
+            FieldViolation("labels", f"{label!r} is named twice")
+            for label in sorted(set(labels))
+            if labels.count(label) > 1
+        )
+
+        async def check(session: AsyncSession) -> None:
+            model = await models.get(session, model_id)
+            await fragments.plan(session, model_id, plan_id)
+            for label in labels:
+                if label not in model.labels:
+                    raise unknown_class(model.name, label)
+
+        if request.validate_only:
+            async with self._foundation.database.reading() as session:
+                await check(session)
+            return validated(request)
+        return await self._foundation.operations.submit(
+            "SliceModel",
+            request,
+            OperationMetadata(target=request.name),
+            request.request_id,
+            check=check,
+        )
+
+    async def GetFragment(
+        self, request: pb.GetFragmentRequest, context: Context
+    ) -> fragments_pb2.Fragment:
+        """Returns one fragment."""
+        model_id, fragment_id = FRAGMENT.parse(request.name)
+        async with self._foundation.database.reading() as session:
+            return encode_fragment(await fragments.fragment(session, model_id, fragment_id))
+
+    async def ListFragments(
+        self, request: pb.ListFragmentsRequest, context: Context
+    ) -> pb.ListFragmentsResponse:
+        """Lists the fragments of a model, or of all."""
+        (model_id,) = MODEL.parse(request.parent, "parent", wildcards=True)
+        query = ListQuery(
+            request.page_size,
+            request.page_token,
+            request.filter,
+            request.order_by,
+            request.parent,
+        )
+        statement = select(FragmentRow)
+        async with self._foundation.database.reading() as session:
+            if model_id != WILDCARD:
+                await models.get(session, model_id)
+                statement = statement.where(FragmentRow.model_id == model_id)
+            page = await fetch_page(
+                session, statement, LISTING, query, self._foundation.page_tokens
+            )
+            return pb.ListFragmentsResponse(
+                fragments=[encode_fragment(row) for row in page.items],
+                next_page_token=page.next_page_token,
+            )
+
+    async def DeleteFragment(
+        self, request: pb.DeleteFragmentRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Deletes a fragment."""
+        model_id, fragment_id = FRAGMENT.parse(request.name)
+
+        async def delete(session: AsyncSession) -> empty_pb2.Empty:
+            row = await fragments.fragment(session, model_id, fragment_id)
+            now = self._foundation.clock.now()
+            holders = await fragments.live_references(session, model_id, now)
+            packs = sorted({one.holder for one in holders if row.name in one.fragments})
+            if packs:
+                raise in_use(row.name, packs)
+            await self._foundation.references.remove(session, row.name)
+            await session.delete(row)
+            return empty_pb2.Empty()
+
+        call = Call("DeleteFragment", request, request.request_id)
+        return await self._foundation.operations.replay.once(call, delete, empty_pb2.Empty)

@@ -1,0 +1,153 @@
+"""The methods on references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+from sliceandpack.slicer.v1 import models_pb2 as pb
+from sliceandpack.slicer.v1 import models_pb2_grpc, references_pb2
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slicer_svc.convert.references import encode_reference
+from slicer_svc.servicer.fragments import FRAGMENT
+from slicer_svc.servicer.models import MODEL
+from slicer_svc.store import fragments, models
+from slicer_svc.store.failures import taken
+from slicer_svc.store.tables import ReferenceRow
+from svckit.errors import FieldViolation
+from svckit.foundation import Foundation
+from svckit.listing import Listing, ListQuery, fetch_page
+from svckit.masks import masked_fields
+from svckit.names import ResourcePattern, id_violations, new_id
+from svckit.operations.replay import Call
+from svckit.validation import refuse
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+REFERENCE = ResourcePattern.of(references_pb2.Reference)
+LONGEST = timedelta(days=30)
+"""How far ahead a reference may expire."""
+
+COLUMNS = ReferenceRow.__table__.c
+LISTING = Listing(
+    filters={},
+    orders={"create_time": COLUMNS.create_time, "name": COLUMNS.id},
+    default_order="create_time desc",
+    key="name",
+)
+
+
+class ReferenceMethods(models_pb2_grpc.ModelsServicer):
+    """Takes, renews and lets go of references.
+
+    Args:
+        foundation: What the service stands on.
+    """
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+
+    async def CreateReference(
+        self, request: pb.CreateReferenceRequest, context: Context
+    ) -> references_pb2.Reference:
+        """Takes a reference on fragments of a model."""
+        (model_id,) = MODEL.parse(request.parent, "parent")
+        refuse(self._violations(request, model_id))
+
+        async def create(session: AsyncSession) -> references_pb2.Reference:
+            await models.get(session, model_id, lock=True)
+            for name in request.reference.fragments:
+                await fragments.fragment(session, *FRAGMENT.parse(name))
+            reference_id = request.reference_id or new_id("reference")
+            if await session.get(ReferenceRow, (model_id, reference_id)) is not None:
+                raise taken(REFERENCE.format(model_id, reference_id))
+            row = ReferenceRow(
+                model_id=model_id,
+                id=reference_id,
+                holder=request.reference.holder,
+                fragments=list(request.reference.fragments),
+                expire_time=request.reference.expire_time.ToDatetime(UTC),
+                create_time=self._foundation.clock.now(),
+            )
+            session.add(row)
+            await session.flush()
+            return encode_reference(row)
+
+        call = Call("CreateReference", request, request.request_id)
+        return await self._foundation.operations.replay.once(call, create, references_pb2.Reference)
+
+    async def GetReference(
+        self, request: pb.GetReferenceRequest, context: Context
+    ) -> references_pb2.Reference:
+        """Returns one reference."""
+        model_id, reference_id = REFERENCE.parse(request.name)
+        async with self._foundation.database.reading() as session:
+            return encode_reference(await fragments.reference(session, model_id, reference_id))
+
+    async def ListReferences(
+        self, request: pb.ListReferencesRequest, context: Context
+    ) -> pb.ListReferencesResponse:
+        """Lists the references on a model."""
+        (model_id,) = MODEL.parse(request.parent, "parent")
+        query = ListQuery(request.page_size, request.page_token, parent=request.parent)
+        statement = select(ReferenceRow).where(ReferenceRow.model_id == model_id)
+        async with self._foundation.database.reading() as session:
+            await models.get(session, model_id)
+            page = await fetch_page(
+                session, statement, LISTING, query, self._foundation.page_tokens
+            )
+            return pb.ListReferencesResponse(
+                references=[encode_reference(row) for row in page.items],
+                next_page_token=page.next_page_token,
+            )
+
+    async def UpdateReference(
+        self, request: pb.UpdateReferenceRequest, context: Context
+    ) -> references_pb2.Reference:
+        """Renews a reference."""
+        model_id, reference_id = REFERENCE.parse(request.reference.name, "reference.name")
+        masked_fields(request.reference, request.update_mask, ("expire_time",))
+        expire_time = request.reference.expire_time.ToDatetime(UTC)
+        refuse(self._expiry_violations(expire_time))
+
+        async def renew(session: AsyncSession) -> references_pb2.Reference:
+            row = await fragments.reference(session, model_id, reference_id, lock=True)
+            row.expire_time = expire_time
+            return encode_reference(row)
+
+        call = Call("UpdateReference", request, request.request_id)
+        return await self._foundation.operations.replay.once(call, renew, references_pb2.Reference)
+
+    async def DeleteReference(
+        self, request: pb.DeleteReferenceRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Lets go of a reference."""
+        model_id, reference_id = REFERENCE.parse(request.name)
+
+        async def delete(session: AsyncSession) -> empty_pb2.Empty:
+            await session.delete(await fragments.reference(session, model_id, reference_id))
+            return empty_pb2.Empty()
+
+        call = Call("DeleteReference", request, request.request_id)
+        return await self._foundation.operations.replay.once(call, delete, empty_pb2.Empty)
+
+    def _violations(
+        self, request: pb.CreateReferenceRequest, model_id: str
+    ) -> Iterator[FieldViolation]:
+        if request.reference_id:
+            yield from id_violations(request.reference_id, "reference_id")
+        for place, name in enumerate(request.reference.fragments):
+            field = f"reference.fragments[{place}]"
+            if FRAGMENT.parse(name, field)[0] != model_id:
+                yield FieldViolation(field, "it is a fragment of another model")
+        yield from self._expiry_violations(request.reference.expire_time.ToDatetime(UTC))
+
+    def _expiry_violations(self, expire_time: datetime) -> Iterator[FieldViolation]:
+        now = self._foundation.clock.now()
+        if not now < expire_time <= now + LONGEST:
+            yield FieldViolation("reference.expire_time", f"it is in the next {LONGEST.days} days")

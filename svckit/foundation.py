@@ -1,0 +1,172 @@
+"""What a service with operations, artifacts and workers stands on, opened in one order."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.descriptor import FileDescriptor
+from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
+from sliceandpack.operation.v1 import operation_events_pb2, operation_events_pb2_grpc
+
+from svckit.artifacts.folder import FolderArtifactStore
+from svckit.artifacts.references import ArtifactReferences
+from svckit.artifacts.servicer import ArtifactsServicer
+from svckit.artifacts.store import ArtifactStore
+from svckit.artifacts.sweeper import ArtifactSweeper, SweepReport
+from svckit.clock import Clock, SystemClock
+from svckit.database import Database, DatabaseInUseError, open_database, upgrade
+from svckit.lifecycle import Runtime
+from svckit.operations.backing import Backing
+from svckit.operations.events import OperationEventsServicer
+from svckit.operations.runner import Runner
+from svckit.operations.servicer import OperationsServicer
+from svckit.operations.settings import OperationSettings
+from svckit.operations.store import OperationStore
+from svckit.operations.sweeper import OperationSweeper
+from svckit.paging import PageTokens
+from svckit.server import Service, StartupError
+from svckit.settings import ServiceSettings
+from svckit.workers.limits import WorkerLimits
+from svckit.workers.pool import PoolSettings, WorkerPool
+
+
+@dataclass(frozen=True, eq=False)
+class Foundation:
+    """The parts that the service is composed of.
+
+    Attributes:
+        clock: Tells the time and waits.
+        database: The service's tables and those of svckit.
+        artifacts: Where artifacts are kept.
+        references: Who uses which artifact.
+        operations: Takes long-running work.
+        runner: Runs it; handlers are registered before it is entered.
+        workers: Runs what touches submitted models.
+        page_tokens: Makes and opens page tokens.
+        scratch_folder: Where workers write; emptied at every start.
+        backing: What the operations stand on.
+    """
+
+    clock: Clock
+    database: Database
+    artifacts: ArtifactStore
+    references: ArtifactReferences
+    operations: OperationStore
+    runner: Runner
+    workers: WorkerPool
+    page_tokens: PageTokens
+    scratch_folder: Path
+    backing: Backing
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yields a new folder that is gone afterwards."""
+        with tempfile.TemporaryDirectory(dir=self.scratch_folder) as folder:
+            yield Path(folder)
+
+    def services(self) -> Sequence[Service]:
+        """Returns artifacts, operations and their events, as every service offers them."""
+        operations = OperationsServicer(self.operations, self.backing, self.page_tokens)
+        events = OperationEventsServicer(self.operations, self.backing)
+        artifacts = ArtifactsServicer(self.artifacts)
+        return (
+            service(
+                operations_pb2.DESCRIPTOR,
+                "Operations",
+                partial(operations_pb2_grpc.add_OperationsServicer_to_server, operations),
+            ),
+            service(
+                operation_events_pb2.DESCRIPTOR,
+                "OperationEvents",
+                partial(operation_events_pb2_grpc.add_OperationEventsServicer_to_server, events),
+            ),
+            service(
+                artifacts_pb2.DESCRIPTOR,
+                "Artifacts",
+                partial(artifacts_pb2_grpc.add_ArtifactsServicer_to_server, artifacts),
+            ),
+        )
+
+
+def service(file: FileDescriptor, name: str, add: Callable[..., None]) -> Service:
+    """Returns a service of a contract's file, with the servicer that `add` adds."""
+    return Service(file.services_by_name[name], add)
+
+
+async def open_foundation(
+    settings: ServiceSettings, runtime: Runtime, migrations: Path, entries: frozenset[str]
+) -> Foundation:
+    """Opens everything but the runner, whose handlers are registered first.
+
+    Args:
+        settings: The settings of the process.
+        runtime: Takes what has to be closed.
+        migrations: The folder of the service's Alembic migrations.
+        entries: What workers may run.
+
+    Raises:
+        StartupError: Another process uses the state folder.
+    """
+    clock, metrics, state = SystemClock(), runtime.metrics, settings.state_dir
+    database = _open_database(state / "service.db")
+    runtime.resources.push_async_callback(database.close)
+    await upgrade(database, migrations)
+    artifacts = FolderArtifactStore(state / "artifacts")
+
+    def measure(report: SweepReport) -> None:
+        metrics.artifact_bytes.set(report.kept_bytes)
+
+    await runtime.resources.enter_async_context(
+        ArtifactSweeper(database, artifacts, clock, on_sweep=measure)
+    )
+    backing = Backing(database, clock, OperationSettings(), metrics)
+    operations = OperationStore(backing)
+    await runtime.resources.enter_async_context(OperationSweeper(operations, clock))
+    workers = await runtime.resources.enter_async_context(
+        WorkerPool(
+            entries,
+            _pool_settings(settings),
+            on_death=lambda cause: metrics.worker_deaths.labels(cause=cause).inc(),
+        )
+    )
+    return Foundation(
+        clock=clock,
+        database=database,
+        artifacts=artifacts,
+        references=ArtifactReferences(artifacts),
+        operations=operations,
+        runner=Runner(backing),
+        workers=workers,
+        page_tokens=PageTokens.from_file(state / "page-token.key"),
+        scratch_folder=_empty_folder(state / "scratch"),
+        backing=backing,
+    )
+
+
+def _open_database(path: Path) -> Database:
+    try:
+        return open_database(f"sqlite+aiosqlite:///{path.absolute()}")
+    except DatabaseInUseError as error:
+        raise StartupError(str(error)) from error
+
+
+def _pool_settings(settings: ServiceSettings) -> PoolSettings:
+    limits = WorkerLimits(
+        resident_bytes=settings.worker_memory_bytes,
+        cpu_seconds=settings.worker_cpu_seconds,
+    )
+    return PoolSettings(size=settings.workers, threads=settings.worker_threads, limits=limits)
+
+
+def _empty_folder(folder: Path) -> Path:
+    """Makes a folder, without what a process before left behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

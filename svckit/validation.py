@@ -1,0 +1,43 @@
+"""Refuses a request with all that is wrong with it at once, and answers `validate_only`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.longrunning import operations_pb2
+from google.protobuf.message import Message
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
+
+from svckit.errors import FieldViolation, InvalidArgument
+
+
+def refuse(violations: Iterable[FieldViolation]) -> None:
+    """Raises for broken rules, if there are any.
+
+    Raises:
+        InvalidArgument: FIELD_INVALID with every broken rule.
+    """
+    found = tuple(violations)
+    if found:
+        first = found[0]
+        raise InvalidArgument(
+            reasons.ERROR_REASON_FIELD_INVALID,
+            "; ".join(f"{one.field}: {one.description}" for one in found[:10]),
+            advice="Correct the named fields and send the request again.",
+            metadata={"field": first.field},
+            violations=found,
+        )
+
+
+def validated(resource: Message) -> operations_pb2.Operation:
+    """Returns the answer to a request with `validate_only` that would have been taken.
+
+    Args:
+        resource: The resource as it was sent.
+
+    Returns:
+        An operation without a name that is done; nothing was kept.
+    """
+    operation = operations_pb2.Operation(done=True)
+    operation.response.Pack(resource)
+    return operation
