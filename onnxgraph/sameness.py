@@ -4,9 +4,9 @@ import numpy as np
 import onnx_ir as ir
 
 from onnxgraph.errors import GraphError, GraphReason
-from onnxgraph.parity import Runner, compare
+from onnxgraph.parity import compare
 from onnxgraph.passes.free_batch import BATCH
-from onnxgraph.passes.observation import BATCHES, Arrays, random_inputs
+from onnxgraph.passes.observation import BATCHES, Arrays, GraphRunner, random_inputs
 
 _RTOL = 1e-4
 _ATOL = 1e-6
@@ -35,8 +35,8 @@ def check_same(original: ir.Model, model: ir.Model, batch: int | None) -> None:
             if a sample's output depends on the others, `GRAPH_INVALID` if the numbers differ,
             `GRAPH_NOT_EXECUTABLE` if the original does not run.
     """
-    reference = Runner(ir.serde.serialize_model(original).SerializeToString())
-    runner = Runner(ir.serde.serialize_model(model).SerializeToString())
+    reference = GraphRunner(original)
+    runner = GraphRunner(model)
     for size in BATCHES:
         inputs = random_inputs(model, size, seed=100 + size)
         found = runner.run(inputs)
@@ -50,7 +50,7 @@ def check_same(original: ir.Model, model: ir.Model, batch: int | None) -> None:
         output.shape = ir.Shape([BATCH, *found[str(output.name)].shape[1:]])
 
 
-def _in_chunks(runner: Runner, inputs: Arrays, chunk: int, size: int) -> Arrays:
+def _in_chunks(runner: GraphRunner, inputs: Arrays, chunk: int, size: int) -> Arrays:
     """Runs samples in chunks of one size, the last one filled up with its last sample."""
     parts: list[Arrays] = []
     for start in range(0, size, chunk):

@@ -16,28 +16,33 @@ def structure(model: ir.Model) -> ModelProto:
     """
     graph = model.graph
     inputs = list(graph.inputs)
-    weights = {
-        name: (value, value.const_value)
+    weights = large_weights(graph)
+    for name, tensor in weights.items():
+        value = graph.initializers.pop(name)
+        value.shape = ir.Shape(tensor.shape.numpy())
+        value.type = ir.TensorType(tensor.dtype)
+        value.const_value = None
+        graph.inputs.append(value)
+    try:
+        return ir.serde.serialize_model(model)
+    finally:
+        aside = graph.inputs[len(inputs) :]
+        graph.inputs.clear()
+        graph.inputs.extend(inputs)
+        for value in aside:
+            value.const_value = weights[str(value.name)]
+            graph.register_initializer(value)
+
+
+def large_weights(graph: ir.Graph) -> dict[str, ir.TensorProtocol]:
+    """The tensors that `structure` leaves out, by name."""
+    return {
+        name: value.const_value
         for name, value in graph.initializers.items()
         if value.const_value is not None
         and value.const_value.size > _LARGE
         and not value.is_graph_output()
     }
-    for name, (value, tensor) in weights.items():
-        assert tensor is not None
-        value.shape = ir.Shape(tensor.numpy().shape)
-        value.type = ir.TensorType(tensor.dtype)
-        value.const_value = None
-        del graph.initializers[name]
-        graph.inputs.append(value)
-    try:
-        return ir.serde.serialize_model(model)
-    finally:
-        graph.inputs.clear()
-        graph.inputs.extend(inputs)
-        for value, tensor in weights.values():
-            value.const_value = tensor
-            graph.register_initializer(value)
 
 
 def adopt_weights(graph: ir.Graph, source: ir.Graph) -> None:
