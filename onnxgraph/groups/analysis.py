@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,29 +121,19 @@ def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace)
     )
     if not consumers:
         raise _Whole(f"no linear node reads the units of '{producers[0]}'")
-    touched = {axis.value for axis in parts.values}
     value, axis = read_out(producers[0], parts.values, walked)
+    through = dict.fromkeys(walked.producers[axis.value] for axis in parts.values)
     return UnitGroup(
         id=producers[0],
         units=units,
         producers=producers,
-        passes=tuple(
-            name
-            for name, node in walked.nodes.items()
-            if name not in producers
-            and _touches(node.inputs, touched)
-            and _touches(node.outputs, touched)
-        ),
+        passes=tuple(name for name in through if name not in producers),
         consumers=consumers,
         value=value,
         unit_axis=axis,
         parameters=tuple(sorted(parts.parameters, key=lambda use: use.node not in producers)),
         values=tuple(parts.values),
     )
-
-
-def _touches(values: Iterable[ir.Value | None], names: set[str]) -> bool:
-    return any(value is not None and value.name in names for value in values)
 
 
 def _positions(consumed: Consumed, numbers: Indices, units: int) -> Indices:

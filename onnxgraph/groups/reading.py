@@ -25,12 +25,11 @@ def read_out(producer: str, values: Sequence[ValueAxis], walked: Trace) -> tuple
     source = walked.nodes[producer].outputs[0].name or ""
     reached = {source}
     found = source
-    for node in walked.nodes.values():
-        output = node.outputs[0].name or ""
-        row = TABLE.get(node.op_type)
-        if row is None or not row.elementwise or output not in axes:
-            continue
-        if any(value is not None and value.name in reached for value in node.inputs):
-            reached.add(output)
-            found = output
-    return found, axes[source]
+    for name in axes:
+        node = walked.nodes[walked.producers[name]]
+        if TABLE[node.op_type].elementwise and any(
+            value is not None and value.name in reached for value in node.inputs
+        ):
+            reached.add(name)
+            found = name
+    return found, axes[found]

@@ -21,12 +21,14 @@ class Trace:
     Attributes:
         nodes: All nodes by name, in topological order.
         ledger: What the flow rules wrote down.
+        producers: The node that computes each value with units, by value name.
         layouts: Where units stand, by value name, in topological order.
         opset: The version of the default operator set.
     """
 
     nodes: dict[str, ir.Node]
     ledger: Ledger
+    producers: dict[str, str]
     layouts: dict[str, Layout]
     opset: int
 
@@ -38,8 +40,8 @@ def trace(model: ir.Model) -> Trace:
     its features are what is left of it.
     """
     nodes, opset = nodes_by_name(model.graph), opset_of(model)
-    ledger, layouts = Ledger(), dict[str, Layout]()
-    for node in nodes.values():
+    ledger, layouts, producers = Ledger(), dict[str, Layout](), dict[str, str]()
+    for name, node in nodes.items():
         inputs = [
             layouts.get(value.name or "", NOTHING) if value else NOTHING for value in node.inputs
         ]
@@ -51,12 +53,13 @@ def trace(model: ir.Model) -> Trace:
             row.flow(step)
         if step.emitted and node.outputs[0].name:
             layouts[node.outputs[0].name] = step.emitted
+            producers[node.outputs[0].name] = name
     features = _feature_outputs(model)
     for output in model.graph.outputs:
         if output.name not in features:
             for units in layouts.get(output.name or "", NOTHING).values():
                 ledger.freeze(units.units, f"its units are the graph's output '{output.name}'")
-    return Trace(nodes, ledger, layouts, opset)
+    return Trace(nodes, ledger, producers, layouts, opset)
 
 
 def _feature_outputs(model: ir.Model) -> set[str]:

@@ -53,17 +53,25 @@ def in_dtype(proto: onnx.ModelProto, dtype: type[np.floating]) -> onnx.ModelProt
 
 
 class GraphBuilder:
-    """Writes a graph node by node and knows the shape of each value, the batch left out."""
+    """Writes a graph node by node and knows the shape of each value, the batch left out.
 
-    def __init__(self, sample: Sequence[int], seed: int) -> None:
+    With `share`, parameters of one shape are one initializer, as exporters do with equal ones.
+    """
+
+    def __init__(self, sample: Sequence[int], seed: int, *, share: bool = False) -> None:
         self.sample = tuple(sample)
         self.shapes: dict[str, tuple[int, ...]] = {"x": self.sample}
         self._random = np.random.default_rng(seed)
+        self._share = share
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
 
     def weight(self, *shape: int) -> str:
         """A random double initializer, scaled by its fan-in."""
+        if self._share:
+            for tensor in self._tensors:
+                if tensor.data_type == TensorProto.DOUBLE and tuple(tensor.dims) == shape:
+                    return tensor.name
         fan_in = max(1, int(np.prod(shape[1:])))
         return self.constant(self._random.normal(size=shape) * np.sqrt(2.0 / fan_in))
 
@@ -111,6 +119,21 @@ class GraphBuilder:
 
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def _detour(b: GraphBuilder, draw: Draw, x: str) -> str:
+    """Nodes that change nothing."""
+    shape = b.shapes[x]
+    way = draw(st.sampled_from(["Identity", "Dropout", "axis", "merge"]))
+    if way == "axis":
+        place = draw(st.integers(1, len(shape) + 1))
+        axes = b.constant([place])
+        x = b.node("Unsqueeze", [x, axes], (*shape[: place - 1], 1, *shape[place - 1 :]))
+        return b.node("Squeeze", [x, axes], shape)
+    if way == "merge":
+        x = b.node("Flatten", [x], (int(np.prod(shape)),))
+        return b.node("Reshape", [x, b.constant([-1, *shape])], shape)
+    return b.node(way, [x], shape)
 
 
 def _conv(b: GraphBuilder, draw: Draw, x: str, *, groups: int = 1, multiplier: int = 0) -> str:
@@ -166,7 +189,7 @@ def _swish(b: GraphBuilder, draw: Draw, x: str) -> str:
 
 def _batch_norm(b: GraphBuilder, draw: Draw, x: str) -> str:
     c = b.shapes[x][0]
-    inputs = [x, b.positive(c), b.weight(c), b.weight(c), b.positive(c)]
+    inputs = [x, b.weight(c), b.weight(c), b.weight(c), b.positive(c)]
     return b.node("BatchNormalization", inputs, b.shapes[x])
 
 
@@ -289,6 +312,7 @@ def _flatten(b: GraphBuilder, draw: Draw, x: str) -> str:
 _SPATIAL = (
     _conv,
     _conv,
+    _detour,
     _depthwise,
     _grouped,
     _swish,
@@ -308,7 +332,7 @@ def classifiers(draw: Draw) -> DrawnGraph:
     """Graphs with a linear classifier of three classes behind at least one hidden layer."""
     rank = draw(st.sampled_from([1, 2, 2]))
     sample = (draw(st.integers(1, 3)), *[draw(st.integers(4, 7)) for _ in range(rank)])
-    b = GraphBuilder(sample, draw(st.integers(0, 2**16)))
+    b = GraphBuilder(sample, draw(st.integers(0, 2**16)), share=draw(st.booleans()))
     x = _activation(b, draw, _conv(b, draw, "x"))
     for _ in range(draw(st.integers(1, 4))):
         x = draw(st.sampled_from(_SPATIAL))(b, draw, x)

@@ -13,13 +13,15 @@ from onnx.reference import ReferenceEvaluator
 
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.groups import UnitGroup, unit_groups
+from onnxgraph.operators.units import Indices
+from onnxgraph.parameters import set_parameter
 from onnxgraph.parity import run_onnx
 from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
 from onnxgraph.view import TorchView
 from tests.helpers.random_graphs import DrawnGraph, classifiers
 
 _PACE = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -47,6 +49,21 @@ def _both_ways(model: ir.Model, seed: int) -> tuple[ir.Model, ir.Model]:
             fused, apart = cut(fused, group, chosen), cut_unfused(apart, group, chosen)
     onnx.checker.check_model(ir.to_proto(fused), full_check=True)
     return fused, apart
+
+
+def _with_copies(model: ir.Model, group: UnitGroup, source: Indices) -> None:
+    """Makes every unit j of a group a copy of unit `source[j]`, in place."""
+    nodes = {node.name: node for node in model.graph}
+    for use in group.parameters:
+        node = nodes[use.node]
+        value = node.inputs[use.input]
+        assert value is not None
+        assert value.const_value is not None
+        places = np.arange(use.units.size)
+        for unit in range(group.units):
+            places[use.units == unit] = np.flatnonzero(use.units == source[unit])
+        array = np.take(value.const_value.numpy(), places, axis=use.axis)
+        set_parameter(model, node, use.input, array)
 
 
 def _assert_close(
@@ -82,3 +99,29 @@ def test_a_fused_fragment_equals_its_repairs_apart_in_float64(graph: DrawnGraph,
     names = [output.name for output in proto.graph.output]
     right = dict(zip(names, ReferenceEvaluator(proto).run(None, inputs), strict=True))
     _assert_close(left, right, 1e-10)
+
+
+@_PACE
+@given(classifiers(), st.integers(0, 2**32 - 1))
+def test_units_that_are_copies_of_kept_ones_are_not_missed(graph: DrawnGraph, seed: int) -> None:
+    """The proof that units are followed to their right places: the whole network is the judge."""
+    random = np.random.default_rng(seed)
+    model = graph.model(np.float64)
+    whole = as_fragment(model, find_classifier(model))
+    groups, _ = unit_groups(whole)
+    cuts = []
+    for group in groups:
+        kept = np.sort(random.choice(group.units, int(random.integers(1, group.units + 1)), False))
+        chosen = random.integers(0, kept.size, size=group.units)
+        chosen[kept] = np.arange(kept.size)
+        _with_copies(whole, group, kept[chosen])
+        repair = Repair(np.eye(kept.size)[chosen])
+        cuts.append((group, Cut(kept, {c.node: repair for c in group.consumers})))
+    smaller = whole
+    for group, chosen_cut in cuts:
+        smaller = cut(smaller, group, chosen_cut)
+    x = torch.from_numpy(graph.inputs(2, np.float64)["x"])
+    with torch.no_grad():
+        _, expected = TorchView(whole, dtype=torch.float64)(x)
+        _, found = TorchView(smaller, dtype=torch.float64)(x)
+    assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
