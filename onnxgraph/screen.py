@@ -22,6 +22,7 @@ OLDEST_OPSET = 9
 NEWEST_OPSET = 23
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
+_DENSE = "Export the model with dense tensors as inputs, outputs and weights."
 _EXPORT_OPSET = "Export again with torch.onnx.export(..., opset_version=20)."
 
 _ATTRIBUTES = frozenset(
@@ -173,7 +174,7 @@ def _check_mode(node: NodeProto) -> None:
 def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
     if graph.sparse_initializer:
         name = graph.sparse_initializer[0].values.name
-        raise unsupported(f"Initializer {name!r} is sparse.", name, "Store it as a dense tensor.")
+        raise unsupported(f"Initializer {name!r} is sparse.", name, _DENSE, "SPARSE")
     for tensor in graph.initializer:
         yield tensor.name, tensor
     for node in graph.node:
@@ -185,9 +186,8 @@ def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
 def _check_interface(value: ValueInfoProto, limits: Limits) -> None:
     """Checks one input or output of the graph: a tensor of a supported type with a batch axis."""
     if value.type.WhichOneof("value") != "tensor_type":
-        raise unsupported(
-            f"{value.name!r} is no dense tensor.", value.name, "Use tensors as inputs and outputs."
-        )
+        kind = (value.type.WhichOneof("value") or "none").removesuffix("_type").upper()
+        raise unsupported(f"{value.name!r} is no dense tensor.", value.name, _DENSE, kind)
     tensor = value.type.tensor_type
     check_type(tensor.elem_type, f"{value.name!r}", value.name)
     if len(tensor.shape.dim) > limits.tensor_rank:

@@ -50,6 +50,7 @@ def check_tensor(tensor: TensorProto, name: str, limits: Limits) -> int:
             f"Tensor {name!r} keeps its data in another file.",
             advice="Export with external_data=False, so that one file holds all weights.",
             node=name,
+            metadata={"tensor": name},
         )
     check_type(tensor.data_type, f"Tensor {name!r}", name)
     if len(tensor.dims) > limits.tensor_rank:
@@ -75,7 +76,7 @@ def check_type(data_type: int, what: str, name: str) -> None:
     if data_type not in _TENSOR_BYTES:
         known = data_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(data_type) if known else str(data_type)
-        raise unsupported(f"{what} has the type {kind}.", name, _TO_FLOAT)
+        raise unsupported(f"{what} has the type {kind}.", name, _TO_FLOAT, kind)
 
 
 def check_finite(tensor: TensorProto, name: str) -> None:
@@ -95,9 +96,15 @@ def invalid(message: str, node: str | None) -> GraphError:
     return GraphError(GraphReason.GRAPH_INVALID, message, advice=_VALID, node=node)
 
 
-def unsupported(message: str, node: str, advice: str) -> GraphError:
+def unsupported(message: str, name: str, advice: str, kind: str) -> GraphError:
     """The error for a kind of tensor that is not supported."""
-    return GraphError(GraphReason.GRAPH_TYPE_UNSUPPORTED, message, advice=advice, node=node)
+    return GraphError(
+        GraphReason.GRAPH_TYPE_UNSUPPORTED,
+        message,
+        advice=advice,
+        node=name,
+        metadata={"tensor": name, "type": kind},
+    )
 
 
 def not_finite(what: str, name: str) -> GraphError:
@@ -107,4 +114,5 @@ def not_finite(what: str, name: str) -> GraphError:
         f"{what} {name!r} holds NaN or infinity.",
         advice="Retrain or repair the model so that every weight is finite.",
         node=name,
+        metadata={"tensor": name},
     )

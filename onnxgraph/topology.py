@@ -91,4 +91,5 @@ def _missing(what: str, name: str) -> GraphError:
         f"{what}, which no node, input or initializer provides.",
         advice="Export the model again with its weights in the file.",
         node=name,
+        metadata={"value": name},
     )
