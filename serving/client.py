@@ -325,6 +325,9 @@ def _typed(exception: InferenceServerException) -> ServingError:
     if "protocol is restricted" in text:
         # Triton says UNAVAILABLE here, which would invite to try again for ever.
         return TritonSecretError(text, advice="Only the reconciler may change what Triton serves.")
+    if "is not at ready state" in text:
+        # Also UNAVAILABLE: a version that is on its way out, or was never loaded.
+        return ModelNotServedError(text, advice=_BY_STATUS["NOT_FOUND"][1])
     if "is not healthy" in text:
         return StubDiedError(text, advice="The reconciler loads the model anew; try again shortly.")
     kind, advice = _BY_STATUS.get(

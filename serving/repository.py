@@ -247,6 +247,9 @@ class ModelRepository:
             shutil.rmtree(grave)
 
     def _write(self, path: Path, text: str) -> None:
+        if path.is_file() and path.read_text() == text:
+            # Triton loads every version anew where it sees a new time on the labels.
+            return
         handle, temporary = tempfile.mkstemp(dir=self.staging)
         with os.fdopen(handle, "w") as file:
             file.write(text)

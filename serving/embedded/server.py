@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
@@ -16,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from serving.client import TritonClient
-from serving.embedded import launch
+from serving.embedded import guardian
 from serving.embedded.backends import assemble_backends
 from serving.embedded.command import HOST, Ports, TritonCommand, free_ports
 from serving.embedded.environment import TritonEnvironment
@@ -87,7 +86,7 @@ class EmbeddedTriton:
 
     @property
     def pid(self) -> int | None:
-        """The process id, None while it does not run."""
+        """The process id of its guardian, whose child it is; None while it does not run."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
@@ -121,14 +120,14 @@ class EmbeddedTriton:
             memory_prefix=self.memory_prefix,
         )
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(guardian.__file__), str(os.getpid())),
             *command.arguments(),
             env=self.environment.variables(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # Ctrl-C in a terminal goes to the whole group: Triton must outlive it until the calls
-            # under way are drained. The group also finds stubs that a dead Triton left.
+            # Ctrl-C in a terminal goes to its whole process group: Triton must outlive it until the
+            # calls under way are drained.
             start_new_session=True,
             limit=_LINE_BYTES,
         )
@@ -139,7 +138,7 @@ class EmbeddedTriton:
         """Waits until the process has ended.
 
         Returns:
-            Its exit status, negative for a signal.
+            Its exit status, or 128 and the signal that ended it.
         """
         assert self._process is not None
         return await self._process.wait()
@@ -149,7 +148,7 @@ class EmbeddedTriton:
         if self._process is None:
             return
         if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.terminate()
             try:
                 async with asyncio.timeout(self.options.exit_seconds + _KILL_GRACE_SECONDS):
                     await self._process.wait()
@@ -159,9 +158,9 @@ class EmbeddedTriton:
         self._process = None
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
-        """Ends what is left of a process and its stubs, and their shared memory."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        """Ends what is left of a process with its stubs, and their shared memory."""
+        if process.returncode is None:
+            process.send_signal(signal.SIGUSR1)
         await process.wait()
         if self._output is not None:
             await self._output

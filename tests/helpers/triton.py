@@ -66,6 +66,36 @@ def running_triton(folder: Path) -> Iterator[RunningTriton]:
         loop.close()
 
 
+def living_children(parent: int | None) -> set[int]:
+    """The process ids of the living children of a process."""
+    return {
+        int(child)
+        for thread in Path(f"/proc/{parent}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+        if process_is_alive(int(child))
+    }
+
+
+def server_process(triton: EmbeddedTriton) -> int:
+    """The process id of `tritonserver` itself, its guardian's only child."""
+    (pid,) = living_children(triton.pid)
+    return pid
+
+
+def living_stubs(triton: EmbeddedTriton) -> set[int]:
+    """The process ids of the living stubs of a Triton."""
+    return living_children(server_process(triton))
+
+
+def process_is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
 def weights(seed: int) -> npt.NDArray[np.float32]:
     """The (4, 3) weight of the classifier of that seed."""
     return np.random.default_rng(seed).normal(size=(FEATURES, len(LABELS))).astype(np.float32)

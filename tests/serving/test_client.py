@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ from serving.errors import (
 )
 from serving.repository import ModelRepository
 from svckit.errors import ServiceError, from_exception
-from tests.helpers.triton import LABELS, add_classifier, answers, samples
+from tests.helpers.triton import LABELS, add_classifier, answers, living_stubs, samples
 
 
 @pytest.fixture
@@ -36,16 +35,6 @@ async def model(client: TritonClient, repository: ModelRepository, name: str) ->
     repository.activate(name, (1,))
     await client.load(name)
     return name
-
-
-def stubs(triton: EmbeddedTriton) -> set[int]:
-    """The living processes behind the models of a Triton."""
-    found = set()
-    for thread in Path(f"/proc/{triton.pid}/task").iterdir():
-        for child in map(int, (thread / "children").read_text().split()):
-            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.add(child)
-    return found
 
 
 async def test_a_live_triton_is_live_and_names_itself(client: TritonClient) -> None:
@@ -157,11 +146,11 @@ async def test_a_client_without_the_secret_cannot_map_the_servers_memory(
 async def test_a_killed_stub_is_told_from_other_failures(
     client: TritonClient, repository: ModelRepository, triton: EmbeddedTriton, name: str
 ) -> None:
-    before = stubs(triton)
+    before = living_stubs(triton)
     add_classifier(repository, name, 1, seed=7)
     repository.activate(name, (1,))
     await client.load(name)
-    (stub,) = stubs(triton) - before
+    (stub,) = living_stubs(triton) - before
     os.kill(stub, signal.SIGKILL)
     with pytest.raises(StubDiedError):
         await client.infer(name, {"x": samples()})

@@ -20,7 +20,16 @@ from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.embedded.supervisor import supervise
 from serving.errors import TritonSetupError
 from serving.repository import ModelRepository
-from tests.helpers.triton import ROOT, add_classifier, triton_environment
+from tests.helpers.triton import (
+    ROOT,
+    add_classifier,
+    living_children,
+    living_stubs,
+    process_is_alive,
+    samples,
+    server_process,
+    triton_environment,
+)
 
 
 @pytest.fixture
@@ -38,22 +47,6 @@ async def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - another process's doing, which sets no event.
             await asyncio.sleep(0.02)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
-def _children(pid: int) -> list[int]:
-    return [
-        int(child)
-        for thread in Path(f"/proc/{pid}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
 
 
 def _shared_memory(triton: EmbeddedTriton) -> list[Path]:
@@ -127,13 +120,12 @@ async def test_a_stopped_triton_leaves_no_process_and_no_shared_memory(
         repository.activate("m", (1,))
     async with TritonClient(own_triton.grpc_address, secret=own_triton.secret) as client:
         await client.load("m")
-    assert own_triton.pid is not None
-    processes = [own_triton.pid, *_children(own_triton.pid)]
+    processes = [server_process(own_triton), *living_stubs(own_triton)]
     assert len(processes) == 2
     assert _shared_memory(own_triton) != []
     await own_triton.stop()
     await own_triton.stop()
-    await _until(lambda: not any(map(_alive, processes)))
+    await _until(lambda: not any(map(process_is_alive, processes)))
     assert _shared_memory(own_triton) == []
 
 
@@ -146,12 +138,11 @@ async def test_a_killed_triton_is_started_again_at_the_same_address(
     async with TritonClient(own_triton.grpc_address, secret=own_triton.secret) as client:
         for _ in range(2):
             restarted.clear()
-            killed = own_triton.pid
-            assert killed is not None
+            killed = server_process(own_triton)
             os.kill(killed, signal.SIGKILL)
             async with asyncio.timeout(15):
                 await restarted.wait()
-            assert own_triton.pid not in (None, killed)
+            assert server_process(own_triton) != killed
             assert await client.index() == ()
     supervisor.cancel()
     await asyncio.gather(supervisor, return_exceptions=True)
@@ -164,6 +155,7 @@ async def test_triton_and_its_stubs_die_with_the_process_that_started_them(tmp_p
         repository.activate("m", (1,))
     program = f"""
 import asyncio, pathlib
+import numpy as np
 from serving.client import TritonClient
 from serving.embedded.environment import locate
 from serving.embedded.server import EmbeddedTriton, TritonOptions
@@ -177,6 +169,7 @@ async def main():
     await triton.start()
     async with TritonClient(triton.grpc_address, secret=triton.secret) as client:
         await client.load("m")
+        await client.infer("m", {{"x": np.zeros((1, 4), np.float32)}})
     (root / "pid").write_text(str(triton.pid))
     await asyncio.sleep(60)
 asyncio.run(main())
@@ -184,9 +177,30 @@ asyncio.run(main())
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=ROOT)
     file = tmp_path / "pid"
     await _until(lambda: file.exists() and file.read_text() != "")
-    triton = int(file.read_text())
-    processes = [triton, *_children(triton)]
-    assert len(processes) == 2
+    guardian = int(file.read_text())
+    (server,) = living_children(guardian)
+    processes = [guardian, server, *living_children(server)]
+    assert len(processes) == 3
     parent.kill()
     await parent.wait()
-    await _until(lambda: not any(map(_alive, processes)))
+    await _until(lambda: not any(map(process_is_alive, processes)))
+
+
+async def test_a_killed_triton_takes_its_stubs_along(
+    own_triton: EmbeddedTriton, tmp_path: Path
+) -> None:
+    repository = ModelRepository(tmp_path)
+    with repository.opened():
+        add_classifier(repository, "m", 1, seed=1)
+        repository.activate("m", (1,))
+    for _ in range(3):
+        await own_triton.start()
+        async with TritonClient(own_triton.grpc_address, secret=own_triton.secret) as client:
+            await client.load("m")
+            await client.infer("m", {"x": samples()})
+        stubs = living_stubs(own_triton)
+        assert len(stubs) == 1
+        os.kill(server_process(own_triton), signal.SIGKILL)
+        assert await own_triton.wait() == 128 + signal.SIGKILL
+        await _until(lambda stubs=stubs: not any(map(process_is_alive, stubs)))  # type: ignore[misc]
+        await own_triton.stop()

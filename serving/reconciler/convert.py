@@ -1,0 +1,104 @@
+"""The packer's messages to and from the reconciler's own values."""
+
+from __future__ import annotations
+
+from google.rpc import status_pb2
+from sliceandpack.artifact.v1 import artifacts_pb2
+from sliceandpack.packer.v1 import deployments_pb2
+from sliceandpack.slicer.v1 import input_spec_pb2
+
+from serving.errors import DesiredInvalidError, ServingError
+from serving.model_config import DataType, TensorConfig
+from serving.reconciler.desired import ArtifactReference, Desired, Outcome
+from svckit.errors import from_domain
+from svckit.status import to_status
+
+_COLLECTION = "deployments/"
+_ARTIFACTS = "artifacts/"
+_DATA_TYPES = {
+    input_spec_pb2.ELEMENT_TYPE_FLOAT32: DataType.FP32,
+    input_spec_pb2.ELEMENT_TYPE_UINT8: DataType.UINT8,
+    input_spec_pb2.ELEMENT_TYPE_INT64: DataType.INT64,
+    input_spec_pb2.ELEMENT_TYPE_INT32: DataType.INT32,
+}
+
+
+def model_name(deployment: str) -> str:
+    """The name in Triton of a deployment, "deployments/NAME"."""
+    return deployment.removeprefix(_COLLECTION)
+
+
+def artifact_name(reference: ArtifactReference) -> str:
+    """The resource name of an artifact."""
+    return _ARTIFACTS + reference.digest
+
+
+def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
+    """Reads one desired deployment.
+
+    Args:
+        message: As the packer sent it.
+
+    Raises:
+        DesiredInvalidError: Something that no model can be served without is missing or unknown.
+    """
+    if message.version < 1:
+        raise _invalid(message, f"version {message.version} is below 1")
+    if not message.labels or not message.inputs:
+        raise _invalid(message, "it has no labels or no inputs")
+    if any("\n" in label or "\r" in label for label in message.labels):
+        raise _invalid(message, "a label has more than one line")
+    return Desired(
+        name=model_name(message.name),
+        generation=message.generation,
+        pack=message.pack,
+        version=message.version,
+        graph=_reference(message.graph),
+        smoke_test=_reference(message.smoke_test),
+        labels=tuple(message.labels),
+        inputs=tuple(_input(message, entry) for entry in message.inputs),
+        previous_version=message.previous_version or None,
+    )
+
+
+def report_from(outcome: Outcome, replica: str) -> deployments_pb2.ReportReadyRequest:
+    """Writes the report on one deployment.
+
+    Args:
+        outcome: What became of it.
+        replica: This replica's name.
+    """
+    return deployments_pb2.ReportReadyRequest(
+        replica=replica,
+        deployment=_COLLECTION + outcome.name,
+        generation=outcome.generation,
+        version=outcome.version or 0,
+        error=None if outcome.error is None else _status(outcome.error, outcome.name, replica),
+        smoke_max_absolute_difference=outcome.difference,
+    )
+
+
+def _status(error: ServingError, name: str, replica: str) -> status_pb2.Status:
+    facts = {**error.metadata, "replica": replica, "deployment": _COLLECTION + name}
+    return to_status(from_domain(error.reason, error.message, error.advice, facts))
+
+
+def _reference(message: artifacts_pb2.Artifact) -> ArtifactReference:
+    return ArtifactReference(message.name.removeprefix(_ARTIFACTS), message.size_bytes)
+
+
+def _input(
+    message: deployments_pb2.DesiredDeployment, entry: input_spec_pb2.InputSpec
+) -> TensorConfig:
+    data_type = _DATA_TYPES.get(entry.element_type)
+    if data_type is None:
+        raise _invalid(message, f"input {entry.name!r} has no known element type")
+    dims = tuple(size if size > 0 else -1 for size in entry.shape)
+    return TensorConfig(entry.name, data_type, dims)
+
+
+def _invalid(message: deployments_pb2.DesiredDeployment, what: str) -> DesiredInvalidError:
+    return DesiredInvalidError(
+        f"{message.name!r} cannot be served: {what}",
+        advice="Make the pack anew, and see that packer and reconciler are of one version.",
+    )

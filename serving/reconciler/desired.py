@@ -1,0 +1,78 @@
+"""What one replica is to serve under one name, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.errors import ServingError
+from serving.model_config import TensorConfig
+
+
+@dataclass(frozen=True)
+class ArtifactReference:
+    """Bytes that the packer keeps.
+
+    Attributes:
+        digest: "sha256:" and 64 hexadecimal digits.
+        size: Their number, in bytes.
+    """
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Desired:
+    """One pack under one name.
+
+    Attributes:
+        name: The model's name in Triton: the last part of the deployment's.
+        generation: The deployment's generation; reports name it.
+        pack: The pack's resource name.
+        version: The version number in Triton.
+        graph: The pack's ONNX file.
+        smoke_test: An npz with inputs and the answers that they must give.
+        labels: Class labels, in the order of the class axis.
+        inputs: The graph's inputs, dims without the batch axis.
+        previous_version: The version that stays loaded beside it where it can; None for none.
+    """
+
+    name: str
+    generation: int
+    pack: str
+    version: int
+    graph: ArtifactReference
+    smoke_test: ArtifactReference
+    labels: tuple[str, ...]
+    inputs: tuple[TensorConfig, ...]
+    previous_version: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a desired deployment on this replica.
+
+    Attributes:
+        name: The model's name in Triton.
+        generation: The generation that was desired.
+        version: The version that serves now; None for none.
+        error: Why it is not the desired one, or does not answer rightly; None if all is well.
+        difference: The largest absolute difference of the smoke test.
+    """
+
+    name: str
+    generation: int
+    version: int | None
+    error: ServingError | None = None
+    difference: float = 0.0
+
+    @property
+    def key(self) -> tuple[int, int | None, str | None]:
+        """What makes it worth another report: generation, version, reason."""
+        reason = None if self.error is None else self.error.reason
+        return self.generation, self.version, reason
+
+    @property
+    def ready(self) -> bool:
+        """Whether the deployment serves as desired."""
+        return self.error is None

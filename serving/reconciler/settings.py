@@ -1,0 +1,79 @@
+"""The settings of a reconciler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+
+from serving.embedded.command import Ports
+from serving.model_config import InstanceGroup, InstanceKind, Threads
+from serving.reconciler.switch import ServingProfile
+from svckit.clients.settings import ClientSettings
+from svckit.settings import ServerSettings
+
+
+class ReconcilerSettings(ServerSettings, env_prefix="RECONCILER_", env_nested_delimiter="__"):
+    """What a reconciler needs to know at its start. Frozen; times in seconds."""
+
+    state_dir: Path = Path("var/reconciler")
+    """The folder that holds Triton's model repository, and the embedded Triton's backends."""
+    packer: ClientSettings = ClientSettings(address="127.0.0.1:50052")
+    """Where the packer is, and how to reach it."""
+    replica: str = Field(default="triton-0", min_length=1, max_length=128)
+    """This replica's name, unique among those of one packer."""
+
+    embedded: bool = False
+    """Starts a Triton on loopback and supervises it, in place of `triton_address`."""
+    triton_environment: Path = Path(".triton")
+    """The virtual environment of the embedded Triton."""
+    triton_http_port: int = Field(default=0, ge=0, le=65535)
+    """The embedded Triton's HTTP port; 0 takes a free one, written to the ready file."""
+    triton_grpc_port: int = Field(default=0, ge=0, le=65535)
+    """The embedded Triton's gRPC port; 0 takes a free one, written to the ready file."""
+    triton_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """The embedded Triton's metrics port; 0 takes a free one, written to the ready file."""
+
+    triton_address: str | None = None
+    """The gRPC address, ``host:port``, of a Triton that reads the repository of `state_dir`."""
+    triton_secret: SecretStr | None = None
+    """The secret that such a Triton restricts its model-repository API with."""
+
+    max_batch_size: int = Field(default=64, ge=1)
+    """The largest batch of a request and of an execution."""
+    instances: int = Field(default=1, ge=1)
+    """Copies of each model."""
+    instance_kind: InstanceKind = InstanceKind.CPU
+    """Where they run; KIND_GPU needs a Triton with GPUs."""
+    intra_op_threads: int = Field(default=1, ge=0)
+    """ONNX Runtime's threads inside one operator, per instance; 0 takes all cores."""
+
+    probe_seconds: float = Field(default=5.0, gt=0)
+    """The time between two real requests to each model that serves."""
+    grace_seconds: float = Field(default=5.0, ge=0)
+    """How long a failure that may pass is kept to itself before it is reported."""
+
+    @model_validator(mode="after")
+    def _one_triton(self) -> ReconcilerSettings:
+        """Refuses none, two, and one that cannot be had."""
+        if self.embedded == (self.triton_address is not None):
+            raise ValueError("set either embedded or triton_address")
+        if self.embedded and self.instance_kind is InstanceKind.GPU:
+            raise ValueError("the embedded Triton runs on the CPU: instance_kind must be KIND_CPU")
+        return self
+
+    @property
+    def ports(self) -> Ports:
+        """Where the embedded Triton listens."""
+        return Ports(
+            http=self.triton_http_port, grpc=self.triton_grpc_port, metrics=self.triton_metrics_port
+        )
+
+    @property
+    def profile(self) -> ServingProfile:
+        """How every model is run."""
+        return ServingProfile(
+            max_batch_size=self.max_batch_size,
+            instance_group=InstanceGroup(self.instance_kind, self.instances),
+            threads=Threads(intra_op=self.intra_op_threads),
+        )
