@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic_settings import SettingsConfigDict
-
 from svckit.settings import ServiceSettings
 
 
-class SlicerSettings(ServiceSettings):
+class SlicerSettings(ServiceSettings, env_prefix="SLICER_", cli_prog_name="slicer"):
     """What the slicer needs to know at its start, read from ``SLICER_…`` or from options."""
-
-    model_config = SettingsConfigDict(env_prefix="SLICER_")
 
     address: str = "127.0.0.1:7101"
     """Where the slicer listens, ``host:port``; port 0 takes a free one."""

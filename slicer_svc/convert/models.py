@@ -10,6 +10,7 @@ from slicer_svc.convert.inputs import encode_input, input_violations
 from slicer_svc.input_spec import InputSpec
 from slicer_svc.store.tables import ModelRow
 from svckit.errors import FieldViolation
+from svckit.etags import etag_of
 
 MAX_DISPLAY_NAME = 128
 MAX_LABEL = 256
@@ -30,7 +31,7 @@ def encode_model(row: ModelRow) -> pb.Model:
         macs=row.macs,
         unit_group_count=row.unit_group_count,
         feature_width=row.feature_width,
-        etag=model_etag(row),
+        etag=etag_of(row.name, row.revision),
     )
     for artifact, digest, size in (
         (message.graph, row.graph_digest, row.graph_size),
@@ -42,11 +43,6 @@ def encode_model(row: ModelRow) -> pb.Model:
     message.create_time.FromDatetime(row.create_time)
     message.update_time.FromDatetime(row.update_time)
     return message
-
-
-def model_etag(row: ModelRow) -> str:
-    """Returns a model's etag: it changes with every change of the model."""
-    return f'"{row.revision}"'
 
 
 def model_violations(model: pb.Model) -> Iterator[FieldViolation]:

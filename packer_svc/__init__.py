@@ -1,0 +1,1 @@
+"""The packer: joins fragments into packs, proves them, and keeps the deployments."""

@@ -1,0 +1,1 @@
+"""The packer's tables and what is asked of them."""

@@ -1,0 +1,231 @@
+"""The tables of packs and deployments.
+
+Artifacts are held by `svckit.artifacts.references`, keyed by the names of these resources.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from svckit.database.schema import COLUMN_TYPES, new_metadata
+
+DIGEST_LENGTH = 71
+"""The length of "sha256:" and 64 hexadecimal digits."""
+
+RESOURCE_LENGTH = 256
+"""The longest resource name."""
+
+
+class Base(DeclarativeBase):
+    """The base of the packer's tables."""
+
+    metadata = new_metadata()
+    type_annotation_map = COLUMN_TYPES
+
+
+class PackRow(Base):
+    """One pack.
+
+    Attributes:
+        id: The last part of the name "packs/{id}".
+        operation: The operation that kept it.
+        display_name: A name for people.
+        head: How the head was made, as protobuf's JSON of `HeadSpec`.
+        labels: The labels in the order of the output "probabilities".
+        inputs: One `InputSpec` an input, as protobuf's JSON.
+        graph_digest: The graph.
+        graph_size: Its size in bytes.
+        manifest_digest: The manifest.
+        manifest_size: Its size in bytes.
+        proof_digest: The proof.
+        proof_size: Its size in bytes.
+        smoke_digest: The smoke test's inputs and answers.
+        smoke_size: Its size in bytes.
+        proof_summary: What the proof says, as protobuf's JSON of `ProofSummary`.
+        parameters: Floating parameters.
+        macs: Multiply-accumulate operations per sample.
+        ensemble_parameters: Those of the full originals with their joint classifier.
+        ensemble_macs: Theirs too.
+        create_time: When it was made.
+        fragments: What it was made of.
+    """
+
+    __tablename__ = "packs"
+    __table_args__ = (Index("ix_packs_create_time", "create_time", "id"),)
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(128))
+    display_name: Mapped[str] = mapped_column(String(128))
+    head: Mapped[dict[str, Any]]
+    labels: Mapped[list[str]]
+    inputs: Mapped[list[dict[str, Any]]]
+    graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    graph_size: Mapped[int]
+    manifest_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    manifest_size: Mapped[int]
+    proof_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    proof_size: Mapped[int]
+    smoke_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    smoke_size: Mapped[int]
+    proof_summary: Mapped[dict[str, Any]]
+    parameters: Mapped[int]
+    macs: Mapped[int]
+    ensemble_parameters: Mapped[int]
+    ensemble_macs: Mapped[int]
+    create_time: Mapped[datetime]
+    fragments: Mapped[list["PackFragmentRow"]] = relationship(
+        order_by="PackFragmentRow.place",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"packs/{self.id}"
+
+
+class PackFragmentRow(Base):
+    """One fragment of a pack.
+
+    Attributes:
+        pack_id: The pack.
+        place: Its place in the pack, from 0 on.
+        fragment: Its name in the slicer.
+        label: The label of the pack's output that it stands for.
+        graph_digest: Its graph.
+        samples_digest: The samples of its model.
+        licence: The licence of its model.
+    """
+
+    __tablename__ = "pack_fragments"
+    __table_args__ = (Index("ix_pack_fragments_label", "label"),)
+
+    pack_id: Mapped[str] = mapped_column(
+        ForeignKey("packs.id", ondelete="CASCADE"), primary_key=True
+    )
+    place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    fragment: Mapped[str] = mapped_column(String(RESOURCE_LENGTH))
+    label: Mapped[str] = mapped_column(String(256))
+    graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    samples_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    licence: Mapped[str] = mapped_column(String(256))
+
+
+class HeldReferenceRow(Base):
+    """A reference that the packer holds on fragments in the slicer, and renews.
+
+    Attributes:
+        name: The reference's name in the slicer.
+        pack_id: The pack that it is held for; no foreign key, since it outlives the pack until the
+            slicer has been told.
+        fragments: The fragments.
+        expire_time: When the slicer lets it go unless it is renewed; null before it was taken.
+        released: The pack is gone, or was never kept: the slicer is to be told.
+    """
+
+    __tablename__ = "held_references"
+    __table_args__ = (Index("ix_held_references_pack_id", "pack_id"),)
+
+    name: Mapped[str] = mapped_column(String(RESOURCE_LENGTH), primary_key=True)
+    pack_id: Mapped[str] = mapped_column(String(63))
+    fragments: Mapped[list[str]]
+    expire_time: Mapped[datetime | None]
+    released: Mapped[bool] = mapped_column(default=False)
+
+
+class DeploymentRow(Base):
+    """One deployment.
+
+    Attributes:
+        id: The last part of the name "deployments/{id}".
+        display_name: A name for people.
+        pack_id: The pack that serves; null before the first one was ready.
+        version: Its version in Triton; 0 before.
+        previous_pack_id: The pack that served before.
+        previous_version: Its version in Triton; 0 if there is none.
+        candidate_pack_id: The pack that a switch under way tries.
+        candidate_version: Its version in Triton.
+        operation: The switch under way.
+        last_version: The last version that was given out.
+        generation: Rises with every change of what is desired.
+        state: The name of a `DeploymentState` without its prefix.
+        revision: Rises with every change; the etag is made of it.
+        create_time: When it was made.
+        update_time: When it was last changed.
+        replicas: What each replica said of it.
+    """
+
+    __tablename__ = "deployments"
+    __table_args__ = (
+        Index("ix_deployments_create_time", "create_time", "id"),
+        Index("ix_deployments_state", "state"),
+    )
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    display_name: Mapped[str] = mapped_column(String(128))
+    pack_id: Mapped[str | None] = mapped_column(ForeignKey("packs.id"))
+    version: Mapped[int] = mapped_column(default=0)
+    previous_pack_id: Mapped[str | None] = mapped_column(ForeignKey("packs.id"))
+    previous_version: Mapped[int] = mapped_column(default=0)
+    candidate_pack_id: Mapped[str | None] = mapped_column(ForeignKey("packs.id"))
+    candidate_version: Mapped[int] = mapped_column(default=0)
+    operation: Mapped[str | None] = mapped_column(String(128))
+    last_version: Mapped[int] = mapped_column(default=0)
+    generation: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(16))
+    revision: Mapped[int] = mapped_column(default=1)
+    create_time: Mapped[datetime]
+    update_time: Mapped[datetime]
+    replicas: Mapped[list["ReplicaRow"]] = relationship(
+        order_by="ReplicaRow.replica",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        lazy="selectin",
+    )
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return f"deployments/{self.id}"
+
+
+class ReplicaRow(Base):
+    """What one replica last said of one deployment.
+
+    Attributes:
+        deployment_id: The deployment.
+        replica: The replica's name.
+        generation: The generation that it reported on.
+        version: The version that it serves; 0 for none.
+        error: The serialized `google.rpc.Status`; empty if it serves what it should.
+        report_time: When it reported.
+    """
+
+    __tablename__ = "replicas"
+
+    deployment_id: Mapped[str] = mapped_column(
+        ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True
+    )
+    replica: Mapped[str] = mapped_column(String(128), primary_key=True)
+    generation: Mapped[int]
+    version: Mapped[int]
+    error: Mapped[bytes]
+    report_time: Mapped[datetime]
+
+
+class RevisionRow(Base):
+    """The one row that counts changes of all that is desired.
+
+    Attributes:
+        id: Always 1.
+        revision: Rises with every change.
+    """
+
+    __tablename__ = "desired_revision"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    revision: Mapped[int]
