@@ -1,0 +1,49 @@
+"""Why fragments cannot become a pack: one exception, with a stable reason and advice."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class FusionReason(StrEnum):
+    """Why no pack is made. Stable names, the same as in the contracts' ErrorReason."""
+
+    FIELD_INVALID = "FIELD_INVALID"
+    """A parameter of the head or a class label is outside of what is allowed."""
+    SAMPLES_MISMATCH = "SAMPLES_MISMATCH"
+    """Samples, labels and a fragment's inputs do not fit each other."""
+    SAMPLES_CLASS_MISSING = "SAMPLES_CLASS_MISSING"
+    """A class of the pack has no sample."""
+    GRAPH_NOT_FINITE = "GRAPH_NOT_FINITE"
+    """A fragment gives a feature or a class score that is not a finite number."""
+    FRAGMENTS_INCOMPATIBLE = "FRAGMENTS_INCOMPATIBLE"
+    """Fragments disagree on an input's name, shape, type or meaning, or lack an output."""
+    FRAGMENTS_DUPLICATE = "FRAGMENTS_DUPLICATE"
+    """The list of fragments is empty, or names a fragment or a class label twice."""
+    PROOF_FAILED = "PROOF_FAILED"
+    """The pack does not compute what its fragments and head compute."""
+
+
+class FusionError(Exception):
+    """Fragments cannot be joined; of the same shape as `onnxgraph.errors.GraphError`.
+
+    Attributes:
+        reason: The stable reason.
+        message: What is wrong, naming the fragment, class or array.
+        advice: One sentence on what to do about it.
+        metadata: Further facts as text (such as `first`, `second`, `field`).
+    """
+
+    def __init__(
+        self,
+        reason: FusionReason,
+        message: str,
+        *,
+        advice: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{reason}: {message} {advice}")
+        self.reason = reason
+        self.message = message
+        self.advice = advice
+        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))

@@ -1,0 +1,63 @@
+"""The manifest of a pack: what it is made of, in JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from packer_svc.fusion.heads.model import HeadReport
+from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.proof import Proof, digest_of
+
+FUSION_VERSION = "1"
+"""Changes whenever the same fragments, samples and spec would give another pack."""
+
+_PACKAGES = ("slice-and-pack", "numpy", "onnx", "onnx-ir", "onnxruntime", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fragment of a pack.
+
+    Attributes:
+        fragment: Its name in the slicer.
+        label: The pack's class that it stands for.
+        graph_digest: `sha256:<hex>` of its graph.
+        samples_digest: `sha256:<hex>` of its model's samples.
+        licence: Its model's, an SPDX expression; empty if none was given.
+    """
+
+    fragment: str
+    label: str
+    graph_digest: str
+    samples_digest: str
+    licence: str
+
+
+def build_manifest(
+    parts: Sequence[Part],
+    class_labels: Sequence[str],
+    inputs: Mapping[str, Mapping[str, object]],
+    head: tuple[HeadSpec, HeadReport],
+    proof: Proof,
+) -> dict[str, object]:
+    """The manifest as plain JSON.
+
+    Args:
+        parts: The fragments in the pack's order.
+        class_labels: The labels in the order of the output "probabilities".
+        inputs: What the pack is fed, as in `inputs.FragmentInputs`.
+        head: What was asked for, and how it was fitted.
+        proof: The pack's proof.
+    """
+    spec, report = head
+    return {
+        "classes": list(class_labels),
+        "fragments": [asdict(part) for part in parts],
+        "inputs": {name: dict(facts) for name, facts in inputs.items()},
+        "head": {"spec": asdict(spec), "report": asdict(report)},
+        "seed": spec.seed,
+        "graph": {"digest": proof.pack_digest, **asdict(proof.size)},
+        "smoke_test": {"digest": digest_of(proof.smoke_test), "bytes": len(proof.smoke_test)},
+        "ensemble": None if proof.ensemble is None else asdict(proof.ensemble),
+        "versions": {"fusion": FUSION_VERSION} | {name: version(name) for name in _PACKAGES},
+    }

@@ -1,0 +1,196 @@
+"""Fragments and a head merged into one ONNX graph."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from onnxgraph.classifier import FEATURES, SCORES, find_classifier
+from onnxgraph.linear import weight_matrix
+from onnxgraph.merge import Branch, merge
+from onnxgraph.serialise import from_trusted_bytes, to_bytes
+from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.heads.model import Head, Linear
+from packer_svc.fusion.heads.spec import HeadInputs
+from packer_svc.fusion.inputs import FragmentInputs, check_inputs
+
+Array = npt.NDArray[np.float64]
+
+PROBABILITIES = "probabilities"
+"""The output of a pack: class probabilities `(N, C)`, float32."""
+
+LABELS_KEY = "class_labels"
+"""Under this key of the model's metadata stand the class labels, a JSON list."""
+
+
+def build_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[str]) -> bytes:
+    """Merges fragments and head; the fragments' weights stay as they are.
+
+    Standardisation and head become one Gemm on the concatenated outputs (two where an encoder makes
+    it smaller). Class scores are linear in the same fragment's features, so where it takes fewer
+    parameters their share of the head moves onto the features, and the fragment's own classifier
+    falls away.
+
+    Args:
+        fragments: ONNX graphs with the outputs "features" and "scores", in the head's order.
+        head: The fitted head.
+        class_labels: The pack's classes in the order of the head's outputs.
+
+    Returns:
+        One ONNX model: the fragments' inputs by name, the output "probabilities" `(N, C)`, batch
+        symbolic on all of them.
+
+    Raises:
+        FusionError: `FRAGMENTS_INCOMPATIBLE`, `FRAGMENTS_DUPLICATE` (none, or a label twice) or
+            `FIELD_INVALID` (labels or fragments that do not fit the head).
+        GraphError: If the graphs cannot be merged.
+    """
+    check_labels(class_labels)
+    models = [from_trusted_bytes(fragment) for fragment in fragments]
+    check_inputs([graph_inputs(f"fragment {i}", model) for i, model in enumerate(models)])
+    _check_fit(models, head, class_labels)
+    first, *rest = head.layers()
+    shares, bias = _move_scores_onto_features(models, _shares(head, first), first.bias)
+    weight = np.concatenate([rows for share in shares for rows in share.rows])
+    layers = (Linear(weight, bias), *rest)
+
+    def tail(tape: ir.tape.Tape, ends: Sequence[Sequence[ir.Value]]) -> Sequence[ir.Value]:
+        return [_head_nodes(tape, [value for branch in ends for value in branch], layers)]
+
+    branches = [
+        Branch(model, f"fragment{i}.", share.outputs)
+        for i, (model, share) in enumerate(zip(models, shares, strict=True))
+    ]
+    model = merge(branches, tail)
+    model.metadata_props[LABELS_KEY] = json.dumps(list(class_labels), ensure_ascii=False)
+    return to_bytes(model)
+
+
+def check_labels(class_labels: Sequence[str]) -> None:
+    """Refuses a pack that names a class twice.
+
+    Raises:
+        FusionError: `FRAGMENTS_DUPLICATE`.
+    """
+    twice = sorted({label for label in class_labels if class_labels.count(label) > 1})
+    if twice:
+        raise FusionError(
+            FusionReason.FRAGMENTS_DUPLICATE,
+            f"Two outputs of the pack have the label {twice[0]!r}.",
+            advice="Give each output of the pack a label of its own.",
+            metadata={"label": twice[0]},
+        )
+
+
+def graph_inputs(fragment: str, model: ir.Model) -> FragmentInputs:
+    """Name, shape of a sample and element type of a graph's inputs."""
+    return FragmentInputs(
+        fragment,
+        {
+            str(value.name): {
+                "shape": [str(size) for size in list(value.shape or ())[1:]],
+                "element_type": None if value.dtype is None else value.dtype.name,
+            }
+            for value in model.graph.inputs
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What the head reads of one fragment: outputs, and the rows of the weight for each."""
+
+    outputs: tuple[str, ...]
+    rows: tuple[Array, ...]
+
+
+def _shares(head: Head, first: Linear) -> list[_Share]:
+    shares, start = [], 0
+    for features, scores in head.widths:
+        outputs, rows = [], []
+        for name, width, left_out in (
+            (FEATURES, features, HeadInputs.SCORES),
+            (SCORES, scores, HeadInputs.FEATURES),
+        ):
+            if head.inputs is not left_out:
+                outputs.append(name)
+                rows.append(first.weight[start : start + width])
+                start += width
+        shares.append(_Share(tuple(outputs), tuple(rows)))
+    return shares
+
+
+def _move_scores_onto_features(
+    models: Sequence[ir.Model], shares: Sequence[_Share], bias: Array
+) -> tuple[list[_Share], Array]:
+    """Replaces class scores by their linear map of the features wherever that is smaller."""
+    moved = []
+    for model, share in zip(models, shares, strict=True):
+        if SCORES not in share.outputs:
+            moved.append(share)
+            continue
+        classifier = find_classifier(model)
+        matrix, offset = weight_matrix(model, classifier.node)
+        if not _smaller_on_features(matrix, share, classifier.feature_width):
+            moved.append(share)
+            continue
+        on_scores = share.rows[share.outputs.index(SCORES)]
+        on_features = matrix.astype(np.float64) @ on_scores
+        if FEATURES in share.outputs:
+            on_features = on_features + share.rows[share.outputs.index(FEATURES)]
+        if offset is not None:
+            bias = bias + offset.astype(np.float64) @ on_scores
+        moved.append(_Share((FEATURES,), (on_features,)))
+    return moved, bias
+
+
+def _smaller_on_features(matrix: npt.NDArray[np.floating], share: _Share, features: int) -> bool:
+    """Whether the head takes fewer parameters on the features than on classifier and scores."""
+    if matrix.shape[0] != features:
+        # A padded convolution: its patches are not the flattened features.
+        return False
+    width = share.rows[0].shape[1]
+    extra = 0 if FEATURES in share.outputs else features * width
+    return bool(extra < matrix.size + matrix.shape[1] * width)
+
+
+def _head_nodes(
+    tape: ir.tape.Tape, columns: Sequence[ir.Value], layers: Sequence[Linear]
+) -> ir.Value:
+    value = columns[0]
+    if len(columns) > 1:
+        value = tape.op("Concat", columns, {"axis": 1}, name="head.concat")
+    for name, layer in zip(("encoder", "classifier")[-len(layers) :], layers, strict=True):
+        weight = ir.tensor(layer.weight.astype(np.float32), name=f"head.{name}.weight")
+        bias = ir.tensor(layer.bias.astype(np.float32), name=f"head.{name}.bias")
+        operands = [value, tape.initializer(weight), tape.initializer(bias)]
+        value = tape.op("Gemm", operands, name=f"head.{name}")
+    probabilities = tape.op("Softmax", [value], {"axis": 1}, name="head.softmax")
+    probabilities.name = PROBABILITIES
+    probabilities.type = ir.TensorType(ir.DataType.FLOAT)
+    probabilities.shape = ir.Shape(["batch", len(layers[-1].bias)])
+    return probabilities
+
+
+def _check_fit(models: Sequence[ir.Model], head: Head, class_labels: Sequence[str]) -> None:
+    if len(models) != len(head.widths) or len(class_labels) != head.classes:
+        raise FusionError(
+            FusionReason.FIELD_INVALID,
+            f"A head of {len(head.widths)} fragments and {head.classes} classes was given "
+            f"{len(models)} fragments and {len(class_labels)} labels.",
+            advice="Build the pack from the fragments and classes that its head was fitted on.",
+            metadata={"field": "fragments"},
+        )
+    for number, (model, widths) in enumerate(zip(models, head.widths, strict=True)):
+        found = find_classifier(model)
+        if (found.feature_width, found.classes) != widths:
+            raise FusionError(
+                FusionReason.FIELD_INVALID,
+                f"Fragment {number} has {found.feature_width} features and {found.classes} scores, "
+                f"the head expects {widths[0]} and {widths[1]}.",
+                advice="Give the fragments in the order that the head was fitted in.",
+                metadata={"field": "fragments"},
+            )

@@ -1,0 +1,263 @@
+"""Does a pack compute what its fragments and head compute, and what is it worth?
+
+The reference is the unfolded head in torch, in float64, on the outputs of each fragment by ONNX
+Runtime; it shares neither the folding nor the merge with the pack.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxgraph.cost import cost
+from onnxgraph.parity import Parity, Runner, compare
+from onnxgraph.serialise import from_trusted_bytes
+from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.features import FragmentFeatures, fragment_features, run_batches
+from packer_svc.fusion.heads.folds import CrossValidation
+from packer_svc.fusion.heads.model import Head, HeadReport
+from packer_svc.fusion.pack import PROBABILITIES
+from packer_svc.fusion.probes import Inputs, Probe, probes, spread
+
+FloatArray = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+SMOKE_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """|a − b| ≤ atol + rtol·|b| for every probability; b is the reference's.
+
+    Attributes:
+        atol: Absolute. Extreme inputs make logits of some hundreds, of which float32 rounds off
+            some 1e-5.
+        rtol: Relative.
+    """
+
+    atol: float = 1e-4
+    rtol: float = 1e-3
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a model costs.
+
+    Attributes:
+        parameters: Floating initializers.
+        macs: Multiply-accumulates per sample.
+        bytes: Size of the ONNX file.
+    """
+
+    parameters: int
+    macs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ParityCase:
+    """One comparison of a pack with its parts.
+
+    Attributes:
+        inputs: "samples", "random" or "extreme".
+        batch: Samples per request.
+        rows: Samples compared.
+        parity: Distances, and whether all probabilities are within the tolerance and finite and no
+            class changed places with another by more than it.
+    """
+
+    inputs: str
+    batch: int
+    rows: int
+    parity: Parity
+
+
+@dataclass(frozen=True)
+class ProofContext:
+    """What is known before a proof.
+
+    Attributes:
+        report: The head's report, for the cross-validated accuracy.
+        features: The fragments' outputs on the samples, where cached; else they are computed.
+        ensemble: The size of the full originals with their joint classifier.
+        tolerance: What counts as equal.
+        seed: Of the random inputs.
+    """
+
+    report: HeadReport | None = None
+    features: Sequence[FragmentFeatures] | None = None
+    ensemble: ModelSize | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was measured before a pack may be kept.
+
+    Attributes:
+        passed: Whether every case passed.
+        pack_digest: `sha256:<hex>` of the pack's bytes.
+        tolerance: What counted as equal.
+        cases: All comparisons.
+        in_sample_accuracy: The pack's accuracy on the very samples that its fragments and head were
+            made from.
+        cross_validation: The head's, cross-validated; optimistic, since the slicing saw all
+            samples. None with a class of one sample or without a report.
+        size: The pack's.
+        ensemble: The full originals' with their joint classifier, if known.
+        smoke_test: An npz with the arrays "input/NAME" and "output/probabilities", for the first
+            request to a live server.
+    """
+
+    passed: bool
+    pack_digest: str
+    tolerance: Tolerance
+    cases: tuple[ParityCase, ...]
+    in_sample_accuracy: float
+    cross_validation: CrossValidation | None
+    size: ModelSize
+    ensemble: ModelSize | None
+    smoke_test: bytes
+
+    @property
+    def max_abs(self) -> float:
+        """The largest difference of a probability in all cases."""
+        return max(case.parity.max_abs for case in self.cases)
+
+    @property
+    def top1(self) -> float:
+        """The least share of inputs, over all cases, on which pack and parts name one class."""
+        return min(case.parity.top1 for case in self.cases)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain JSON, the smoke test by its digest."""
+        report = asdict(self)
+        report["smoke_test"] = digest_of(self.smoke_test)
+        return report | {"max_abs": self.max_abs, "top1": self.top1}
+
+    def require(self) -> None:
+        """Raises if the proof failed.
+
+        Raises:
+            FusionError: `PROOF_FAILED`.
+        """
+        if self.passed:
+            return
+        worst = max((c for c in self.cases if not c.parity.passed), key=lambda c: c.parity.max_abs)
+        raise FusionError(
+            FusionReason.PROOF_FAILED,
+            f"The pack differs from its parts by {worst.parity.max_abs:.3g} on {worst.inputs} at "
+            f"batch {worst.batch}; it is not kept.",
+            advice="Report this with the pack's fragments; another head or fragment may pass.",
+            metadata={"max_abs": f"{worst.parity.max_abs:.3g}", "inputs": worst.inputs},
+        )
+
+
+def prove(
+    pack: bytes,
+    fragments: Sequence[bytes],
+    head: Head,
+    inputs: Inputs,
+    labels: Labels,
+    context: ProofContext | None = None,
+) -> Proof:
+    """Compares a pack with its parts at batches 1, 2, 7 and 64, and measures it.
+
+    On the samples, on random inputs and on extreme ones, spread over the samples' range.
+
+    Args:
+        pack: What `build_pack` made.
+        fragments: The fragments, in the head's order.
+        head: The head that was built in.
+        inputs: The samples of all classes, one array per input by name.
+        labels: Index of each sample's class `(n,)`.
+        context: What is known already.
+
+    Returns:
+        The proof; see `passed`, or call `require`.
+
+    Raises:
+        GraphError: If pack or fragments cannot be run at all.
+        FusionError: If the samples do not fit.
+    """
+    known = context or ProofContext()
+    runner = Runner(pack)
+    on_samples = known.features or [fragment_features(graph, inputs) for graph in fragments]
+    cases: list[ParityCase] = []
+    for probe in probes(inputs, known.seed):
+        if probe.name == "samples":
+            features = on_samples
+        else:
+            features = [fragment_features(graph, probe.inputs) for graph in fragments]
+        expected = head.torch().probabilities(features).numpy()
+        cases.extend(_compare(runner, probe, expected, known.tolerance))
+    answers = run_batches(runner, inputs, (PROBABILITIES,), batch=64)[PROBABILITIES]
+    return Proof(
+        passed=all(case.parity.passed for case in cases),
+        pack_digest=digest_of(pack),
+        tolerance=known.tolerance,
+        cases=tuple(cases),
+        in_sample_accuracy=float((answers.argmax(axis=1) == labels).mean()),
+        cross_validation=known.report.cross_validation if known.report else None,
+        size=model_size(pack),
+        ensemble=known.ensemble,
+        smoke_test=_smoke_test(runner, inputs, answers),
+    )
+
+
+def model_size(graph: bytes) -> ModelSize:
+    """Parameters, MACs per sample and bytes of an ONNX graph of our own making."""
+    counted = cost(from_trusted_bytes(graph))
+    return ModelSize(counted.parameters, counted.macs, len(graph))
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def parity_of(
+    answers: npt.NDArray[np.generic], expected: npt.NDArray[np.generic], tolerance: Tolerance
+) -> Parity:
+    """Compares probabilities `(N, C)` one by one with their reference.
+
+    Where two classes lie closer together than the tolerance, their order is rounding and does not
+    fail; it still counts in `top1`.
+    """
+    whole = compare(answers, expected, atol=tolerance.atol, rtol=tolerance.rtol)
+    if not np.isfinite(whole.max_abs):
+        return whole
+    a, b = answers.astype(np.float64), expected.astype(np.float64)
+    allowed = tolerance.atol + tolerance.rtol * np.abs(b)
+    rows = np.arange(len(b))
+    given_up = b.max(axis=1) - b[rows, a.argmax(axis=1)]
+    same_class = bool((given_up <= 2 * allowed.max(axis=1)).all())
+    within = bool((np.abs(a - b) <= allowed).all())
+    return Parity(whole.max_abs, whole.max_rel, whole.cosine, whole.top1, within and same_class)
+
+
+def _compare(
+    runner: Runner, probe: Probe, expected: npt.NDArray[np.float64], tolerance: Tolerance
+) -> list[ParityCase]:
+    cases = []
+    for batch, chosen in probe.rows_by_batch.items():
+        part = {name: values[chosen] for name, values in probe.inputs.items()}
+        answers = run_batches(runner, part, (PROBABILITIES,), batch=batch)[PROBABILITIES]
+        parity = parity_of(answers, expected[chosen], tolerance)
+        cases.append(ParityCase(probe.name, batch, len(chosen), parity))
+    return cases
+
+
+def _smoke_test(runner: Runner, inputs: Inputs, answers: FloatArray) -> bytes:
+    chosen = spread(len(answers), min(SMOKE_SAMPLES, len(answers)))
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        f"input/{name}": inputs[name][chosen] for name in runner.inputs
+    }
+    arrays[f"output/{PROBABILITIES}"] = answers[chosen]
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
