@@ -17,7 +17,6 @@ from slicer_svc.convert.references import encode_reference
 from slicer_svc.servicer.fragments import FRAGMENT
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.store import fragments, models
-from slicer_svc.store.failures import taken
 from slicer_svc.store.tables import ReferenceRow
 from svckit.errors import FieldViolation
 from svckit.foundation import Foundation
@@ -25,6 +24,7 @@ from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.masks import masked_fields
 from svckit.names import ResourcePattern, id_violations, new_id
 from svckit.operations.replay import Call
+from svckit.resources import taken
 from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.store.failures import missing
 from slicer_svc.store.tables import FragmentRow, PlanRow, ReferenceRow
+from svckit.resources import missing
 
 
 async def plan(session: AsyncSession, model_id: str, plan_id: str) -> PlanRow:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.store.failures import missing, taken
 from slicer_svc.store.tables import CurvesRow, FragmentRow, ModelClassRow, ModelRow, PlanRow
+from svckit.resources import missing, taken
 
 
 def has_label(label: str) -> ColumnElement[bool]:

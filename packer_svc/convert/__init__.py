@@ -1,0 +1,1 @@
+"""Between the contracts and the packer's own data, in both directions."""

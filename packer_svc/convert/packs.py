@@ -1,0 +1,126 @@
+"""Between `packer.v1.Pack` and `PackRow`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from google.protobuf import json_format
+from sliceandpack.packer.v1 import packs_pb2 as pb
+from sliceandpack.slicer.v1 import input_spec_pb2
+
+from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
+from packer_svc.store.tables import PackRow
+from svckit.errors import FieldViolation
+from svckit.etags import etag_of
+
+MAX_DISPLAY_NAME = 128
+MAX_LABEL = 256
+MAX_FRAGMENTS = 1_000
+MAX_STEPS = 100_000
+
+_KINDS = {
+    pb.HEAD_KIND_UNSPECIFIED: HeadKind.CLOSED_FORM,
+    pb.HEAD_KIND_CLOSED_FORM: HeadKind.CLOSED_FORM,
+    pb.HEAD_KIND_PAPER: HeadKind.PAPER,
+}
+
+
+def encode_pack(row: PackRow) -> pb.Pack:
+    """Returns the message of a pack."""
+    message = pb.Pack(
+        name=row.name,
+        display_name=row.display_name,
+        fragments=[
+            pb.PackFragment(
+                fragment=part.fragment,
+                label=part.label,
+                graph_digest=part.graph_digest,
+                samples_digest=part.samples_digest,
+                licence=part.licence,
+            )
+            for part in row.fragments
+        ],
+        head=json_format.ParseDict(row.head, pb.HeadSpec()),
+        labels=row.labels,
+        inputs=[json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in row.inputs],
+        proof_summary=json_format.ParseDict(row.proof_summary, pb.ProofSummary()),
+        parameters=row.parameters,
+        macs=row.macs,
+        ensemble_parameters=row.ensemble_parameters,
+        ensemble_macs=row.ensemble_macs,
+        # A pack never changes, so neither does its etag.
+        etag=etag_of(row.name, 1),
+    )
+    for artifact, digest, size in (
+        (message.graph, row.graph_digest, row.graph_size),
+        (message.manifest, row.manifest_digest, row.manifest_size),
+        (message.proof, row.proof_digest, row.proof_size),
+        (message.smoke_test, row.smoke_digest, row.smoke_size),
+    ):
+        artifact.name = f"artifacts/{digest}"
+        artifact.size_bytes = size
+    message.create_time.FromDatetime(row.create_time)
+    return message
+
+
+def decode_head(head: pb.HeadSpec) -> HeadSpec:
+    """Returns what a checked head says, with defaults where it is silent."""
+    defaults = HeadSpec()
+    return HeadSpec(
+        kind=_KINDS[head.kind],
+        encoder_width=head.encoder_width or None,
+        delta=head.delta if head.HasField("delta") else defaults.delta,
+        steps=head.steps if head.HasField("steps") else defaults.steps,
+        seed=head.seed,
+    )
+
+
+def head_json(head: HeadSpec) -> dict[str, Any]:
+    """Returns a head as a row keeps it: protobuf's JSON of `HeadSpec`."""
+    message = pb.HeadSpec(
+        kind=pb.HeadKind.Value(f"HEAD_KIND_{head.kind.name}"),
+        encoder_width=head.encoder_width or 0,
+        delta=head.delta,
+        steps=head.steps,
+        seed=head.seed,
+    )
+    return json_format.MessageToDict(message)
+
+
+def job_head(head: HeadSpec) -> dict[str, Any]:
+    """Returns a head as a worker reads it."""
+    return asdict(head)
+
+
+def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
+    """Yields every broken rule of a pack that is to be made, but those of its fragments' names."""
+    if len(pack.display_name) > MAX_DISPLAY_NAME:
+        yield FieldViolation("pack.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+    yield from fragment_violations(pack.fragments, "pack.fragments")
+    head = pack.head
+    if head.kind not in _KINDS:
+        yield FieldViolation("pack.head.kind", "no such kind")
+    if head.encoder_width < 0:
+        yield FieldViolation("pack.head.encoder_width", "it is at least 1")
+    if head.HasField("delta") and not 0 <= head.delta < math.inf:
+        yield FieldViolation("pack.head.delta", "it is finite and at least 0")
+    if head.HasField("steps") and not 0 <= head.steps <= MAX_STEPS:
+        yield FieldViolation("pack.head.steps", f"0 to {MAX_STEPS}")
+    if head.seed < 0:
+        yield FieldViolation("pack.head.seed", "it is at least 0")
+
+
+def fragment_violations(
+    fragments: Sequence[pb.PackFragment], field: str
+) -> Iterator[FieldViolation]:
+    """Yields every broken rule of a list of fragments."""
+    if len(fragments) > MAX_FRAGMENTS:
+        yield FieldViolation(field, f"at most {MAX_FRAGMENTS} fragments")
+    for place, fragment in enumerate(fragments):
+        if len(fragment.label) > MAX_LABEL or not fragment.label.isprintable():
+            yield FieldViolation(
+                f"{field}[{place}].label", f"at most {MAX_LABEL} printable characters"
+            )

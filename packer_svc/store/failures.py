@@ -1,0 +1,50 @@
+"""What can go wrong with names of resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
+
+from svckit.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument
+
+
+def duplicate_fragment(fragment: str) -> InvalidArgument:
+    """Returns the error for a fragment that is named twice."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_FRAGMENTS_DUPLICATE,
+        f"{fragment} is named twice.",
+        advice="Name every fragment once.",
+        metadata={"fragment": fragment},
+        violations=[FieldViolation("fragments", f"{fragment} is there twice")],
+    )
+
+
+def duplicate_label(label: str, first: str, second: str) -> InvalidArgument:
+    """Returns the error for two fragments of one label that were not meant to share an output."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_FRAGMENTS_DUPLICATE,
+        f"{first} and {second} are both called {label!r}.",
+        advice="Give one of them another label, or both the same one if they are one class.",
+        metadata={"fragment": second, "label": label},
+    )
+
+
+def pack_in_use(pack: str, deployments: Sequence[str]) -> FailedPrecondition:
+    """Returns the error for a pack that deployments point to."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_PACK_IN_USE,
+        f"{pack} is served, or can be switched back to, by {', '.join(deployments[:10])}.",
+        advice="Delete those deployments, or switch them twice to other packs, then try again.",
+        metadata={"deployments": ",".join(deployments)},
+    )
+
+
+def switch_in_progress(deployment: str, operation: str) -> Aborted:
+    """Returns the error for a second switch of a deployment."""
+    return Aborted(
+        reasons.ERROR_REASON_SWITCH_IN_PROGRESS,
+        f"{deployment} is being switched by {operation}.",
+        advice="Wait for that operation to end, or cancel it; then try again.",
+        metadata={"operation": operation},
+    )
