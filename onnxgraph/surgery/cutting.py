@@ -1,25 +1,19 @@
-"""Cutting a group, with repairs fused or as layers of their own."""
+"""Cutting groups, with repairs fused or as layers of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 
-from onnxgraph.groups import Consumer, UnitGroup, find_group
+from onnxgraph.groups import UnitGroup, unit_groups
 from onnxgraph.linear import materialise_bias
 from onnxgraph.lookup import nodes_by_name
-from onnxgraph.operators.units import Indices
-from onnxgraph.parameters import set_parameter
 from onnxgraph.shapes import with_shapes
+from onnxgraph.surgery.dropping import Chosen, drop
 from onnxgraph.surgery.fusion import fuse
 from onnxgraph.surgery.layers import insert_repair, repaired_by
-from onnxgraph.surgery.places import kept_places
-from onnxgraph.surgery.shapes import shorten
-from onnxgraph.surgery.types import Cut, Repair
-
-_Mend = Callable[[ir.Model, ir.Node, Consumer, Indices, Repair | None], None]
+from onnxgraph.surgery.types import Cut
 
 
 def cut(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
@@ -38,11 +32,43 @@ def cut(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
     Raises:
         ValueError: If the cut does not fit the group, or an offset does not fold exactly.
     """
-    for consumer in group.consumers:
-        repair = cut.repairs.get(consumer.node)
-        if repair is not None and repair.offset is not None and not consumer.offset_exact:
-            raise ValueError(f"an offset does not fold into '{consumer.node}': it pads with zeros")
-    return _cut(model, group, cut, fuse)
+    return cut_all(model, [(group, cut)])
+
+
+def cut_all(model: ir.Model, cuts: Sequence[tuple[UnitGroup, Cut]]) -> ir.Model:
+    """The same as one `cut` after the other, in one pass.
+
+    Args:
+        model: The graph; it is not changed.
+        cuts: Different groups with their cuts.
+
+    Returns:
+        The smaller graph.
+
+    Raises:
+        ValueError: If a cut does not fit its group, or an offset does not fold exactly.
+    """
+    result = with_shapes(model).clone()
+    for group, chosen in cuts:
+        chosen.check(group)
+        for consumer in group.consumers:
+            repair = chosen.repairs.get(consumer.node)
+            if repair is None or repair.offset is None:
+                continue
+            if not consumer.offset_exact:
+                raise ValueError(
+                    f"an offset does not fold into '{consumer.node}': it pads with zeros"
+                )
+            materialise_bias(result, consumer.node)
+    current = _as_they_stand(result, cuts)
+    nodes = nodes_by_name(result.graph)
+    for group, chosen in current:
+        for consumer in group.consumers:
+            repair = chosen.repairs.get(consumer.node)
+            if repair is not None:
+                fuse(result, nodes[consumer.node], consumer, chosen.kept, repair)
+    drop(result, current, lambda _consumer: True)
+    return result
 
 
 def cut_unfused(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
@@ -53,31 +79,29 @@ def cut_unfused(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
     Raises:
         ValueError: If the cut does not fit the group.
     """
-    return _cut(model, group, cut, insert_repair)
-
-
-def _cut(model: ir.Model, group: UnitGroup, cut: Cut, mend: _Mend) -> ir.Model:
     cut.check(group)
     result = with_shapes(model).clone()
-    for consumer in group.consumers:
-        repair = cut.repairs.get(consumer.node)
-        if mend is fuse and repair is not None and repair.offset is not None:
-            materialise_bias(result, consumer.node)
-    current = find_group(result, group.id)
-    if current.units != group.units:
-        raise ValueError(f"'{group.id}' has {current.units} units here, not {group.units}")
     nodes = nodes_by_name(result.graph)
-    kept = np.asarray(cut.kept, dtype=np.int64)
-    for consumer in current.consumers:
-        node = nodes[consumer.node]
-        mend(result, node, consumer, kept, cut.repairs.get(repaired_by(node)))
-    for parameter in current.parameters:
-        node = nodes[parameter.node]
-        value = node.inputs[parameter.input]
-        assert value is not None
-        assert value.const_value is not None
-        places = kept_places(parameter.units, kept)
-        array = np.take(value.const_value.numpy(), places, axis=parameter.axis)
-        set_parameter(result, node, parameter.input, array)
-    shorten(result, current, kept)
+    current = _as_they_stand(result, [(group, cut)])
+    apart: set[str] = set()
+    for consumer in current[0][0].consumers:
+        repair = cut.repairs.get(repaired_by(nodes[consumer.node]))
+        if repair is not None:
+            insert_repair(result, nodes[consumer.node], consumer, cut.kept, repair)
+            apart.add(consumer.node)
+    drop(result, current, lambda consumer: consumer.node not in apart)
     return result
+
+
+def _as_they_stand(model: ir.Model, cuts: Chosen) -> Chosen:
+    """The groups as they are in a graph from which other groups may have been cut."""
+    found = {group.id: group for group in unit_groups(model)[0]}
+    current: list[tuple[UnitGroup, Cut]] = []
+    for group, chosen in cuts:
+        here = found.pop(group.id, None)
+        if here is None:
+            raise ValueError(f"the graph has no unit group '{group.id}', or it is cut twice")
+        if here.units != group.units:
+            raise ValueError(f"'{group.id}' has {here.units} units here, not {group.units}")
+        current.append((here, chosen))
+    return current

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from onnxgraph.groups import Consumer
 from onnxgraph.linear import linear_parts, weight_matrix
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_bias, set_parameter
-from onnxgraph.surgery.places import consumer_places
 from onnxgraph.surgery.types import Repair
 
 
-def fuse(
-    model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair | None
-) -> None:
-    """Shrinks a consumer's weight in place: W′[…, s] = Σ_j W[…, j] · R[j, s] at every position.
+def fuse(model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair) -> None:
+    """Folds a repair into a consumer's weight, in place and still at full width.
 
-    Computed in float64, one position of a block at a time; an offset goes into the bias, which
-    must have one place per output (b′ = b + W · r₀).
+    W′[…, s] = Σ_j W[…, j] · R[j, s] for each kept unit s, at every position of its block; the
+    places of dropped units are left to be dropped. Computed in float64, one position at a time. An
+    offset goes into the bias, which must have one place per output (b′ = b + W · r₀).
     """
     call, facet, weight = linear_parts(model, node)
     axis = facet.input_axis(call)
     old = np.moveaxis(weight, axis, 0)
-    places, targets = consumer_places(consumer, kept, old.shape[0])
-    new = old[places].copy()
-    if repair is not None:
-        mixing = np.asarray(repair.matrix, dtype=np.float64).T
-        for position in range(consumer.block):
-            sources = old[consumer.positions[:, position]].astype(np.float64)
-            new[targets[:, position]] = np.tensordot(mixing, sources, axes=1)
-        if repair.offset is not None:
-            _shift_bias(model, node, consumer, repair.offset)
+    if repair.offset is not None:
+        _shift_bias(model, node, consumer, repair.offset)
+    new = old.copy()
+    mixing = np.asarray(repair.matrix, dtype=np.float64).T
+    for places in consumer.positions.T:
+        new[places[kept]] = np.tensordot(mixing, old[places].astype(np.float64), axes=1)
     set_parameter(model, node, 1, np.moveaxis(new, 0, axis))
 
 
-def _shift_bias(
-    model: ir.Model, node: ir.Node, consumer: Consumer, offset: np.ndarray[tuple[int, ...]]
-) -> None:
+def _shift_bias(model: ir.Model, node: ir.Node, consumer: Consumer, offset: NDArray[Any]) -> None:
+    call, facet, weight = linear_parts(model, node)
     matrix, bias = weight_matrix(model, consumer.node)
     assert bias is not None
-    places = consumer.positions
-    width = matrix.shape[1]
-    by_input = matrix.reshape(_inputs(model, node), -1, width).sum(axis=1, dtype=np.float64)
-    shift = np.asarray(offset, dtype=np.float64) @ by_input[places].sum(axis=1)
+    inputs, outputs = weight.shape[facet.input_axis(call)], matrix.shape[1]
+    by_input = matrix.reshape(inputs, -1, outputs).sum(axis=1, dtype=np.float64)
+    shift = np.asarray(offset, dtype=np.float64) @ by_input[consumer.positions].sum(axis=1)
     set_bias(model, node, bias.astype(np.float64) + shift)
-
-
-def _inputs(model: ir.Model, node: ir.Node) -> int:
-    call, facet, weight = linear_parts(model, node)
-    return int(weight.shape[facet.input_axis(call)])

@@ -13,8 +13,7 @@ from onnxgraph.linear import linear_parts
 from onnxgraph.lookup import unused_name
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import add_initializer
-from onnxgraph.surgery.fusion import fuse
-from onnxgraph.surgery.places import consumer_places
+from onnxgraph.surgery.places import kept_places, units_read
 from onnxgraph.surgery.types import Repair
 
 _REPAIRS = "repairs"
@@ -26,28 +25,24 @@ def repaired_by(node: ir.Node) -> str:
 
 
 def insert_repair(
-    model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair | None
+    model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair
 ) -> None:
     """Inserts x ↦ B · x + b on the consumer's unit axis, in place.
 
     B, `(all places, kept places)`, holds R at each position of the group and the identity
-    elsewhere. A consumer without a repair is shrunk instead.
+    elsewhere.
     """
-    if repair is None:
-        fuse(model, node, consumer, kept, None)
-        return
     call, facet, weight = linear_parts(model, node)
     size = int(weight.shape[facet.input_axis(call)])
-    places, targets = consumer_places(consumer, kept, size)
-    matrix = np.zeros((size, places.size))
-    matrix[places, np.arange(places.size)] = 1.0
+    left = kept_places(units_read(consumer, size), kept)
+    matrix = np.zeros((size, left.size))
+    matrix[left, np.arange(left.size)] = 1.0
     offset = np.zeros(size)
-    for position in range(consumer.block):
-        rows = consumer.positions[:, position]
-        matrix[rows] = 0.0
-        matrix[np.ix_(rows, targets[:, position])] = repair.matrix
+    for places in consumer.positions.T:
+        matrix[places] = 0.0
+        matrix[np.ix_(places, np.searchsorted(left, places[kept]))] = repair.matrix
         if repair.offset is not None:
-            offset[rows] = repair.offset
+            offset[places] = repair.offset
     _insert(model, node, matrix.astype(weight.dtype), offset.astype(weight.dtype))
 
 

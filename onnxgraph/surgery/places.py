@@ -13,13 +13,8 @@ def kept_places(units: Indices, kept: Indices) -> Indices:
     return np.flatnonzero((units == NO_UNIT) | np.isin(units, kept)).astype(np.int64)
 
 
-def consumer_places(consumer: Consumer, kept: Indices, size: int) -> tuple[Indices, Indices]:
-    """The places of a consumer's axis of `size` that stay, and where kept units then stand.
-
-    Returns:
-        `(places,)` old indices in order, and `(kept, block)` new indices.
-    """
+def units_read(consumer: Consumer, size: int) -> Indices:
+    """`(size,)` the unit at each place of a consumer's axis, -1 where there is none."""
     units = np.full(size, NO_UNIT, dtype=np.int64)
     units[consumer.positions] = np.arange(consumer.positions.shape[0])[:, None]
-    places = kept_places(units, kept)
-    return places, np.searchsorted(places, consumer.positions[kept])
+    return units

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.cost import cost
 from onnxgraph.groups import UnitGroup, unit_groups
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_parameter
 from onnxgraph.parity import run_onnx
-from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
+from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
 from onnxgraph.view import TorchView
 from tests.helpers.random_graphs import DrawnGraph, classifiers
 
@@ -64,6 +65,27 @@ def _with_copies(model: ir.Model, group: UnitGroup, source: Indices) -> None:
             places[use.units == unit] = np.flatnonzero(use.units == source[unit])
         array = np.take(value.const_value.numpy(), places, axis=use.axis)
         set_parameter(model, node, use.input, array)
+
+
+@_PACE
+@given(classifiers(), st.integers(0, 2**32 - 1))
+def test_cutting_all_groups_at_once_is_cutting_them_one_by_one(
+    graph: DrawnGraph, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    model = graph.model(np.float32)
+    fragment = as_fragment(model, find_classifier(model))
+    cuts = [(group, _random_cut(group, random)) for group in unit_groups(fragment)[0]]
+    one_by_one = fragment
+    for group, chosen in cuts:
+        one_by_one = cut(one_by_one, group, chosen)
+    at_once = cut_all(fragment, cuts)
+    assert cost(at_once) == cost(one_by_one)
+    inputs = graph.inputs(2, np.float32)
+    left, right = (
+        run_onnx(ir.to_proto(m).SerializeToString(), inputs) for m in (at_once, one_by_one)
+    )
+    _assert_close(left, right, 1e-5)
 
 
 def _assert_close(
@@ -117,9 +139,7 @@ def test_units_that_are_copies_of_kept_ones_are_not_missed(graph: DrawnGraph, se
         _with_copies(whole, group, kept[chosen])
         repair = Repair(np.eye(kept.size)[chosen])
         cuts.append((group, Cut(kept, {c.node: repair for c in group.consumers})))
-    smaller = whole
-    for group, chosen_cut in cuts:
-        smaller = cut(smaller, group, chosen_cut)
+    smaller = cut_all(whole, cuts)
     x = torch.from_numpy(graph.inputs(2, np.float64)["x"])
     with torch.no_grad():
         _, expected = TorchView(whole, dtype=torch.float64)(x)

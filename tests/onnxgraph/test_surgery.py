@@ -12,7 +12,7 @@ from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import cost
 from onnxgraph.groups import find_group, unit_groups
 from onnxgraph.parity import run_onnx
-from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
+from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
 from tests.helpers.text_graphs import text_graph
 
 
@@ -181,5 +181,7 @@ def test_a_group_of_another_graph_is_refused() -> None:
     smaller = cut(model, group, Cut(np.array([0, 1])))
     with pytest.raises(ValueError, match="has 2 units here, not 4"):
         cut(smaller, group, Cut(np.array([0])))
+    with pytest.raises(ValueError, match="no unit group 'c', or it is cut twice"):
+        cut_all(model, [(group, Cut(np.array([0]))), (group, Cut(np.array([1])))])
     with pytest.raises(KeyError, match="no unit group is called 'elsewhere'"):
         find_group(model, "elsewhere")
