@@ -1,7 +1,6 @@
 """The gRPC service ``sliceandpack.artifact.v1.Artifacts``."""
 
 # gRPC names the methods and passes a context that none of them needs.
-# ruff: noqa: ARG002, N802
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -79,7 +79,7 @@ class Download:
 
     async def _receive(self, size: int) -> str:
         """Receives the rest and keeps it if it is the artifact; returns its digest."""
-        descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             await self._extend(descriptor, size)
             actual = await in_thread(digest_of_file, descriptor)

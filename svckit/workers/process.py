@@ -78,6 +78,9 @@ class WorkerProcess:
     async def spawn(cls, threads: int) -> "WorkerProcess":
         """Starts a worker, the leader of a session of its own.
 
+        It ends when the thread that called this ends, however that happens: the event loop is
+        therefore run by a thread that lives as long as the server, as the main thread does.
+
         Args:
             threads: How many threads its numeric libraries may use.
 
