@@ -123,7 +123,7 @@ class HeldReferenceRow(Base):
         pack_id: The pack that it is held for; no foreign key, since it outlives the pack until the
             slicer has been told.
         fragments: The fragments.
-        expire_time: When the slicer lets it go unless it is renewed; null before it was taken.
+        expire_time: When the slicer lets it go unless it is renewed.
         released: The pack is gone, or was never kept: the slicer is to be told.
     """
 
@@ -133,7 +133,7 @@ class HeldReferenceRow(Base):
     name: Mapped[str] = mapped_column(String(RESOURCE_LENGTH), primary_key=True)
     pack_id: Mapped[str] = mapped_column(String(63))
     fragments: Mapped[list[str]]
-    expire_time: Mapped[datetime | None]
+    expire_time: Mapped[datetime]
     released: Mapped[bool] = mapped_column(default=False)
 
 

@@ -1,0 +1,1 @@
+"""What runs behind the packer's operations, one handler a file."""

@@ -1,0 +1,85 @@
+"""Runs CreatePack, AddClasses and RemoveClasses: three ways to say what a pack is made of."""
+
+from __future__ import annotations
+
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+from packer_svc.convert.packs import decode_head, encode_pack
+from packer_svc.handlers.make_pack import PackMaker
+from packer_svc.recipe import PackRecipe
+from packer_svc.store import packs
+from svckit.database import Database
+from svckit.names import ResourcePattern
+from svckit.operations.job import JobContext
+
+PACK = ResourcePattern.of(pb.Pack)
+
+
+class PackHandlers:
+    """The handlers of all operations that make packs.
+
+    Args:
+        database: Where the packs are.
+        maker: Makes packs.
+    """
+
+    def __init__(self, database: Database, maker: PackMaker) -> None:
+        self._database = database
+        self._maker = maker
+
+    async def create(self, context: JobContext, request: pb.CreatePackRequest) -> pb.Pack:
+        """Makes a pack of the fragments named.
+
+        Raises:
+            ServiceError: See `PackMaker.make`.
+        """
+        recipe = PackRecipe(
+            request.pack_id or made_id(context),
+            request.pack.display_name,
+            request.pack.fragments,
+            decode_head(request.pack.head),
+        )
+        return await self._maker.make(context, recipe)
+
+    async def add(self, context: JobContext, request: pb.AddClassesRequest) -> pb.Pack:
+        """Makes a pack of another pack's fragments and further ones.
+
+        Raises:
+            ServiceError: The pack is gone; or see `PackMaker.make`.
+        """
+        base = await self._base(request.name)
+        fragments = [*_asked(base), *request.fragments]
+        return await self._changed(context, base, fragments, request.pack_id)
+
+    async def remove(self, context: JobContext, request: pb.RemoveClassesRequest) -> pb.Pack:
+        """Makes a pack of another pack's fragments without some classes.
+
+        Raises:
+            ServiceError: The pack is gone; or see `PackMaker.make`.
+        """
+        base = await self._base(request.name)
+        fragments = [part for part in _asked(base) if part.label not in request.labels]
+        return await self._changed(context, base, fragments, request.pack_id)
+
+    async def _base(self, name: str) -> pb.Pack:
+        (pack_id,) = PACK.parse(name)
+        async with self._database.reading() as session:
+            return encode_pack(await packs.get(session, pack_id))
+
+    async def _changed(
+        self, context: JobContext, base: pb.Pack, fragments: list[pb.PackFragment], pack_id: str
+    ) -> pb.Pack:
+        recipe = PackRecipe(
+            pack_id or made_id(context), base.display_name, fragments, decode_head(base.head)
+        )
+        return await self._maker.make(context, recipe)
+
+
+def made_id(context: JobContext) -> str:
+    """Returns the id of a pack that was given none: the same at every attempt."""
+    return f"pack-{context.job.operation.rpartition('/')[2][:12]}"
+
+
+def _asked(pack: pb.Pack) -> list[pb.PackFragment]:
+    """A pack's fragments as they would be asked for, with the labels that they have."""
+    return [pb.PackFragment(fragment=one.fragment, label=one.label) for one in pack.fragments]

@@ -1,0 +1,179 @@
+"""Makes a pack: reads fragments, joins them in a worker, keeps what is proven."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from sliceandpack.operation.v1.operation_events_pb2 import Progress
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+from packer_svc.convert.packs import encode_pack, head_json, job_head
+from packer_svc.jobs import entries
+from packer_svc.recipe import (
+    Ingredient,
+    PackRecipe,
+    combine,
+    ensemble_size,
+    input_facts,
+    labels_of,
+    refuse_duplicates,
+)
+from packer_svc.references import HeldReferences
+from packer_svc.slicer_client import Origin, SlicerClient
+from packer_svc.store import packs
+from packer_svc.store.tables import PackFragmentRow, PackRow
+from svckit.artifacts.digests import Artifact, digest_from_name
+from svckit.foundation import Foundation
+from svckit.operations.job import JobContext
+
+# How many fragments are asked for at the same time.
+_AT_ONCE = 8
+_FILES = {
+    "graph": "pack.onnx",
+    "manifest": "manifest.json",
+    "proof": "proof.json",
+    "smoke": "smoke.npz",
+}
+
+
+class PackMaker:
+    """Makes packs.
+
+    Args:
+        foundation: What the service stands on.
+        slicer: Where fragments come from.
+        references: Holds fragments in the slicer.
+    """
+
+    def __init__(
+        self, foundation: Foundation, slicer: SlicerClient, references: HeldReferences
+    ) -> None:
+        self._foundation = foundation
+        self._slicer = slicer
+        self._references = references
+
+    async def make(self, context: JobContext, recipe: PackRecipe) -> pb.Pack:
+        """Makes and keeps a pack.
+
+        Raises:
+            ServiceError: A fragment is gone, they do not fit, the proof failed, or a worker did.
+        """
+        async with self._foundation.database.reading() as session:
+            kept = await session.get(PackRow, recipe.pack_id)
+            if kept is not None and kept.operation == context.job.operation:
+                return encode_pack(kept)
+            await packs.refuse_taken(session, recipe.pack_id)
+        refuse_duplicates(recipe.fragments)
+        context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
+        ingredients = await self._ingredients(recipe)
+        await self._references.take(recipe.pack_id, [part.fragment for part in recipe.fragments])
+        try:
+            return await self._join(context, recipe, ingredients)
+        except BaseException:
+            await asyncio.shield(self._references.give_up(recipe.pack_id, context.job.operation))
+            raise
+
+    async def _ingredients(self, recipe: PackRecipe) -> tuple[Ingredient, ...]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(fragment: str) -> Origin:
+            async with gate:
+                return await self._slicer.origin(fragment)
+
+        origins = await asyncio.gather(*(ask(part.fragment) for part in recipe.fragments))
+        return combine(recipe.fragments, origins)
+
+    async def _join(
+        self, context: JobContext, recipe: PackRecipe, ingredients: Sequence[Ingredient]
+    ) -> pb.Pack:
+        size = ensemble_size(ingredients)
+        with self._foundation.scratch() as folder:
+            found = await self._foundation.workers.run(
+                entries.PACK,
+                {
+                    "folder": str(folder),
+                    "labels": labels_of(ingredients),
+                    "head": job_head(recipe.head),
+                    "inputs": input_facts(ingredients[0].origin),
+                    "ensemble": size,
+                    "fragments": [await self._job_part(one, folder) for one in ingredients],
+                },
+                on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
+                cancel=context.cancelled,
+            )
+            stored = {
+                role: await self._foundation.artifacts.put_file(folder / name)
+                for role, name in _FILES.items()
+            }
+        row = _new_row(recipe, ingredients, found, stored)
+        row.operation = context.job.operation
+        row.create_time = self._foundation.clock.now()
+        row.ensemble_parameters, row.ensemble_macs = size["parameters"], size["macs"]
+        async with self._foundation.database.writing() as session:
+            await packs.insert(session, row)
+            for role, artifact in stored.items():
+                await self._foundation.references.add(session, row.name, role, artifact.digest)
+            for place, one in enumerate(ingredients):
+                for role, digest in _copies(place, one):
+                    await self._foundation.references.add(session, row.name, role, digest)
+            return encode_pack(row)
+
+    async def _job_part(self, one: Ingredient, folder: Path) -> dict[str, Any]:
+        origin = one.origin
+        return {
+            "graph": str(await self._slicer.fetch(origin.fragment.graph, folder)),
+            "samples": str(await self._slicer.fetch(origin.model.samples, folder)),
+            "class": one.source_class,
+            "output": one.output,
+            "part": {
+                "fragment": origin.fragment.name,
+                "label": one.label,
+                "graph_digest": digest_from_name(origin.fragment.graph.name),
+                "samples_digest": digest_from_name(origin.model.samples.name),
+                "licence": origin.model.licence,
+            },
+        }
+
+
+def _copies(place: int, one: Ingredient) -> tuple[tuple[str, str], ...]:
+    """The roles and digests of what a pack keeps of a fragment."""
+    return (
+        (f"fragment-{place}", digest_from_name(one.origin.fragment.graph.name)),
+        (f"samples-{place}", digest_from_name(one.origin.model.samples.name)),
+    )
+
+
+def _new_row(
+    recipe: PackRecipe,
+    ingredients: Sequence[Ingredient],
+    found: dict[str, Any],
+    stored: dict[str, Artifact],
+) -> PackRow:
+    artifacts: dict[str, Any] = {}
+    for role, artifact in stored.items():
+        artifacts[f"{role}_digest"] = artifact.digest
+        artifacts[f"{role}_size"] = artifact.size_bytes
+    return PackRow(
+        id=recipe.pack_id,
+        display_name=recipe.display_name,
+        head=head_json(recipe.head),
+        labels=labels_of(ingredients),
+        inputs=[json_format.MessageToDict(spec) for spec in ingredients[0].origin.fragment.inputs],
+        fragments=[
+            PackFragmentRow(
+                place=place,
+                fragment=one.origin.fragment.name,
+                label=one.label,
+                graph_digest=digest_from_name(one.origin.fragment.graph.name),
+                samples_digest=digest_from_name(one.origin.model.samples.name),
+                licence=one.origin.model.licence,
+            )
+            for place, one in enumerate(ingredients)
+        ],
+        **artifacts,
+        **found,
+    )

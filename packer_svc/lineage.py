@@ -1,0 +1,35 @@
+"""What a pack was made of: fragments, their models, and all artifacts."""
+
+from __future__ import annotations
+
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+from packer_svc.store.tables import PackRow
+
+
+def lineage_of(row: PackRow) -> pb.Lineage:
+    """Returns the graph of a pack's origins, the pack first, every thing once."""
+    artifacts = (row.graph_digest, row.manifest_digest, row.proof_digest, row.smoke_digest)
+    nodes = {
+        row.name: pb.LineageNode(
+            name=row.name,
+            kind="pack",
+            parents=[
+                *(part.fragment for part in row.fragments),
+                *(f"artifacts/{digest}" for digest in artifacts),
+            ],
+        )
+    }
+    for part in row.fragments:
+        model = part.fragment.partition("/fragments/")[0]
+        graph, samples = f"artifacts/{part.graph_digest}", f"artifacts/{part.samples_digest}"
+        nodes[part.fragment] = pb.LineageNode(
+            name=part.fragment, kind="fragment", licence=part.licence, parents=[model, graph]
+        )
+        nodes[model] = pb.LineageNode(
+            name=model, kind="model", licence=part.licence, parents=[samples]
+        )
+    for name in [parent for node in nodes.values() for parent in node.parents]:
+        if name not in nodes:
+            nodes[name] = pb.LineageNode(name=name, kind="artifact")
+    return pb.Lineage(nodes=nodes.values())

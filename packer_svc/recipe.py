@@ -1,0 +1,126 @@
+"""What a pack is to be made of, whoever asks: CreatePack, AddClasses or RemoveClasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.inputs import FragmentInputs, check_inputs
+from packer_svc.slicer_client import Origin
+from packer_svc.store.failures import duplicate_fragment, duplicate_label
+
+
+@dataclass(frozen=True)
+class PackRecipe:
+    """What a pack is to be made of.
+
+    Attributes:
+        pack_id: The pack's id.
+        display_name: A name for people.
+        fragments: The fragments with the labels that were asked for.
+        head: How the head is made.
+    """
+
+    pack_id: str
+    display_name: str
+    fragments: Sequence[pb.PackFragment]
+    head: HeadSpec
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One fragment of a pack.
+
+    Attributes:
+        origin: The fragment with its model.
+        label: The label of the pack's output.
+        output: The place of that output.
+    """
+
+    origin: Origin
+    label: str
+    output: int
+
+    @property
+    def source_class(self) -> int:
+        """The place of the fragment's class in its model."""
+        return list(self.origin.model.labels).index(self.origin.fragment.label)
+
+
+def refuse_duplicates(fragments: Sequence[pb.PackFragment]) -> None:
+    """Refuses a fragment that is named twice.
+
+    Raises:
+        InvalidArgument: FRAGMENTS_DUPLICATE.
+    """
+    seen: set[str] = set()
+    for part in fragments:
+        if part.fragment in seen:
+            raise duplicate_fragment(part.fragment)
+        seen.add(part.fragment)
+
+
+def combine(
+    fragments: Sequence[pb.PackFragment], origins: Sequence[Origin]
+) -> tuple[Ingredient, ...]:
+    """Gives every fragment its output.
+
+    Args:
+        fragments: As they were asked for.
+        origins: What the slicer says of them, in the same order.
+
+    Returns:
+        The ingredients; outputs are numbered in the order in which their labels first come.
+
+    Raises:
+        InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it.
+        FusionError: FRAGMENTS_INCOMPATIBLE, they disagree on an input.
+    """
+    check_inputs([_facts(origin) for origin in origins])
+    first_of: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    ingredients = []
+    for place, (part, origin) in enumerate(zip(fragments, origins, strict=True)):
+        label = part.label or origin.fragment.label
+        other = first_of.setdefault(label, place)
+        if other != place and not (part.label and fragments[other].label):
+            raise duplicate_label(label, fragments[other].fragment, part.fragment)
+        output = outputs.setdefault(label, len(outputs))
+        ingredients.append(Ingredient(origin, label, output))
+    return tuple(ingredients)
+
+
+def labels_of(ingredients: Sequence[Ingredient]) -> list[str]:
+    """Returns the labels of a pack's outputs in their order."""
+    return list(dict.fromkeys(ingredient.label for ingredient in ingredients))
+
+
+def input_facts(origin: Origin) -> dict[str, dict[str, Any]]:
+    """Returns what a fragment is fed, by input, as plain JSON."""
+    found = {}
+    for spec in origin.fragment.inputs:
+        facts = json_format.MessageToDict(spec, preserving_proto_field_name=True)
+        found[str(facts.pop("name"))] = facts
+    return found
+
+
+def ensemble_size(ingredients: Sequence[Ingredient]) -> dict[str, int]:
+    """Returns parameters, MACs and bytes of the full originals with their joint classifier.
+
+    The classifier reads the features and the class scores of every original.
+    """
+    models = {one.origin.model.name: one.origin.model for one in ingredients}.values()
+    width = sum(model.feature_width + len(model.labels) for model in models)
+    classes = len(labels_of(ingredients))
+    parameters = sum(model.parameters for model in models) + (width + 1) * classes
+    macs = sum(model.macs for model in models) + width * classes
+    return {"parameters": parameters, "macs": macs, "bytes": 4 * parameters}
+
+
+def _facts(origin: Origin) -> FragmentInputs:
+    return FragmentInputs(origin.fragment.name, input_facts(origin))

@@ -1,0 +1,1 @@
+"""The packer's gRPC services, one file each."""

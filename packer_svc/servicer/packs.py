@@ -1,0 +1,200 @@
+"""The gRPC service `sliceandpack.packer.v1.Packs`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
+from sliceandpack.packer.v1 import packs_pb2 as pb
+from sliceandpack.packer.v1 import packs_pb2_grpc
+from sliceandpack.slicer.v1 import fragments_pb2
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from packer_svc.convert.packs import encode_pack, fragment_violations, pack_violations
+from packer_svc.lineage import lineage_of
+from packer_svc.recipe import refuse_duplicates
+from packer_svc.references import HeldReferences
+from packer_svc.store import packs
+from packer_svc.store.failures import pack_in_use
+from packer_svc.store.tables import HeldReferenceRow, PackRow
+from svckit.errors import FieldViolation
+from svckit.etags import check_etag
+from svckit.foundation import Foundation
+from svckit.listing import Listing, ListQuery, fetch_page
+from svckit.names import WILDCARD, ResourcePattern, id_violations
+from svckit.operations.replay import Call
+from svckit.validation import refuse, validated
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Check = Callable[[AsyncSession], Awaitable[None]]
+
+PACK = ResourcePattern.of(pb.Pack)
+FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
+ORDERS: dict[str, ColumnElement[Any]] = {
+    "create_time": PackRow.__table__.c.create_time,
+    "name": PackRow.__table__.c.id,
+}
+LISTING = Listing(
+    filters={"label": packs.has_label},
+    orders=ORDERS,
+    default_order="create_time desc",
+    key="name",
+)
+
+
+class PacksServicer(packs_pb2_grpc.PacksServicer):
+    """Makes, shows and deletes packs.
+
+    Args:
+        foundation: What the service stands on.
+        held: The references in the slicer.
+    """
+
+    def __init__(self, foundation: Foundation, held: HeldReferences) -> None:
+        self._foundation = foundation
+        self._held = held
+
+    async def CreatePack(
+        self, request: pb.CreatePackRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the making of a pack."""
+        refuse(_create_violations(request))
+        check_fragments(request.pack.fragments)
+        check = self._free(request.pack_id)
+        if request.validate_only:
+            async with self._foundation.database.reading() as session:
+                await check(session)
+            return validated(request.pack)
+        return await self._foundation.operations.submit(
+            "CreatePack", request, _metadata(request.pack_id), request.request_id, check=check
+        )
+
+    async def AddClasses(
+        self, request: pb.AddClassesRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the making of a pack with more classes."""
+        (pack_id,) = PACK.parse(request.name)
+        refuse(
+            [
+                *id_problems(request.pack_id),
+                *fragment_violations(request.fragments, "fragments"),
+            ]
+        )
+        check_fragments(request.fragments)
+
+        async def check(session: AsyncSession) -> None:
+            base = await packs.get(session, pack_id)
+            refuse_duplicates([*encode_pack(base).fragments, *request.fragments])
+            await self._free(request.pack_id)(session)
+
+        return await self._foundation.operations.submit(
+            "AddClasses", request, _metadata(request.pack_id), request.request_id, check=check
+        )
+
+    async def RemoveClasses(
+        self, request: pb.RemoveClassesRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the making of a pack with fewer classes."""
+        (pack_id,) = PACK.parse(request.name)
+        refuse(id_problems(request.pack_id))
+
+        async def check(session: AsyncSession) -> None:
+            base = await packs.get(session, pack_id)
+            refuse(_removal_violations(request.labels, base.labels))
+            await self._free(request.pack_id)(session)
+
+        return await self._foundation.operations.submit(
+            "RemoveClasses", request, _metadata(request.pack_id), request.request_id, check=check
+        )
+
+    def _free(self, pack_id: str) -> Check:
+        async def check(session: AsyncSession) -> None:
+            if pack_id:
+                await packs.refuse_taken(session, pack_id)
+
+        return check
+
+    async def GetPack(self, request: pb.GetPackRequest, context: Context) -> pb.Pack:
+        """Returns one pack."""
+        (pack_id,) = PACK.parse(request.name)
+        async with self._foundation.database.reading() as session:
+            return encode_pack(await packs.get(session, pack_id))
+
+    async def ListPacks(
+        self, request: pb.ListPacksRequest, context: Context
+    ) -> pb.ListPacksResponse:
+        """Lists packs."""
+        query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
+        async with self._foundation.database.reading() as session:
+            page = await fetch_page(
+                session, select(PackRow), LISTING, query, self._foundation.page_tokens
+            )
+            return pb.ListPacksResponse(
+                packs=[encode_pack(row) for row in page.items],
+                next_page_token=page.next_page_token,
+            )
+
+    async def DeletePack(self, request: pb.DeletePackRequest, context: Context) -> empty_pb2.Empty:
+        """Deletes a pack."""
+        (pack_id,) = PACK.parse(request.name)
+
+        async def delete(session: AsyncSession) -> empty_pb2.Empty:
+            row = await packs.get(session, pack_id, lock=True)
+            check_etag(request.etag, encode_pack(row).etag, row.name)
+            users = await packs.users(session, pack_id)
+            if users:
+                raise pack_in_use(row.name, users)
+            await self._foundation.references.remove(session, row.name)
+            held = HeldReferenceRow.pack_id == pack_id
+            await session.execute(update(HeldReferenceRow).where(held).values(released=True))
+            await session.delete(row)
+            return empty_pb2.Empty()
+
+        call = Call("DeletePack", request, request.request_id)
+        answer = await self._foundation.operations.replay.once(call, delete, empty_pb2.Empty)
+        self._held.wake()
+        return answer
+
+    async def GetLineage(self, request: pb.GetLineageRequest, context: Context) -> pb.Lineage:
+        """Tells what a pack was made of."""
+        (pack_id,) = PACK.parse(request.name)
+        async with self._foundation.database.reading() as session:
+            return lineage_of(await packs.get(session, pack_id))
+
+
+def check_fragments(fragments: Sequence[pb.PackFragment]) -> None:
+    """Refuses names that are no fragments' names, and names given twice.
+
+    Raises:
+        InvalidArgument: FIELD_INVALID or FRAGMENTS_DUPLICATE.
+    """
+    for place, part in enumerate(fragments):
+        FRAGMENT.parse(part.fragment, f"fragments[{place}].fragment")
+    refuse_duplicates(fragments)
+
+
+def id_problems(pack_id: str) -> Sequence[FieldViolation]:
+    """Returns what is wrong with an id that may be left out."""
+    return id_violations(pack_id, "pack_id") if pack_id else ()
+
+
+def _create_violations(request: pb.CreatePackRequest) -> Iterator[FieldViolation]:
+    yield from pack_violations(request.pack)
+    yield from id_problems(request.pack_id)
+
+
+def _removal_violations(labels: Sequence[str], known: Sequence[str]) -> Iterator[FieldViolation]:
+    for place, label in enumerate(labels):
+        if label not in known:
+            yield FieldViolation(f"labels[{place}]", f"the pack has no class {label!r}")
+    if len(set(known) - set(labels)) < 2:
+        yield FieldViolation("labels", "a pack keeps at least two classes")
+
+
+def _metadata(pack_id: str) -> OperationMetadata:
+    return OperationMetadata(target=PACK.format(pack_id or WILDCARD))
