@@ -1,6 +1,11 @@
 """SQL of a service: the engine, sessions, column types, and migrations at start."""
 
-from svckit.database.engine import Database, DatabaseInUseError, open_database
+from svckit.database.engine import (
+    DATABASE_FAULTS,
+    Database,
+    DatabaseInUseError,
+    open_database,
+)
 from svckit.database.migrate import run_migrations, upgrade
 from svckit.database.schema import (
     COLUMN_TYPES,
@@ -12,6 +17,7 @@ from svckit.database.schema import (
 
 __all__ = [
     "COLUMN_TYPES",
+    "DATABASE_FAULTS",
     "Database",
     "DatabaseInUseError",
     "KitBase",

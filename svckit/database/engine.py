@@ -8,8 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from svckit.errors import ResourceExhausted
 
 # Long enough for the slowest transaction of another connection, short enough to be noticed.
 _BUSY_MILLISECONDS = 10_000
@@ -23,6 +27,14 @@ _PRAGMAS = (
 )
 
 _WRITES = "svckit_writes"
+
+
+# SQLAlchemy has no name of its own for a full disk.
+_SQLITE_FULL = 13
+_SQLSTATE_FULL = "53100"
+
+DATABASE_FAULTS = (SQLAlchemyError, ResourceExhausted)
+"""What a loop in the background survives: a lost connection or a full disk, which may pass."""
 
 
 class DatabaseInUseError(Exception):
@@ -62,9 +74,22 @@ class Database:
         On SQLite the write lock is taken at once, since a transaction that reads first and writes
         then fails when another one wrote in between. Keep it short, and lock rows that are read to
         be changed (`with_for_update`), which is what other databases go by.
+
+        Raises:
+            ResourceExhausted: STORAGE_FULL, if the disk of the database is full.
         """
-        async with AsyncSession(self._writes, expire_on_commit=False) as session, session.begin():
-            yield session
+        session = AsyncSession(self._writes, expire_on_commit=False)
+        try:
+            async with session, session.begin():
+                yield session
+        except DBAPIError as error:
+            if not _is_full(error):
+                raise
+            raise ResourceExhausted(
+                reasons.ERROR_REASON_STORAGE_FULL,
+                "The disk of the service's database is full; nothing of this was kept.",
+                advice="Ask the operator for space on the disk, then try again.",
+            ) from error
 
     async def close(self) -> None:
         """Closes all connections and gives up the exclusive lock; may be called twice."""
@@ -97,6 +122,11 @@ def open_database(url: str) -> Database:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return Database(engine, lock)
+
+
+def _is_full(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == _SQLITE_FULL or getattr(error.orig, "sqlstate", None) == _SQLSTATE_FULL
 
 
 def _lock(path: Path) -> int:

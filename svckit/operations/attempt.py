@@ -9,9 +9,9 @@ import grpc
 import structlog
 from google.protobuf.message import Message
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
-from sqlalchemy.exc import SQLAlchemyError
 
 from svckit.clock import wait_until_set
+from svckit.database import DATABASE_FAULTS
 from svckit.errors import DeadlineExceeded, Internal, from_exception
 from svckit.operations.backing import Backing
 from svckit.operations.changes import cancellation_of
@@ -135,7 +135,7 @@ class Attempt:
             return Ending.CANCELLED if await self._write(now) else None
         except LeaseLostError:
             return Ending.LEASE_LOST
-        except SQLAlchemyError:
+        except DATABASE_FAULTS:
             # It may pass before the lease runs out; the next beat tries again.
             self._log.exception("heartbeat_failed")
             return None
@@ -169,7 +169,7 @@ class Attempt:
                 await end()
             except LeaseLostError:
                 self._log.warning("lease_lost")
-            except SQLAlchemyError:
+            except DATABASE_FAULTS:
                 self._log.exception("end_not_written", tries_left=tries_left)
                 await self._clock.sleep(_END_PAUSE)
                 continue

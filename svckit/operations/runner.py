@@ -7,9 +7,9 @@ from datetime import datetime
 
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy.exc import SQLAlchemyError
 
 from svckit.clock import wait_until_set
+from svckit.database import DATABASE_FAULTS
 from svckit.operations.attempt import Attempt
 from svckit.operations.backing import Backing
 from svckit.operations.changes import SUBMITTED
@@ -112,7 +112,7 @@ class Runner:
                 try:
                     pause = await self._take_all()
                     await self._backing.observe_all()
-                except SQLAlchemyError:
+                except DATABASE_FAULTS:
                     # A full disk or a lost connection passes; the next look tries again.
                     _log.exception("claim_failed")
                     pause = self._settings.poll

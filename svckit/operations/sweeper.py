@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from svckit.clock import Clock
+from svckit.database import DATABASE_FAULTS
 from svckit.operations.store import OperationStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,7 +48,7 @@ class OperationSweeper:
         while True:
             try:
                 purged = await self._store.purge()
-            except SQLAlchemyError:
+            except DATABASE_FAULTS:
                 # A full disk or a lost connection passes; the next purge tries again.
                 _log.exception("operation_purge_failed")
             else:

@@ -4,9 +4,10 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import String, insert, select, text
+from sqlalchemy import String, event, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -18,6 +19,7 @@ from svckit.database import (
     open_database,
     upgrade,
 )
+from svckit.errors import ResourceExhausted
 
 
 class Base(DeclarativeBase):
@@ -101,6 +103,19 @@ async def test_a_reader_is_not_held_up_by_a_writer(database: Database) -> None:
         session.add(Shelf(name="a"))
         await session.flush()
         assert await scalar(database, "SELECT count(*) FROM shelves") == 0
+
+
+async def test_a_full_disk_is_an_answer_and_nothing_is_kept(database: Database) -> None:
+    def fill(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count=12").close()
+
+    event.listen(database.engine.sync_engine, "connect", fill)
+    await database.engine.dispose()
+    names = [f"{number:016}" for number in range(2_000)]
+    with pytest.raises(ResourceExhausted) as caught:
+        await add(database, *(Shelf(name=name) for name in names))
+    assert caught.value.reason_name == "STORAGE_FULL"
+    assert await scalar(database, "SELECT count(*) FROM shelves") == 0
 
 
 OPEN = """

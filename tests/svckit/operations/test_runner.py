@@ -125,18 +125,26 @@ def test_a_kind_has_one_handler(rig: Rig) -> None:
 
 async def test_no_more_operations_run_at_once_than_allowed(database: Database) -> None:
     rig = make_rig(database, OperationSettings(concurrency=2))
-    at_once, most = 0, 0
+    go_on = asyncio.Event()
+    running: set[str] = set()
+    most = 0
 
-    async def count(_: JobContext, request: StringValue) -> StringValue:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0.01)
-        at_once -= 1
+    async def count(context: JobContext, request: StringValue) -> StringValue:
+        nonlocal most
+        running.add(context.job.operation)
+        most = max(most, len(running))
+        await go_on.wait()
+        running.discard(context.job.operation)
         return request
+
+    async def two_run() -> bool:
+        return len(running) == 2
 
     names = [(await rig.submit()).name for _ in range(6)]
     async with rig.runner(count):
+        await eventually(two_run)
+        await rig.clock.advance(1)
+        go_on.set()
         for name in names:
             await rig.done(name)
     assert most == 2
