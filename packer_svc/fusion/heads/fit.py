@@ -57,7 +57,7 @@ def fit_head(
         kind=spec.kind,
         inputs=head.inputs,
         samples_per_class=tuple(np.bincount(labels, minlength=classes).tolist()),
-        strength=None if spec.kind is HeadKind.PAPER else fitted.strength,
+        strength=fitted.strength,
         encoder_width=None if head.encoder is None else len(head.encoder.bias),
         constant_columns=int((head.standardisation.scale == 0).sum()),
         candidates=fitted.candidates,
