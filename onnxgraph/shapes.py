@@ -12,8 +12,7 @@ def with_shapes(model: ir.Model) -> ir.Model:
     """The model itself if all of its shapes are known, else a copy with inferred shapes.
 
     Raises:
-        GraphError: `GRAPH_SHAPE_DYNAMIC` if a shape, or another size than the batch of an
-            activation, stays unknown.
+        GraphError: `GRAPH_SHAPE_DYNAMIC` if a shape stays unknown.
     """
     if _unknown(model) is None:
         return model

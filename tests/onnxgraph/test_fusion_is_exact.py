@@ -14,15 +14,14 @@ from onnx.reference import ReferenceEvaluator
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import cost
 from onnxgraph.groups import UnitGroup, unit_groups
-from onnxgraph.operators.units import Indices
-from onnxgraph.parameters import set_parameter
 from onnxgraph.parity import run_onnx
 from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
 from onnxgraph.view import TorchView
 from tests.helpers.random_graphs import DrawnGraph, classifiers
+from tests.helpers.unit_copies import copied_units
 
 _PACE = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -50,21 +49,6 @@ def _both_ways(model: ir.Model, seed: int) -> tuple[ir.Model, ir.Model]:
             fused, apart = cut(fused, group, chosen), cut_unfused(apart, group, chosen)
     onnx.checker.check_model(ir.to_proto(fused), full_check=True)
     return fused, apart
-
-
-def _with_copies(model: ir.Model, group: UnitGroup, source: Indices) -> None:
-    """Makes every unit j of a group a copy of unit `source[j]`, in place."""
-    nodes = {node.name: node for node in model.graph}
-    for use in group.parameters:
-        node = nodes[use.node]
-        value = node.inputs[use.input]
-        assert value is not None
-        assert value.const_value is not None
-        places = np.arange(use.units.size)
-        for unit in range(group.units):
-            places[use.units == unit] = np.flatnonzero(use.units == source[unit])
-        array = np.take(value.const_value.numpy(), places, axis=use.axis)
-        set_parameter(model, node, use.input, array)
 
 
 @_PACE
@@ -130,15 +114,7 @@ def test_units_that_are_copies_of_kept_ones_are_not_missed(graph: DrawnGraph, se
     random = np.random.default_rng(seed)
     model = graph.model(np.float64)
     whole = as_fragment(model, find_classifier(model))
-    groups, _ = unit_groups(whole)
-    cuts = []
-    for group in groups:
-        kept = np.sort(random.choice(group.units, int(random.integers(1, group.units + 1)), False))
-        chosen = random.integers(0, kept.size, size=group.units)
-        chosen[kept] = np.arange(kept.size)
-        _with_copies(whole, group, kept[chosen])
-        repair = Repair(np.eye(kept.size)[chosen])
-        cuts.append((group, Cut(kept, {c.node: repair for c in group.consumers})))
+    cuts = [copied_units(whole, group, random) for group in unit_groups(whole)[0]]
     smaller = cut_all(whole, cuts)
     x = torch.from_numpy(graph.inputs(2, np.float64)["x"])
     with torch.no_grad():

@@ -208,6 +208,16 @@ def test_what_mixes_units_keeps_them_whole_and_is_named(reason: str) -> None:
     assert _groups(model)[1]["h"].startswith(reason)
 
 
+def test_units_pass_a_cast() -> None:
+    model = text_graph(
+        "float[N, 3] x => double[N, 2] y",
+        "h = MatMul (x, w)\nc = Cast <to = 11> (h)\ny = MatMul (c, v)",
+        w=(3, 4),
+        v=np.ones((4, 2)),
+    )
+    assert _groups(model)[0]["h"].passes == ("c",)
+
+
 def test_units_that_no_linear_node_reads_are_whole() -> None:
     model = text_graph(
         "float[N, 3] x => float[N, 3] y", "h = MatMul (x, w)\ny = Identity (x)", w=(3, 4)

@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
+from onnxgraph.groups import unit_groups
 from onnxgraph.operators import TABLE, supported_operators
 from onnxgraph.parity import run_onnx
+from onnxgraph.surgery import cut_all
 from onnxgraph.view import TorchView
 from tests.helpers.one_node import NodeCase as Case
-from tests.helpers.one_node import one_node_model
+from tests.helpers.one_node import node_between_layers, one_node_model
+from tests.helpers.unit_copies import copied_units
 
 _INDICES = np.array([0, 2, -1], dtype=np.int64)
 
@@ -171,3 +174,34 @@ def test_axes_and_bounds_are_read_where_each_opset_keeps_them(opset: int) -> Non
 def test_every_row_of_the_table_has_a_case() -> None:
     assert {case.op_type for case in CASES} == supported_operators()
     assert all(name == row.name for name, row in TABLE.items())
+
+
+_FOLLOWED = supported_operators() - {"Constant", "Shape", "Cast", "Concat"}
+"""Operators through which a case follows units; Cast and Concat have tests of their own."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_units_in_front_of_an_operator_are_cut_rightly_or_kept_whole_by_name(case: Case) -> None:
+    model = node_between_layers(case)
+    if model is None:
+        pytest.skip("its output is no floating feature of a sample")
+    groups, whole = unit_groups(model)
+    if not any(group.id == "layer" for group in groups):
+        (reason,) = (part.reason for part in whole if "layer" in part.nodes)
+        assert reason.startswith(f"{case.op_type} 'node' ")
+        return
+    cuts = [copied_units(model, group, np.random.default_rng(1)) for group in groups]
+    x = torch.from_numpy(_normal(2, *case.sample))
+    with torch.no_grad():
+        (expected,) = TorchView(model, dtype=torch.float64)(x)
+        (found,) = TorchView(cut_all(model, cuts), dtype=torch.float64)(x)
+    assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+
+
+def test_units_are_followed_through_every_operator_that_allows_it() -> None:
+    followed = set()
+    for case in CASES:
+        model = node_between_layers(case)
+        if model is not None and "layer" in {group.id for group in unit_groups(model)[0]}:
+            followed.add(case.op_type)
+    assert followed == _FOLLOWED
