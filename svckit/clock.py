@@ -36,6 +36,8 @@ async def wait_until_set(event: asyncio.Event, clock: Clock, seconds: float) -> 
         Whether the event is set.
     """
     if event.is_set() or seconds <= 0:
+        # A loop that is late in every turn lets other tasks run all the same.
+        await asyncio.sleep(0)
         return event.is_set()
     waits = {asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))}
     try:

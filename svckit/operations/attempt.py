@@ -142,11 +142,12 @@ class Attempt:
 
     async def _write(self, now: datetime) -> bool:
         """Writes progress or renews the lease; returns whether the operation is to be ended."""
-        if not self._context.unwritten:
+        unwritten = self._context.unwritten
+        if not unwritten or now < self._written_at + timedelta(seconds=self._settings.progress):
+            if unwritten and now < self._beat_at + timedelta(seconds=self._settings.heartbeat):
+                return False
             self._beat_at = now
             return await self._leases.renew(self._lease)
-        if now < self._written_at + timedelta(seconds=self._settings.progress):
-            return False
         self._beat_at = self._written_at = now
         measured = self._meter.measure(self._context.take_progress(), now)
         return await self._leases.report(self._lease, measured)

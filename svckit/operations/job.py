@@ -41,9 +41,10 @@ class JobContext:
 
     Attributes:
         job: The work.
-        cancelled: Is set when someone wants the operation to end. The handler then ends by
-            raising, best soon: after a grace its task is cancelled. If it returns a response
-            nevertheless, the operation counts as done.
+        cancelled: Is set when the attempt is to end: someone wants it, it took too long, or the
+            service stops. The handler then ends by raising, whatever it likes; its task is
+            cancelled soon. If it returns a response nevertheless, the operation counts as done:
+            never return half of one.
     """
 
     def __init__(self, job: Job, lease: Lease, leases: Leases, on_note: Callable[[], None]) -> None:

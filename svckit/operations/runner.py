@@ -2,11 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
-from google.protobuf.message import Message
 
 from svckit.clock import wait_until_set
 from svckit.database import DATABASE_FAULTS
@@ -14,7 +12,7 @@ from svckit.operations.attempt import Attempt
 from svckit.operations.backing import Backing
 from svckit.operations.changes import SUBMITTED
 from svckit.operations.claims import Claims
-from svckit.operations.job import JobContext, Registration, RequestT
+from svckit.operations.job import Handler, Registration, RequestT
 from svckit.operations.leases import Lease, Leases
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -51,7 +49,7 @@ class Runner:
     def register(
         self,
         kind: str,
-        handler: Callable[[JobContext, RequestT], Awaitable[Message]],
+        handler: Handler[RequestT],
         request_type: type[RequestT],
         *,
         seconds: float | None = None,
@@ -60,7 +58,7 @@ class Runner:
 
         Args:
             kind: The kind, as in `OperationStore.submit`.
-            handler: Does it; see `svckit.operations.job.Handler`.
+            handler: Does it; see `Handler`.
             request_type: The class of the request.
             seconds: How long one attempt may take; None for as long as it wants.
 
