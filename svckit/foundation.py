@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.descriptor import FileDescriptor
 from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
-from sliceandpack.operation.v1 import operation_events_pb2, operation_events_pb2_grpc
 
 from svckit.artifacts.folder import FolderArtifactStore
 from svckit.artifacts.references import ArtifactReferences
@@ -24,9 +22,8 @@ from svckit.clock import Clock, SystemClock
 from svckit.database import Database, DatabaseInUseError, open_database, upgrade
 from svckit.lifecycle import Runtime
 from svckit.operations.backing import Backing
-from svckit.operations.events import OperationEventsServicer
 from svckit.operations.runner import Runner
-from svckit.operations.servicer import OperationsServicer
+from svckit.operations.services import operation_services
 from svckit.operations.settings import OperationSettings
 from svckit.operations.store import OperationStore
 from svckit.operations.sweeper import OperationSweeper
@@ -73,20 +70,9 @@ class Foundation:
 
     def services(self) -> Sequence[Service]:
         """Returns artifacts, operations and their events, as every service offers them."""
-        operations = OperationsServicer(self.operations, self.backing, self.page_tokens)
-        events = OperationEventsServicer(self.operations, self.backing)
         artifacts = ArtifactsServicer(self.artifacts)
         return (
-            service(
-                operations_pb2.DESCRIPTOR,
-                "Operations",
-                partial(operations_pb2_grpc.add_OperationsServicer_to_server, operations),
-            ),
-            service(
-                operation_events_pb2.DESCRIPTOR,
-                "OperationEvents",
-                partial(operation_events_pb2_grpc.add_OperationEventsServicer_to_server, events),
-            ),
+            *operation_services(self.operations, self.backing, self.page_tokens),
             service(
                 artifacts_pb2.DESCRIPTOR,
                 "Artifacts",
