@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
-from svckit.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument
+from svckit.errors import (
+    Aborted,
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    Unavailable,
+)
 
 
 def duplicate_fragment(fragment: str) -> InvalidArgument:
@@ -46,5 +54,43 @@ def switch_in_progress(deployment: str, operation: str) -> Aborted:
         reasons.ERROR_REASON_SWITCH_IN_PROGRESS,
         f"{deployment} is being switched by {operation}.",
         advice="Wait for that operation to end, or cancel it; then try again.",
+        metadata={"operation": operation},
+    )
+
+
+def signature_changed(deployment: str, changed: str) -> FailedPrecondition:
+    """Returns the error for a switch that clients would notice."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_SIGNATURE_CHANGED,
+        f"The new pack changes the {changed.replace(',', ' and ')} of {deployment}.",
+        advice="Make a deployment of another name, or allow the change of signature.",
+        metadata={"changed": changed},
+    )
+
+
+def no_replica(seconds: float) -> Unavailable:
+    """Returns the error for a deployment that nobody could serve."""
+    return Unavailable(
+        reasons.ERROR_REASON_TRITON_UNAVAILABLE,
+        f"No replica of Triton was connected for {seconds:g} seconds.",
+        advice="Start a reconciler with its Triton and look at its log; then try again.",
+    )
+
+
+def too_slow(seconds: float) -> DeadlineExceeded:
+    """Returns the error for replicas that did not say in time what became of a switch."""
+    return DeadlineExceeded(
+        reasons.ERROR_REASON_DEADLINE_EXCEEDED,
+        f"The replicas did not serve the pack within {seconds:g} seconds.",
+        advice="Look at the replicas of the deployment and at the log of their reconcilers.",
+    )
+
+
+def taken_back(operation: str) -> Cancelled:
+    """Returns the error for a switch that was cancelled."""
+    return Cancelled(
+        reasons.ERROR_REASON_CANCELLED,
+        "The switch was cancelled and taken back.",
+        advice="Ask for the switch again if it is still wanted.",
         metadata={"operation": operation},
     )

@@ -1,0 +1,83 @@
+"""The packer's composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sliceandpack.packer.v1 import (
+    deployments_pb2,
+    deployments_pb2_grpc,
+    packs_pb2,
+    packs_pb2_grpc,
+)
+
+from packer_svc.deployments.board import Board
+from packer_svc.deployments.switches import Patience, Switches
+from packer_svc.handlers.create_pack import PackHandlers
+from packer_svc.handlers.deploy import DeploymentHandlers
+from packer_svc.handlers.make_pack import PackMaker
+from packer_svc.jobs import entries
+from packer_svc.references import HeldReferences
+from packer_svc.servicer.deployments import DeploymentsServicer
+from packer_svc.servicer.packs import PacksServicer
+from packer_svc.settings import PackerSettings
+from packer_svc.slicer_client import SlicerClient
+from packer_svc.store import deployments
+from svckit.clients.channel import channel
+from svckit.foundation import open_foundation, service
+from svckit.lifecycle import Runtime
+from svckit.operations.runner import Runner
+from svckit.server import Service
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Service]:
+    """Opens what the packer stands on and returns its services.
+
+    Args:
+        settings: The settings of the process.
+        runtime: Takes what has to be closed.
+
+    Raises:
+        StartupError: Another process uses the state folder.
+    """
+    foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
+    slicer_channel = await runtime.resources.enter_async_context(channel(settings.slicer))
+    slicer = SlicerClient(slicer_channel, foundation.artifacts)
+    held = await runtime.resources.enter_async_context(
+        HeldReferences(foundation.database, slicer, foundation.clock)
+    )
+    board = Board()
+    async with foundation.database.writing() as session:
+        # Nobody is connected to a process that has just begun.
+        await deployments.refresh_states(session, board.connected)
+    patience = Patience(settings.replica_seconds, settings.ready_seconds)
+    switches = Switches(foundation.database, board, foundation.clock, patience)
+    maker = PackMaker(foundation, slicer, held)
+    _register(
+        foundation.runner,
+        PackHandlers(foundation.database, maker),
+        DeploymentHandlers(foundation, board, switches),
+    )
+    await runtime.resources.enter_async_context(foundation.runner)
+    add_packs = partial(packs_pb2_grpc.add_PacksServicer_to_server, PacksServicer(foundation, held))
+    add_deployments = partial(
+        deployments_pb2_grpc.add_DeploymentsServicer_to_server,
+        DeploymentsServicer(foundation, board),
+    )
+    return (
+        service(packs_pb2.DESCRIPTOR, "Packs", add_packs),
+        service(deployments_pb2.DESCRIPTOR, "Deployments", add_deployments),
+        *foundation.services(),
+    )
+
+
+def _register(runner: Runner, packs: PackHandlers, deploy: DeploymentHandlers) -> None:
+    runner.register("CreatePack", packs.create, packs_pb2.CreatePackRequest)
+    runner.register("AddClasses", packs.add, packs_pb2.AddClassesRequest)
+    runner.register("RemoveClasses", packs.remove, packs_pb2.RemoveClassesRequest)
+    runner.register("CreateDeployment", deploy.create, deployments_pb2.CreateDeploymentRequest)
+    runner.register("UpdateDeployment", deploy.update, deployments_pb2.UpdateDeploymentRequest)

@@ -1,0 +1,111 @@
+"""Between `packer.v1.Deployment` and `DeploymentRow`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from google.protobuf import json_format
+from google.rpc import status_pb2
+from sliceandpack.packer.v1 import deployments_pb2 as pb
+from sliceandpack.slicer.v1 import input_spec_pb2
+
+from packer_svc.convert.packs import MAX_DISPLAY_NAME
+from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
+from svckit.errors import FieldViolation
+from svckit.etags import etag_of
+
+
+def encode_deployment(row: DeploymentRow, connected: Collection[str]) -> pb.Deployment:
+    """Returns the message of a deployment.
+
+    Args:
+        row: The deployment with its replicas.
+        connected: The replicas that watch now.
+    """
+    message = pb.Deployment(
+        name=row.name,
+        display_name=row.display_name,
+        pack=_pack_name(row.pack_id),
+        version=row.version,
+        previous_pack=_pack_name(row.previous_pack_id),
+        state=pb.DeploymentState.Value(f"DEPLOYMENT_STATE_{row.state}"),
+        replicas=[_replica(row, one, connected) for one in row.replicas],
+        etag=etag_of(row.name, row.revision),
+    )
+    message.create_time.FromDatetime(row.create_time)
+    message.update_time.FromDatetime(row.update_time)
+    return message
+
+
+def _replica(row: DeploymentRow, said: ReplicaRow, connected: Collection[str]) -> pb.ReplicaStatus:
+    packs = {
+        row.version: row.pack_id,
+        row.previous_version: row.previous_pack_id,
+        row.candidate_version: row.candidate_pack_id,
+    }
+    message = pb.ReplicaStatus(
+        replica=said.replica,
+        generation=said.generation,
+        version=said.version,
+        pack=_pack_name(packs.get(said.version) if said.version else None),
+        error=status_pb2.Status.FromString(said.error),
+        connected=said.replica in connected,
+    )
+    message.report_time.FromDatetime(said.report_time)
+    return message
+
+
+def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.DesiredDeployment | None:
+    """Returns what a replica is to serve of a deployment, None for nothing yet.
+
+    Args:
+        row: The deployment.
+        packs: The packs that it points to, by id.
+    """
+    switching = row.candidate_pack_id is not None
+    pack_id = row.candidate_pack_id if switching else row.pack_id
+    if pack_id is None:
+        return None
+    beside = row.pack_id if switching else row.previous_pack_id
+    pack = packs[pack_id]
+    message = pb.DesiredDeployment(
+        name=row.name,
+        generation=row.generation,
+        pack=pack.name,
+        version=row.candidate_version if switching else row.version,
+        labels=pack.labels,
+        inputs=[json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in pack.inputs],
+    )
+    message.graph.name = f"artifacts/{pack.graph_digest}"
+    message.graph.size_bytes = pack.graph_size
+    message.smoke_test.name = f"artifacts/{pack.smoke_digest}"
+    message.smoke_test.size_bytes = pack.smoke_size
+    if beside is not None:
+        message.previous_version = row.version if switching else row.previous_version
+        message.previous_graph.name = f"artifacts/{packs[beside].graph_digest}"
+        message.previous_graph.size_bytes = packs[beside].graph_size
+    return message
+
+
+def text_violations(deployment: pb.Deployment) -> Iterator[FieldViolation]:
+    """Yields the broken rules of a deployment's own fields."""
+    if len(deployment.display_name) > MAX_DISPLAY_NAME:
+        yield FieldViolation("deployment.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+
+
+def changed_signature(before: PackRow, after: PackRow) -> str:
+    """Returns what clients would notice of a switch: "inputs", "labels", both, or nothing."""
+    changed = []
+    if _signature(before) != _signature(after):
+        changed.append("inputs")
+    if before.labels != after.labels:
+        changed.append("labels")
+    return ",".join(changed)
+
+
+def _signature(pack: PackRow) -> object:
+    return [(spec["name"], spec.get("shape"), spec.get("elementType")) for spec in pack.inputs]
+
+
+def _pack_name(pack_id: str | None) -> str:
+    return f"packs/{pack_id}" if pack_id else ""

@@ -1,0 +1,1 @@
+"""Deployments: what is desired, who serves it, and how a switch goes."""

@@ -1,0 +1,1 @@
+"""The history of the packer's tables, run at every start."""

@@ -1,0 +1,244 @@
+"""The gRPC service `sliceandpack.packer.v1.Deployments`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
+from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
+from sliceandpack.packer.v1 import deployments_pb2 as pb
+from sliceandpack.packer.v1 import deployments_pb2_grpc
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from packer_svc.convert.deployments import (
+    changed_signature,
+    encode_deployment,
+    text_violations,
+)
+from packer_svc.deployments.board import DESIRED, Board, reports_on
+from packer_svc.deployments.desired import desired_state
+from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
+from packer_svc.store import deployments, packs
+from packer_svc.store.deployments import ServingState
+from packer_svc.store.failures import signature_changed, switch_in_progress
+from packer_svc.store.tables import DeploymentRow, ReplicaRow
+from svckit.clock import wait_until_set
+from svckit.errors import FieldViolation, InvalidArgument
+from svckit.etags import check_etag
+from svckit.filters import invalid_filter
+from svckit.foundation import Foundation
+from svckit.listing import Listing, ListQuery, fetch_page
+from svckit.masks import masked_fields
+from svckit.names import id_violations
+from svckit.operations.replay import Call
+from svckit.validation import refuse, validated
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# How often a stream looks although nobody gave notice, in seconds.
+_POLL_SECONDS = 10.0
+_COLUMNS = DeploymentRow.__table__.c
+
+
+def _in_state(text: str) -> ColumnElement[bool]:
+    if text not in set(ServingState):
+        known = ", ".join(ServingState)
+        raise invalid_filter(text, f"{text!r} is no state.", f"The states are {known}.")
+    return _COLUMNS.state == text
+
+
+def _of_pack(name: str) -> ColumnElement[bool]:
+    return _COLUMNS.pack_id == PACK.parse(name, "filter")[0]
+
+
+LISTING = Listing(
+    filters={"state": _in_state, "pack": _of_pack},
+    orders={"create_time": _COLUMNS.create_time, "name": _COLUMNS.id},
+    default_order="create_time desc",
+    key="name",
+)
+
+
+class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
+    """Says what is served, and hears from replicas.
+
+    Args:
+        foundation: What the service stands on.
+        board: Who is connected, and word of changes.
+    """
+
+    def __init__(self, foundation: Foundation, board: Board) -> None:
+        self._foundation = foundation
+        self._board = board
+
+    async def CreateDeployment(
+        self, request: pb.CreateDeploymentRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the serving of a pack under a new name."""
+        refuse(_create_violations(request))
+        (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
+
+        async def check(session: AsyncSession) -> None:
+            await packs.get(session, pack_id)
+            await deployments.refuse_taken(session, request.deployment_id)
+
+        if request.validate_only:
+            async with self._foundation.database.reading() as session:
+                await check(session)
+            return validated(request.deployment)
+        target = OperationMetadata(target=DEPLOYMENT.format(request.deployment_id))
+        return await self._foundation.operations.submit(
+            "CreateDeployment", request, target, request.request_id, check=check
+        )
+
+    async def UpdateDeployment(
+        self, request: pb.UpdateDeploymentRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues a switch or a new display name."""
+        (deployment_id,) = DEPLOYMENT.parse(request.deployment.name, "deployment.name")
+        fields = masked_fields(request.deployment, request.update_mask, CHANGEABLE)
+        refuse(text_violations(request.deployment))
+        pack_id = None
+        if "pack" in fields:
+            (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
+
+        async def check(session: AsyncSession) -> None:
+            row = await deployments.get(session, deployment_id)
+            check_etag(request.deployment.etag, encode_deployment(row, ()).etag, row.name)
+            if row.operation is not None:
+                raise switch_in_progress(row.name, row.operation)
+            if pack_id is not None:
+                await self._check_pack(session, row, pack_id, request.allow_signature_change)
+
+        if request.validate_only:
+            async with self._foundation.database.reading() as session:
+                await check(session)
+            return validated(request.deployment)
+        target = OperationMetadata(target=request.deployment.name)
+        return await self._foundation.operations.submit(
+            "UpdateDeployment", request, target, request.request_id, check=check
+        )
+
+    async def _check_pack(
+        self, session: AsyncSession, row: DeploymentRow, pack_id: str, allowed: bool
+    ) -> None:
+        pack = await packs.get(session, pack_id)
+        if row.pack_id is not None and not allowed:
+            changed = changed_signature(await packs.get(session, row.pack_id), pack)
+            if changed:
+                raise signature_changed(row.name, changed)
+
+    async def GetDeployment(
+        self, request: pb.GetDeploymentRequest, context: Context
+    ) -> pb.Deployment:
+        """Returns one deployment."""
+        (deployment_id,) = DEPLOYMENT.parse(request.name)
+        async with self._foundation.database.reading() as session:
+            row = await deployments.get(session, deployment_id)
+            return encode_deployment(row, self._board.connected)
+
+    async def ListDeployments(
+        self, request: pb.ListDeploymentsRequest, context: Context
+    ) -> pb.ListDeploymentsResponse:
+        """Lists deployments."""
+        query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
+        async with self._foundation.database.reading() as session:
+            page = await fetch_page(
+                session, select(DeploymentRow), LISTING, query, self._foundation.page_tokens
+            )
+            return pb.ListDeploymentsResponse(
+                deployments=[encode_deployment(row, self._board.connected) for row in page.items],
+                next_page_token=page.next_page_token,
+            )
+
+    async def DeleteDeployment(
+        self, request: pb.DeleteDeploymentRequest, context: Context
+    ) -> empty_pb2.Empty:
+        """Stops serving under a name."""
+        (deployment_id,) = DEPLOYMENT.parse(request.name)
+
+        async def delete(session: AsyncSession) -> empty_pb2.Empty:
+            row = await deployments.get(session, deployment_id, lock=True)
+            check_etag(request.etag, encode_deployment(row, ()).etag, row.name)
+            if row.operation is not None:
+                raise switch_in_progress(row.name, row.operation)
+            await session.delete(row)
+            await deployments.changed(session)
+            return empty_pb2.Empty()
+
+        call = Call("DeleteDeployment", request, request.request_id)
+        answer = await self._foundation.operations.replay.once(call, delete, empty_pb2.Empty)
+        self._board.changes.notify(DESIRED)
+        return answer
+
+    async def WatchDesired(
+        self, request: pb.WatchDesiredRequest, context: Context
+    ) -> AsyncIterator[pb.DesiredState]:
+        """Yields all that is desired, again after every change."""
+        try:
+            with (
+                self._board.watching(request.replica),
+                self._board.changes.listen(DESIRED) as changed,
+            ):
+                await self._replicas_changed()
+                sent = -1
+                while True:
+                    changed.clear()
+                    async with self._foundation.database.reading() as session:
+                        state = await desired_state(session)
+                    if state.revision != sent:
+                        sent = state.revision
+                        yield state
+                    await wait_until_set(changed, self._foundation.clock, _POLL_SECONDS)
+        finally:
+            await self._replicas_changed()
+
+    async def _replicas_changed(self) -> None:
+        """Writes the states that follow from who is connected, and wakes the switches."""
+        async with self._foundation.database.writing() as session:
+            await deployments.refresh_states(session, self._board.connected)
+            ids = list(await session.scalars(select(DeploymentRow.id)))
+        for deployment_id in ids:
+            self._board.changes.notify(reports_on(deployment_id))
+
+    async def ReportReady(
+        self, request: pb.ReportReadyRequest, context: Context
+    ) -> pb.ReportReadyResponse:
+        """Takes what a replica says of a deployment."""
+        (deployment_id,) = DEPLOYMENT.parse(request.deployment, "deployment")
+        async with self._foundation.database.writing() as session:
+            row = await deployments.get(session, deployment_id, lock=True)
+            if request.generation > row.generation:
+                raise _unknown_generation(request, row.generation)
+            said = await deployments.replica(session, deployment_id, request.replica)
+            if said is None:
+                said = ReplicaRow(deployment_id=deployment_id, replica=request.replica)
+                row.replicas.append(said)
+            elif said.generation > request.generation:
+                # An older report that was overtaken on its way.
+                return pb.ReportReadyResponse()
+            said.generation, said.version = request.generation, request.version
+            said.error = request.error.SerializeToString() if request.HasField("error") else b""
+            said.report_time = self._foundation.clock.now()
+            row.state = deployments.state_of(row, self._board.connected)
+        self._board.changes.notify(reports_on(deployment_id))
+        return pb.ReportReadyResponse()
+
+
+def _create_violations(request: pb.CreateDeploymentRequest) -> Iterator[FieldViolation]:
+    yield from id_violations(request.deployment_id, "deployment_id")
+    yield from text_violations(request.deployment)
+
+
+def _unknown_generation(request: pb.ReportReadyRequest, current: int) -> InvalidArgument:
+    return InvalidArgument(
+        reasons.ERROR_REASON_FIELD_INVALID,
+        f"{request.deployment} has no generation {request.generation} yet, only {current}.",
+        advice="Watch what is desired, and report on that.",
+        metadata={"field": "generation"},
+    )
