@@ -22,7 +22,18 @@ SCORES = "scores"
 """The output of a fragment that holds the class scores, `(N, C)`."""
 
 _STRIPPED = frozenset(
-    {"Softmax", "Sigmoid", "Tanh", "Identity", "Dropout", "Cast", "Flatten", "Reshape", "Squeeze"}
+    {
+        "Cast",
+        "Dropout",
+        "Flatten",
+        "Identity",
+        "LogSoftmax",
+        "Reshape",
+        "Sigmoid",
+        "Softmax",
+        "Squeeze",
+        "Tanh",
+    }
 )
 """What may follow the scores: it keeps their order (or only their shape changes)."""
 

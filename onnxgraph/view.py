@@ -185,7 +185,7 @@ class TorchView(nn.Module):
         ]
         result = instruction.operator.evaluate(instruction.call, *operands)
         outputs = result if isinstance(result, tuple) else (result,)
-        for name, output in zip(instruction.outputs, outputs, strict=False):
+        for name, output in zip(instruction.outputs, outputs, strict=True):
             values[name] = patch[name](output) if name in patch else output
 
     def _schedule(self, fetch: tuple[str, ...], known: frozenset[str]) -> _Schedule:
@@ -224,18 +224,28 @@ def _name(value: ir.Value) -> str:
 def _instruction(node: ir.Node, opset: int, dtype: torch.dtype) -> _Instruction:
     operator = TABLE.get(node.op_type) if node.domain == "" else None
     if operator is None:
-        raise GraphError(
-            GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
-            f"Node '{node.name}' is a {node.domain or 'ai.onnx'}.{node.op_type}.",
-            advice="Export the model with standard operators of CNNs and MLPs only.",
-            node=node.name,
-            metadata={"operator": node.op_type},
+        raise _unsupported(
+            node, f"Node '{node.name}' is a {node.domain or 'ai.onnx'}.{node.op_type}."
         )
+    if any(
+        output.uses() or output.is_graph_output() for output in node.outputs[operator.outputs :]
+    ):
+        raise _unsupported(node, f"A further output of {node.op_type} '{node.name}' is used.")
     return _Instruction(
         operator=operator,
         call=Call.of(node, opset, dtype),
         inputs=tuple(None if value is None else _name(value) for value in node.inputs),
-        outputs=tuple(_name(value) for value in node.outputs),
+        outputs=tuple(_name(value) for value in node.outputs[: operator.outputs]),
+    )
+
+
+def _unsupported(node: ir.Node, message: str) -> GraphError:
+    return GraphError(
+        GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
+        message,
+        advice="Export the model with standard operators of CNNs and MLPs only.",
+        node=node.name,
+        metadata={"operator": node.op_type},
     )
 
 

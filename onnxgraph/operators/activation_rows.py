@@ -18,6 +18,15 @@ def _leaky_relu(call: Call, x: Tensor) -> Tensor:
     return F.leaky_relu(x, call.number("alpha", 0.01))
 
 
+def _elu(call: Call, x: Tensor) -> Tensor:
+    return F.elu(x, call.number("alpha", 1.0))
+
+
+def _prelu(call: Call, x: Tensor, slope: Tensor) -> Tensor:  # noqa: ARG001
+    """The slope broadcasts to the data, so it is no plain `F.prelu`."""
+    return torch.where(x < 0, slope * x, x)
+
+
 def _hard_sigmoid(call: Call, x: Tensor) -> Tensor:
     return torch.clamp(call.number("alpha", 0.2) * x + call.number("beta", 0.5), 0.0, 1.0)
 
@@ -49,6 +58,10 @@ def _softmax(call: Call, x: Tensor) -> Tensor:
     return torch.softmax(x, call.integer("axis", -1))
 
 
+def _log_softmax(call: Call, x: Tensor) -> Tensor:
+    return torch.log_softmax(x, call.integer("axis", -1))
+
+
 def _batch_normalization(
     call: Call, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
 ) -> Tensor:
@@ -59,21 +72,31 @@ def _batch_normalization(
     return (x - mean.reshape(spread)) * factor.reshape(spread) + bias.reshape(spread)
 
 
-def _activation(name: str, evaluate: Evaluate, settings: frozenset[int] = frozenset()) -> Operator:
-    return Operator(name, evaluate, elementwise.same, elementwise=True, settings=settings)
+def _activation(name: str, evaluate: Evaluate) -> Operator:
+    return Operator(name, evaluate, elementwise.same, elementwise=True)
 
 
 ROWS = (
     _activation("Relu", lambda _call, x: torch.relu(x)),
     _activation("LeakyRelu", _leaky_relu),
+    _activation("Elu", _elu),
     _activation("Sigmoid", lambda _call, x: torch.sigmoid(x)),
     _activation("HardSigmoid", _hard_sigmoid),
     _activation("Tanh", lambda _call, x: torch.tanh(x)),
     _activation("HardSwish", _hard_swish),
-    _activation("Clip", _clip, frozenset({1, 2})),
-    _activation("Dropout", _dropout, frozenset({1})),
     _activation("Identity", lambda _call, x: x),
+    Operator("Clip", _clip, elementwise.same, elementwise=True, settings=frozenset({1, 2})),
+    Operator(
+        "Dropout",
+        _dropout,
+        elementwise.same,
+        elementwise=True,
+        outputs=2,
+        settings=frozenset({1}),
+    ),
+    Operator("PRelu", _prelu, elementwise.broadcast, elementwise=True),
     Operator("Softmax", _softmax, axes.normalised),
+    Operator("LogSoftmax", _log_softmax, axes.normalised),
     Operator(
         "BatchNormalization",
         _batch_normalization,

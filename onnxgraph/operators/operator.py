@@ -96,6 +96,7 @@ class Operator:
         linear: How a repair fuses into it, where it has a weight matrix.
         elementwise: Whether it acts on each unit by itself, so that a unit's own output is
             better read behind it than before it (activations, scales, MaxPool).
+        outputs: How many outputs `evaluate` gives; a node whose later ones are used is refused.
         settings: Indices of floating inputs that are settings or statistics, not weights, and
             are therefore not trained (Clip's bounds, running means).
     """
@@ -106,4 +107,5 @@ class Operator:
     macs: CountMacs = no_macs
     linear: LinearFacet | None = None
     elementwise: bool = False
+    outputs: int = 1
     settings: frozenset[int] = field(default=frozenset())

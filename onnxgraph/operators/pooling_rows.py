@@ -60,6 +60,10 @@ def _global_average_pool(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
     return x.mean(dim=tuple(range(2, x.dim())), keepdim=True)
 
 
+def _global_max_pool(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
+    return x.amax(dim=tuple(range(2, x.dim())), keepdim=True)
+
+
 def _reduce_mean(call: Call, x: Tensor, axes_input: Tensor | None = None) -> Tensor:
     """Axes are an attribute below opset 18 and an input from there on."""
     chosen = call.integers("axes")
@@ -76,5 +80,6 @@ ROWS = (
     Operator("MaxPool", _max_pool, positions.pooled, elementwise=True),
     Operator("AveragePool", _average_pool, positions.pooled),
     Operator("GlobalAveragePool", _global_average_pool, positions.pooled),
+    Operator("GlobalMaxPool", _global_max_pool, positions.pooled, elementwise=True),
     Operator("ReduceMean", _reduce_mean, axes.reduce),
 )

@@ -151,6 +151,24 @@ def test_an_operator_outside_the_table_is_refused_by_name() -> None:
     assert caught.value.node == "y"
 
 
+def test_a_further_output_that_is_used_is_refused() -> None:
+    model = text_graph(
+        "float[N, 1, 4] x => float[N, 1, 3] y, int64[N, 1, 3] places",
+        "y, places = MaxPool <kernel_shape = [2]> (x)",
+    )
+    with pytest.raises(GraphError, match="A further output of MaxPool 'y' is used") as caught:
+        TorchView(model)
+    assert caught.value.reason is GraphReason.GRAPH_OPERATOR_UNSUPPORTED
+
+
+def test_the_mask_of_a_dropout_is_all_ones() -> None:
+    model = text_graph("float[N, 3] x => float[N, 3] y, bool[N, 3] mask", "y, mask = Dropout (x)")
+    x = torch.randn(2, 3)
+    y, mask = TorchView(model)(x)
+    torch.testing.assert_close(y, x)
+    assert bool(mask.all())
+
+
 def test_constants_inside_the_graph_are_evaluated_too() -> None:
     model = text_graph(
         "float[N, 3] x => float[N, 3] y", "c = Constant <value_float = 2.0> ()\ny = Mul (x, c)"
