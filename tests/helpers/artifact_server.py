@@ -28,16 +28,19 @@ class ArtifactServer:
 
 
 @asynccontextmanager
-async def serve_artifacts(root: Path, *, port: int = 0) -> AsyncIterator[ArtifactServer]:
+async def serve_artifacts(
+    root: Path, *, port: int = 0, kind: type[ArtifactsServicer] = ArtifactsServicer
+) -> AsyncIterator[ArtifactServer]:
     """Serves the artifacts of a folder; uploads may stand still for a second.
 
     Args:
         root: The store's folder.
         port: The port on loopback; 0 takes a free one.
+        kind: The servicer's class.
     """
     store = FolderArtifactStore(root, max_bytes=LIMIT_BYTES)
     server = grpc.aio.server(interceptors=[ErrorInterceptor(), RequiredFieldsInterceptor()])
-    servicer = ArtifactsServicer(store, idle_seconds=1.0)
+    servicer = kind(store, idle_seconds=1.0)
     artifacts_pb2_grpc.add_ArtifactsServicer_to_server(servicer, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -9,9 +10,10 @@ import pytest
 from sliceandpack.artifact.v1 import artifacts_pb2 as pb
 
 from svckit.artifacts.digests import artifact_name, digest_of
+from svckit.artifacts.servicer import ArtifactsServicer
 from svckit.clients.artifacts import download, upload
 from svckit.clients.transfer import TransferPolicy
-from svckit.errors import DataLoss, InvalidArgument, NotFound, Unavailable
+from svckit.errors import DataLoss, InvalidArgument, NotFound, ServiceError, Unavailable
 from tests.helpers.artifact_server import LIMIT_BYTES, ArtifactServer, serve_artifacts
 from tests.helpers.cutting_proxy import cutting_proxy
 
@@ -167,14 +169,38 @@ async def test_an_unknown_artifact_cannot_be_downloaded(
     assert names(tmp_path) == ["store"]
 
 
-@pytest.mark.parametrize("beyond", [1, 3 * LIMIT_BYTES])
+class HidingServicer(ArtifactsServicer):
+    """Answers a stream that fails as gRPC's asyncio client reports it while a chunk is stuck."""
+
+    async def Write(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.WriteRequest], context: grpc.ServicerContext
+    ) -> pb.WriteResponse:
+        chunks = 0
+
+        async def counted() -> AsyncIterator[pb.WriteRequest]:
+            nonlocal chunks
+            async for request in request_iterator:
+                chunks += 1
+                yield request
+
+        try:
+            return await super().Write(counted(), context)
+        except ServiceError:
+            if chunks > 1:
+                await context.abort(grpc.StatusCode.INTERNAL, "Internal error from Core")
+            raise
+
+
+@pytest.mark.parametrize("kind", [ArtifactsServicer, HidingServicer])
+@pytest.mark.parametrize("beyond", [1, LIMIT_BYTES])
 async def test_a_refusal_in_the_middle_of_an_upload_reaches_the_client(
-    served: ArtifactServer, beyond: int
+    tmp_path: Path, beyond: int, kind: type[ArtifactsServicer]
 ) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        await upload(served.channel, bytes(LIMIT_BYTES + beyond), policy=QUICK)
-    assert caught.value.reason_name == "ARTIFACT_TOO_LARGE"
-    assert names(served.root / "partials") == []
+    async with serve_artifacts(tmp_path, kind=kind) as served:
+        with pytest.raises(InvalidArgument) as caught:
+            await upload(served.channel, bytes(LIMIT_BYTES + beyond), policy=QUICK)
+        assert caught.value.reason_name == "ARTIFACT_TOO_LARGE"
+        assert names(served.root / "partials") == []
 
 
 async def test_attempts_end_when_nobody_answers(tmp_path: Path) -> None:

@@ -292,8 +292,11 @@ def full_disk(
         mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(root)]
         if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
             pytest.skip("only root may mount a small file system")
-        yield root
-        subprocess.run(["umount", str(root)], check=True)
+        try:
+            yield root
+        finally:
+            # Lazily: a failing test may still hold a file of it open.
+            subprocess.run(["umount", "-l", str(root)], check=True)
         return
     real = os.pwrite
 
