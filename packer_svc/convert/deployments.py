@@ -48,7 +48,7 @@ def _replica(row: DeploymentRow, said: ReplicaRow, connected: Collection[str]) -
         generation=said.generation,
         version=said.version,
         pack=_pack_name(packs.get(said.version) if said.version else None),
-        error=status_pb2.Status.FromString(said.error),
+        error=status_pb2.Status.FromString(said.error) if said.error else None,
         connected=said.replica in connected,
     )
     message.report_time.FromDatetime(said.report_time)
