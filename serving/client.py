@@ -287,11 +287,7 @@ class TritonClient:
         version: int | None,
         deadline: float,
     ) -> InferResult:
-        tensors = []
-        for input_name, array in inputs.items():
-            tensor = InferInput(input_name, list(array.shape), np_to_triton_dtype(array.dtype))
-            tensor.set_data_from_numpy(np.ascontiguousarray(array))
-            tensors.append(tensor)
+        tensors = [_tensor(input_name, array) for input_name, array in inputs.items()]
         try:
             return await self._client.infer(
                 name,
@@ -302,6 +298,18 @@ class TritonClient:
             )
         except InferenceServerException as exception:
             raise _typed(exception) from None
+
+
+def _tensor(name: str, array: npt.NDArray[np.generic]) -> InferInput:
+    data_type = np_to_triton_dtype(array.dtype)
+    if data_type is None:
+        raise InvalidInferenceError(
+            f"input {name!r} has the element type {array.dtype}, which Triton does not know",
+            advice="Convert it to the type that the model's metadata lists.",
+        )
+    tensor = InferInput(name, list(array.shape), data_type)
+    tensor.set_data_from_numpy(np.ascontiguousarray(array))
+    return tensor
 
 
 def _class_score(line: bytes) -> ClassScore:

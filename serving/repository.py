@@ -18,6 +18,7 @@ beside it is what makes taking a switch back one step.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -47,12 +48,14 @@ class VersionManifest:
     Attributes:
         version: Its number.
         pack: Resource name of the pack, "packs/…".
-        digest: The digest of the pack's graph, "sha256:…".
+        graph_digest: The digest of the pack's graph, "sha256:…".
+        smoke_test_digest: The digest of its smoke test.
     """
 
     version: int
     pack: str
-    digest: str
+    graph_digest: str
+    smoke_test_digest: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,17 @@ class ModelRepository:
         found = (manifest for manifest in self.versions(name) if manifest.version == version)
         return next(found, None)
 
+    def is_intact(self, name: str, manifest: VersionManifest) -> bool:
+        """Whether a version's files still are what its manifest says; reads all of them."""
+        folder = self.version_folder(name, manifest.version)
+        return all(
+            (folder / file).is_file() and _digest(folder / file) == digest
+            for file, digest in (
+                (MODEL_FILE, manifest.graph_digest),
+                (SMOKE_TEST_FILE, manifest.smoke_test_digest),
+            )
+        )
+
     def active(self, name: str) -> tuple[int, ...]:
         """The versions that Triton serves after a load; the last is the one that clients get."""
         path = self._folder(name) / _CONFIG_FILE
@@ -143,6 +157,25 @@ class ModelRepository:
             return ()
         policy = from_text(path.read_text()).version_policy
         return policy.versions if isinstance(policy, SpecificVersions) else ()
+
+    def reconfigure(self, name: str, version: int, config: ModelConfig) -> None:
+        """Changes a version's own configuration; Triton sees it after `activate` and a load.
+
+        Args:
+            name: The model.
+            version: A version that is there.
+            config: As of `NewVersion`.
+        """
+        self._write(self.version_folder(name, version) / _CONFIG_FILE, to_text(config))
+
+    def is_active_as_configured(self, name: str, version: int) -> bool:
+        """Whether `activate` with this version last would change nothing but version numbers."""
+        path = self._folder(name) / _CONFIG_FILE
+        if version not in self.active(name):
+            return False
+        own = from_text((self.version_folder(name, version) / _CONFIG_FILE).read_text())
+        active = from_text(path.read_text())
+        return replace(active, version_policy=own.version_policy) == own
 
     def signature(self, name: str, version: int) -> Signature:
         """What clients see of a version; two versions can be loaded together if it is the same."""
@@ -277,6 +310,11 @@ def _fill(folder: Path, new: NewVersion) -> None:
     (folder / _MANIFEST_FILE).write_text(json.dumps(asdict(new.manifest), indent=2) + "\n")
     for path in (*folder.iterdir(), folder):
         _sync(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _sync(path: Path) -> None:

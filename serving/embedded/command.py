@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.client import SECRET_KEY
@@ -80,7 +80,7 @@ class TritonCommand:
     models: Path
     backends: Path
     ports: Ports
-    secret: str
+    secret: str = field(repr=False)
     identity: str
     exit_seconds: int
     memory_prefix: str

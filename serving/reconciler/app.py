@@ -26,8 +26,8 @@ from serving.reconciler.keeper import Rhythm
 from serving.reconciler.packs import PackerArtifacts
 from serving.reconciler.reports import Reporter
 from serving.reconciler.settings import ReconcilerSettings
+from serving.reconciler.site import Site
 from serving.reconciler.status import publish_status
-from serving.reconciler.switch import Site
 from serving.reconciler.watch import watch_desired
 from serving.repository import ModelRepository
 from svckit.clients.channel import channel

@@ -9,7 +9,7 @@ import structlog
 
 from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.keeper import Keeper, Rhythm, Undesired
-from serving.reconciler.switch import Site
+from serving.reconciler.site import Site
 
 _log = structlog.get_logger(__name__)
 

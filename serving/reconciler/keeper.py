@@ -12,8 +12,10 @@ import structlog
 
 from serving.errors import ServingError, UnexpectedServingError
 from serving.pace import Backoff
+from serving.reconciler.alive import keep_alive
 from serving.reconciler.desired import Desired, Outcome
-from serving.reconciler.switch import Site, keep_alive, retire, serving_version, switch
+from serving.reconciler.site import Site, retire, serving_version
+from serving.reconciler.switch import switch
 
 _log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from serving.embedded.command import Ports
 from serving.model_config import InstanceGroup, InstanceKind, Threads
-from serving.reconciler.switch import ServingProfile
+from serving.reconciler.site import ServingProfile
 from svckit.clients.settings import ClientSettings
 from svckit.settings import ServerSettings
 

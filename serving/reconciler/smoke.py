@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,28 @@ def read_smoke_test(path: Path) -> SmokeTest:
     if len({array.shape[:1] for array in arrays.values()} | {()}) != 2:
         raise _unreadable("the arrays of the smoke test differ in their number of samples")
     return SmokeTest(groups["input"], groups["output"])
+
+
+def read_probe(path: Path) -> SmokeTest:
+    """The first sample of a smoke test; kept in memory, since a probe wants it every few seconds.
+
+    Args:
+        path: The file, as for `read_smoke_test`.
+
+    Raises:
+        SmokeTestError: As `read_smoke_test`.
+    """
+    return _first_sample(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _first_sample(path: Path, _modified_ns: int) -> SmokeTest:
+    first = read_smoke_test(path).part(0, 1)
+    # Copies, so that the views do not keep the whole file in memory.
+    return SmokeTest(
+        {name: array.copy() for name, array in first.inputs.items()},
+        {name: array.copy() for name, array in first.answers.items()},
+    )
 
 
 async def run_smoke_test(

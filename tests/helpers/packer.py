@@ -106,6 +106,13 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
             self._line += 1
             self._changed.notify_all()
 
+    async def deploy_and_wait(
+        self, name: str, pack: FakePack, *, version: int, previous: int = 0
+    ) -> deployments_pb2.ReportReadyRequest:
+        """Desires a pack under a name and waits for the report on it."""
+        generation = await self.deploy(name, pack, version=version, previous=previous)
+        return await self.report(name, generation)
+
     async def report(
         self, name: str, generation: int, *, deadline: float = 20.0
     ) -> deployments_pb2.ReportReadyRequest:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pydantic import SecretStr
+from sliceandpack.packer.v1 import deployments_pb2
 
+from serving.client import TritonClient
 from serving.embedded.server import EmbeddedTriton
+from serving.errors import ServingError
 from serving.reconciler.app import compose
 from serving.reconciler.settings import ReconcilerSettings
+from serving.repository import ModelRepository
 from svckit.clients.settings import ClientSettings
 from svckit.lifecycle import Lifecycle
-from tests.helpers.triton import ROOT
+from tests.helpers.packer import FakePacker
+from tests.helpers.triton import ROOT, answers, samples
 
 
 def beside(triton: EmbeddedTriton) -> dict[str, Any]:
@@ -55,3 +64,36 @@ async def health_watch(lifecycle: Lifecycle[ReconcilerSettings]) -> AsyncIterato
     """A stream of the reconciler's health; `read()` gives the next change."""
     async with grpc.aio.insecure_channel(str(lifecycle.address)) as channel:
         yield health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+
+
+@dataclass(frozen=True)
+class World:
+    """What a reconciler's test acts on."""
+
+    packer: FakePacker
+    packer_address: str
+    triton: EmbeddedTriton
+    client: TritonClient
+    repository: ModelRepository
+
+    async def predicts(self, name: str, seed: int) -> bool:
+        """Whether whoever names no version gets the answers of that seed's classifier."""
+        x = samples(3, seed=99)
+        got = (await self.client.infer(name, {"x": x})).outputs["probabilities"]
+        return bool(np.allclose(got, answers(seed, x), atol=1e-5))
+
+    async def until_predicts(self, name: str, seed: int) -> None:
+        """Waits until it does, whatever goes wrong before."""
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(ServingError):
+                    if await self.predicts(name, seed):
+                        return
+                await asyncio.sleep(0.05)
+
+
+def reason_of(report: deployments_pb2.ReportReadyRequest) -> str:
+    """The reason of a report's error."""
+    info = error_details_pb2.ErrorInfo()
+    assert report.error.details[0].Unpack(info)
+    return str(info.reason)

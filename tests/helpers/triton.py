@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,12 +69,11 @@ def running_triton(folder: Path) -> Iterator[RunningTriton]:
 
 def living_children(parent: int | None) -> set[int]:
     """The process ids of the living children of a process."""
-    return {
-        int(child)
-        for thread in Path(f"/proc/{parent}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-        if process_is_alive(int(child))
-    }
+    found: set[int] = set()
+    for thread in Path(f"/proc/{parent}/task").iterdir():
+        with suppress(FileNotFoundError):  # The thread may have ended meanwhile.
+            found.update(map(int, (thread / "children").read_text().split()))
+    return set(filter(process_is_alive, found))
 
 
 def server_process(triton: EmbeddedTriton) -> int:
@@ -152,7 +152,11 @@ def add_classifier(
     with smoke_test.open("wb") as file:
         np.savez(file, allow_pickle=False, **right)
     new = NewVersion(
-        manifest=VersionManifest(version, f"packs/p{seed}", f"sha256:{seed:064x}"),
+        manifest=VersionManifest(
+            version,
+            f"packs/p{seed}",
+            *(f"sha256:{sha256(path.read_bytes()).hexdigest()}" for path in (model, smoke_test)),
+        ),
         model=model,
         smoke_test=smoke_test,
         config=changes.pop("config", None) or classifier_config(name),

@@ -74,7 +74,7 @@ async def _answers(client: TritonClient, seed: int) -> None:
 async def test_a_killed_triton_comes_back_with_every_deployment(tmp_path: Path) -> None:
     packer = FakePacker()  # type: ignore[abstract]  # What it lacks answers UNIMPLEMENTED.
     async with serving_packer(packer) as address, reconciler(tmp_path, address) as running:
-        await packer.report("digits", await packer.deploy("digits", classifier_pack(1), version=1))
+        await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
         killed = running.triton
         os.kill(killed, signal.SIGKILL)
         async with TritonClient(running.facts["triton_grpc_address"]) as client:
@@ -113,7 +113,7 @@ async def test_a_stopped_reconciler_ends_in_order_and_takes_its_triton_along(
 ) -> None:
     packer = FakePacker()  # type: ignore[abstract]  # What it lacks answers UNIMPLEMENTED.
     async with serving_packer(packer) as address, reconciler(tmp_path, address) as running:
-        await packer.report("digits", await packer.deploy("digits", classifier_pack(1), version=1))
+        await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
         triton = running.triton
         processes = [triton, *living_children(triton)]
         assert len(processes) == 2

@@ -97,6 +97,15 @@ def test_versions_are_found_again_by_another_process(
     assert again.manifest("digits", 2) is None
 
 
+def test_a_version_whose_files_were_changed_is_not_intact(repository: ModelRepository) -> None:
+    add_classifier(repository, "digits", 1, seed=1)
+    manifest = repository.manifest("digits", 1)
+    assert manifest is not None
+    assert repository.is_intact("digits", manifest)
+    (repository.version_folder("digits", 1) / "model.onnx").write_bytes(b"rotten")
+    assert not repository.is_intact("digits", manifest)
+
+
 def test_what_an_interrupted_writer_left_is_cleared(tmp_path: Path) -> None:
     repository = ModelRepository(tmp_path)
     with repository.opened():

@@ -42,9 +42,7 @@ async def test_switches_under_load_fail_no_request(tmp_path: Path, switches: int
             serving_packer(packer) as address,
             running_reconciler(address, **beside(running.triton)),
         ):
-            await packer.report(
-                "digits", await packer.deploy("digits", classifier_pack(1), version=1)
-            )
+            await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 callers = [

@@ -1,0 +1,87 @@
+"""Asks what is served a real request, and loads anew what does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from serving.errors import StubDiedError
+from serving.reconciler.site import Site, loaded_versions
+from serving.reconciler.smoke import SmokeTest, read_probe, read_smoke_test, run_smoke_test
+from serving.repository import SMOKE_TEST_FILE
+
+_log = structlog.get_logger(__name__)
+
+
+async def keep_alive(site: Site, name: str) -> None:
+    """Sees to it that what should be loaded is, and answers a real request rightly.
+
+    Triton calls a model ready whose process was killed, and never starts it again; only a request
+    finds out, and only unload and load heals.
+
+    Args:
+        site: The Triton.
+        name: The model.
+
+    Raises:
+        ServingError: A version does not answer as it should, after it was loaded anew.
+    """
+    active = site.repository.active(name)
+    if not set(active) <= await loaded_versions(site, name):
+        _log.info("model_loaded_again", model=name, versions=active)
+        await site.triton.load(name)
+    for version in active:
+        # Triton hands requests to its instances in turn, and each of them can be the dead one.
+        for _ in range(site.profile.instance_group.count):
+            await check(site, name, version, probe=True)
+
+
+async def check(site: Site, name: str, version: int, *, probe: bool) -> float:
+    """Runs a version's smoke test; loads it anew, once, if its process died.
+
+    Args:
+        site: The Triton.
+        name: The model.
+        version: A version that Triton calls ready.
+        probe: Whether the first sample is enough.
+
+    Returns:
+        The largest absolute difference to the stored answers.
+
+    Raises:
+        SmokeTestError: The answers are not the stored ones.
+        ServingError: There is no answer.
+    """
+    path = site.repository.version_folder(name, version) / SMOKE_TEST_FILE
+    test = await asyncio.to_thread(read_probe if probe else read_smoke_test, path)
+    try:
+        return await _run(site, name, version, test)
+    except StubDiedError as error:
+        _log.warning("model_healed", model=name, version=version, error=error.message)
+        await _load_anew(site, name, version)
+        return await _run(site, name, version, test)
+
+
+async def _load_anew(site: Site, name: str, version: int) -> None:
+    """Makes Triton let go of a version whose process died, and load it again.
+
+    A version beside it is not touched, and answers in the meantime.
+    """
+    active = site.repository.active(name)
+    others = tuple(other for other in active if other != version)
+    if not others:
+        await site.triton.unload(name)
+    else:
+        try:
+            await asyncio.to_thread(site.repository.activate, name, others)
+            await site.triton.load(name)
+        finally:
+            # Whatever happens, the repository says what should be served.
+            await asyncio.to_thread(site.repository.activate, name, active)
+    await site.triton.load(name)
+
+
+async def _run(site: Site, name: str, version: int, test: SmokeTest) -> float:
+    batch = site.profile.max_batch_size
+    return await run_smoke_test(site.triton, name, version, test, batch=batch)

@@ -1,0 +1,90 @@
+"""Puts a desired version into the repository."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+import structlog
+
+from serving.errors import RepositoryError, StorageFullError
+from serving.model_config import DataType, DynamicBatching, ModelConfig, TensorConfig
+from serving.reconciler.desired import Desired
+from serving.reconciler.site import ServingProfile, Site, retire
+from serving.reconciler.smoke import read_smoke_test
+from serving.repository import LABELS_FILE, NewVersion, VersionManifest
+
+OUTPUT = "probabilities"
+_log = structlog.get_logger(__name__)
+
+
+async def obtain(site: Site, desired: Desired) -> None:
+    """Puts the version's folder into the repository, unless it is there.
+
+    Args:
+        site: The Triton.
+        desired: What to fetch.
+
+    Raises:
+        PackUnavailableError: The packer does not give it now.
+        PackDamagedError: The bytes are not the ones that the digest names.
+        SmokeTestError: Its smoke test cannot be read.
+        StorageFullError: The disk is full.
+        RepositoryError: The files cannot be written.
+    """
+    repository, name = site.repository, desired.name
+    config = model_config(desired, site.profile)
+    wanted = VersionManifest(
+        desired.version, desired.pack, desired.graph.digest, desired.smoke_test.digest
+    )
+    found = await asyncio.to_thread(repository.manifest, name, desired.version)
+    if found == wanted and await asyncio.to_thread(repository.is_intact, name, found):
+        # This replica may run its models in another way than when the version was added.
+        await asyncio.to_thread(repository.reconfigure, name, desired.version, config)
+        return
+    # The same at every attempt, so that a broken transfer goes on where it broke.
+    model = repository.staging / f"{name}-{desired.version}-model"
+    smoke_test = repository.staging / f"{name}-{desired.version}-smoke-test"
+    try:
+        await site.packs.fetch(desired.graph, model)
+        await site.packs.fetch(desired.smoke_test, smoke_test)
+        await asyncio.to_thread(read_smoke_test, smoke_test)
+        if found is not None:
+            # The number stands for other bytes here: the name was deleted and made again while
+            # nobody watched, or the disk has lost something. They may not be served under it.
+            _log.warning("model_replaced", model=name, version=desired.version)
+            await retire(site, name)
+        new = NewVersion(
+            manifest=wanted,
+            model=model,
+            smoke_test=smoke_test,
+            config=config,
+            labels=desired.labels,
+        )
+        await asyncio.to_thread(repository.add, name, new)
+    except OSError as error:
+        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else RepositoryError
+        raise kind(
+            f"the pack cannot be written to the model repository: {error.strerror}",
+            advice="Free some space on its disk, or look at its permissions.",
+        ) from error
+
+
+def model_config(desired: Desired, profile: ServingProfile) -> ModelConfig:
+    """The configuration that a pack is served with.
+
+    Args:
+        desired: The pack.
+        profile: How this replica runs models.
+    """
+    return ModelConfig(
+        name=desired.name,
+        max_batch_size=profile.max_batch_size,
+        inputs=desired.inputs,
+        outputs=(TensorConfig(OUTPUT, DataType.FP32, (len(desired.labels),), LABELS_FILE),),
+        instance_group=profile.instance_group,
+        # No delay: a lone client would pay for it, while requests that queue up behind a busy
+        # instance are batched all the same.
+        dynamic_batching=DynamicBatching(max_queue_delay_microseconds=0),
+        threads=profile.threads,
+    )

@@ -1,0 +1,114 @@
+"""What a reconciler does while Triton is down, and while its disk is full."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2
+
+from serving.client import TritonClient
+from serving.embedded.server import EmbeddedTriton
+from serving.errors import StorageFullError
+from serving.model_config import DataType, InstanceGroup, TensorConfig, Threads
+from serving.reconciler.desired import ArtifactReference, Desired
+from serving.reconciler.site import ServingProfile, Site
+from serving.reconciler.switch import switch
+from serving.repository import ModelRepository
+from tests.helpers.packer import FakePacker, classifier_pack, serving_packer
+from tests.helpers.reconciler import beside, health_watch, running_reconciler
+from tests.helpers.triton import LABELS, RunningTriton, running_triton, samples
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningTriton]:
+    """A Triton that the test may stop and start."""
+    with running_triton(tmp_path) as running:
+        yield running
+
+
+async def test_a_deployment_while_triton_is_down_is_reported_and_made_good_later(
+    running: RunningTriton,
+) -> None:
+    packer = FakePacker()  # type: ignore[abstract]  # What it lacks answers UNIMPLEMENTED.
+    await asyncio.to_thread(running.call, running.triton.stop())
+    async with (
+        serving_packer(packer) as address,
+        running_reconciler(address, grace_seconds=0.5, **beside(running.triton)) as lifecycle,
+        health_watch(lifecycle) as watch,
+    ):
+        generation = await packer.deploy("digits", classifier_pack(1), version=1)
+        report = await packer.report("digits", generation)
+        info = error_details_pb2.ErrorInfo()
+        assert report.error.details[0].Unpack(info)
+        assert (info.reason, report.version) == ("TRITON_UNAVAILABLE", 0)
+        assert (await watch.read()).status == NOT_SERVING
+        await asyncio.to_thread(running.call, running.triton.start())
+        report = await packer.report("digits", generation)
+        assert (report.version, report.HasField("error")) == (1, False)
+        assert (await watch.read()).status == SERVING
+        async with TritonClient(running.triton.grpc_address) as client:
+            assert (await client.infer("digits", {"x": samples()})).version == 1
+
+
+async def test_the_replica_is_not_ready_while_triton_is_down(running: RunningTriton) -> None:
+    packer = FakePacker()  # type: ignore[abstract]  # What it lacks answers UNIMPLEMENTED.
+    async with (
+        serving_packer(packer) as address,
+        running_reconciler(address, **beside(running.triton)) as lifecycle,
+        health_watch(lifecycle) as watch,
+        asyncio.timeout(60),
+    ):
+        await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
+        states = [(await watch.read()).status]
+        if states[-1] == NOT_SERVING:
+            states.append((await watch.read()).status)
+        assert states[-1] == SERVING
+        await asyncio.to_thread(running.call, running.triton.stop())
+        assert (await watch.read()).status == NOT_SERVING
+        await asyncio.to_thread(running.call, running.triton.start())
+        assert (await watch.read()).status == SERVING
+        async with TritonClient(running.triton.grpc_address) as client:
+            assert (await client.infer("digits", {"x": samples()})).version == 1
+
+
+@dataclass(frozen=True)
+class FullDisk:
+    """A source of packs that meets a full disk in the middle of the second file."""
+
+    pack: bytes
+
+    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
+        if reference.digest.endswith("2"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        await asyncio.to_thread(target.write_bytes, self.pack)
+
+
+async def test_a_full_disk_is_said_so_and_keeps_nothing_half(
+    triton: EmbeddedTriton, client: TritonClient, repository: ModelRepository, name: str
+) -> None:
+    profile = ServingProfile(64, InstanceGroup(), Threads())
+    site = Site(client, repository, FullDisk(classifier_pack(1).graph), profile)
+    desired = Desired(
+        name=name,
+        generation=1,
+        pack="packs/p",
+        version=1,
+        graph=ArtifactReference("sha256:1", 1),
+        smoke_test=ArtifactReference("sha256:2", 1),
+        labels=LABELS,
+        inputs=(TensorConfig("x", DataType.FP32, (4,)),),
+        previous_version=None,
+    )
+    with pytest.raises(StorageFullError, match="No space left"):
+        await switch(site, desired)
+    assert name not in repository.names()
+    assert triton.pid is not None
