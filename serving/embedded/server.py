@@ -22,7 +22,7 @@ from serving.embedded.environment import TritonEnvironment
 from serving.embedded.preflight import preflight
 from serving.errors import TritonSetupError
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Triton's stubs keep their tensors.
 _LIVE_POLL_SECONDS = 0.02
 _LIVE_CALL_SECONDS = 1.0

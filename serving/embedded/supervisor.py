@@ -11,7 +11,7 @@ from serving.embedded.server import EmbeddedTriton
 from serving.errors import TritonSetupError
 from serving.pace import Backoff
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 _BACKOFF = Backoff(first=0.1, last=10.0)
 _HEALTHY_SECONDS = 60.0
 

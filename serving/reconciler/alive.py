@@ -11,7 +11,7 @@ from serving.reconciler.site import Site, loaded_versions
 from serving.reconciler.smoke import SmokeTest, read_probe, read_smoke_test, run_smoke_test
 from serving.repository import SMOKE_TEST_FILE
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 async def keep_alive(site: Site, name: str) -> None:

@@ -128,8 +128,8 @@ async def _embedded_triton(
     await triton.prepare()
     runtime.resources.push_async_callback(triton.stop)
     await triton.start()
-    runtime.ready_facts["triton_grpc_address"] = triton.grpc_address
-    runtime.ready_facts["triton_http_address"] = triton.http_address
+    runtime.ready_facts["triton_grpc"] = triton.grpc_address
+    runtime.ready_facts["triton_http"] = triton.http_address
     return triton
 
 

@@ -11,7 +11,7 @@ from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.keeper import Keeper, Rhythm, Undesired
 from serving.reconciler.site import Site
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Fleet:

@@ -17,7 +17,7 @@ from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.site import Site, retire, serving_version
 from serving.reconciler.switch import switch
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Undesired(enum.Enum):

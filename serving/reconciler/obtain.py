@@ -15,7 +15,7 @@ from serving.reconciler.smoke import read_smoke_test
 from serving.repository import LABELS_FILE, NewVersion, VersionManifest
 
 OUTPUT = "probabilities"
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 async def obtain(site: Site, desired: Desired) -> None:

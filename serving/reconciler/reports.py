@@ -12,7 +12,7 @@ from serving.pace import Backoff
 from serving.reconciler.convert import report_from
 from serving.reconciler.desired import Outcome
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 _CALL_SECONDS = 10.0
 # The packer has understood and refuses: the deployment is gone, say.
 _FINAL = frozenset(

@@ -13,12 +13,19 @@ from svckit.clients.settings import ClientSettings
 from svckit.settings import ServerSettings
 
 
-class ReconcilerSettings(ServerSettings, env_prefix="RECONCILER_", env_nested_delimiter="__"):
-    """What a reconciler needs to know at its start. Frozen; times in seconds."""
+class ReconcilerSettings(
+    ServerSettings,
+    env_prefix="RECONCILER_",
+    env_nested_delimiter="__",
+    cli_prog_name="reconciler",
+):
+    """What a reconciler needs to know at its start, read from ``RECONCILER_…`` or from options."""
 
+    address: str = "127.0.0.1:7103"
+    """Where its health is asked for, ``host:port``; port 0 takes a free one."""
     state_dir: Path = Path("var/reconciler")
     """The folder that holds Triton's model repository, and the embedded Triton's backends."""
-    packer: ClientSettings = ClientSettings(address="127.0.0.1:50052")
+    packer: ClientSettings = ClientSettings(address="127.0.0.1:7102")
     """Where the packer is, and how to reach it."""
     replica: str = Field(default="triton-0", min_length=1, max_length=128)
     """This replica's name, unique among those of one packer."""

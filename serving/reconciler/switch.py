@@ -16,7 +16,7 @@ from serving.reconciler.desired import Desired
 from serving.reconciler.obtain import obtain
 from serving.reconciler.site import Site, loaded_versions, retire
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 async def switch(site: Site, desired: Desired) -> float:

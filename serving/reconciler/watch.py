@@ -11,7 +11,7 @@ from sliceandpack.packer.v1 import deployments_pb2, deployments_pb2_grpc
 
 from serving.pace import Backoff
 
-_log = structlog.get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Listener(Protocol):

@@ -47,7 +47,12 @@ async def running_reconciler(
     packer_address: str, **settings: Any
 ) -> AsyncIterator[Lifecycle[ReconcilerSettings]]:
     """Runs a reconciler with quick probes."""
-    quick = {"probe_seconds": 0.2, "grace_seconds": 3.0, "drain_seconds": 1.0}
+    quick = {
+        "address": "127.0.0.1:0",
+        "probe_seconds": 0.2,
+        "grace_seconds": 3.0,
+        "drain_seconds": 1.0,
+    }
     lifecycle = Lifecycle(
         ReconcilerSettings(packer=ClientSettings(address=packer_address), **(quick | settings)),
         compose,

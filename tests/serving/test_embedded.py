@@ -204,3 +204,19 @@ async def test_a_killed_triton_takes_its_stubs_along(
         assert await own_triton.wait() == 128 + signal.SIGKILL
         await _until(lambda stubs=stubs: not any(map(process_is_alive, stubs)))  # type: ignore[misc]
         await own_triton.stop()
+
+
+async def test_the_environment_check_of_the_setup_says_what_to_do(tmp_path: Path) -> None:
+    async def check(folder: Path) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "serving.embedded", folder),
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        _, errors = await process.communicate()
+        return process.returncode, errors.decode()
+
+    assert await check(ROOT / ".triton") == (0, "")
+    code, errors = await check(tmp_path)
+    assert code == 1
+    assert "make setup" in errors

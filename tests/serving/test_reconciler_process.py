@@ -44,7 +44,7 @@ async def reconciler(folder: Path, packer_address: str) -> AsyncIterator[Running
         *(sys.executable, "-m", "serving.reconciler", "--embedded"),
         *("--state-dir", folder / "state", "--ready-file", ready),
         *("--triton-environment", ROOT / ".triton", "--packer.address", packer_address),
-        *("--probe-seconds", "0.3", "--log-level", "warning"),
+        *("--address", "127.0.0.1:0", "--probe-seconds", "0.3", "--log-level", "warning"),
         cwd=ROOT,
     )
     try:
@@ -77,7 +77,7 @@ async def test_a_killed_triton_comes_back_with_every_deployment(tmp_path: Path) 
         await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
         killed = running.triton
         os.kill(killed, signal.SIGKILL)
-        async with TritonClient(running.facts["triton_grpc_address"]) as client:
+        async with TritonClient(running.facts["triton_grpc"]) as client:
             async with asyncio.timeout(10):
                 while process_is_alive(killed):  # noqa: ASYNC110 - another process's doing.
                     await asyncio.sleep(0.01)
@@ -103,7 +103,7 @@ async def test_a_killed_reconciler_starts_again_with_what_it_served_and_no_packe
     (tmp_path / "ready.json").unlink()
     async with (
         reconciler(tmp_path, address) as running,
-        TritonClient(running.facts["triton_grpc_address"]) as client,
+        TritonClient(running.facts["triton_grpc"]) as client,
     ):
         await _answers(client, seed=1)
 
