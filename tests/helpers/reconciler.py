@@ -47,7 +47,7 @@ async def running_reconciler(
     packer_address: str, **settings: Any
 ) -> AsyncIterator[Lifecycle[ReconcilerSettings]]:
     """Runs a reconciler with quick probes."""
-    quick = {
+    quick: dict[str, Any] = {
         "address": "127.0.0.1:0",
         "probe_seconds": 0.2,
         "grace_seconds": 3.0,
