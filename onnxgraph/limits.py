@@ -13,9 +13,10 @@ class Limits:
         packed_bytes: Bytes of packed integers in the encoding, which grow eightfold when parsed.
         nodes: Nodes of the graph.
         initializers: Initializers of the graph.
-        tensor_rank: Dimensions of one tensor.
-        tensor_elements: Elements that one tensor may declare.
-        tensor_bytes: Bytes that one tensor may declare; also the cap on their sum.
+        tensor_rank: Dimensions of one initializer, input or output.
+        tensor_elements: Elements that one initializer may declare.
+        value_elements: Elements of one input, output or inner value per sample.
+        tensor_bytes: Bytes that one initializer may declare; also the cap on their sum.
         nesting: Depth of messages within messages in the protobuf encoding. A graph without
             subgraphs needs about eight.
         name_length: Characters of one name.
@@ -28,6 +29,7 @@ class Limits:
     initializers: int = 100_000
     tensor_rank: int = 16
     tensor_elements: int = 2**29
+    value_elements: int = 2**26
     tensor_bytes: int = 2**31 - 1
     nesting: int = 32
     name_length: int = 1024

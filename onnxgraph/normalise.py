@@ -53,11 +53,12 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         result,
         ClearAnnotations(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        FreeBatch(),
         RaiseOpset(),
         NameFixPass(name_generator=ReadableNames()),
-        FreeBatch(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         DropDropout(),
+        InferShapes(limits),
         FoldConstants(),
         InferShapes(limits),
     )

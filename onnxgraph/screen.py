@@ -156,6 +156,8 @@ def _check_operator(node: NodeProto, operators: frozenset[str]) -> None:
         seen.add(attribute.name)
         if not all(map(math.isfinite, (attribute.f, *attribute.floats))):
             raise not_finite(f"Attribute {attribute.name!r} of node", node_name(node))
+        if node.op_type == "Cast" and attribute.name == "to":
+            check_type(attribute.i, f"The result of node {node_name(node)!r}", node_name(node))
     _check_mode(node)
 
 
@@ -196,9 +198,9 @@ def _check_interface(value: ValueInfoProto, limits: Limits) -> None:
     sizes = [d.dim_value for d in tensor.shape.dim if d.HasField("dim_value")]
     if any(size < 1 for size in sizes):
         raise invalid(f"{value.name!r} has an axis without elements.", value.name)
-    if math.prod(sizes) > limits.tensor_elements:
-        elements = math.prod(sizes)
-        raise too_large(f"Elements of {value.name!r}", elements, limits.tensor_elements, value.name)
+    elements = math.prod(sizes)
+    if elements > limits.value_elements:
+        raise too_large(f"Elements of {value.name!r}", elements, limits.value_elements, value.name)
 
 
 def node_name(node: NodeProto) -> str:

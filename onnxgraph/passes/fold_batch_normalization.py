@@ -91,8 +91,9 @@ def _affine(normaliser: ir.Node) -> tuple[_Array, _Array] | None:
     if len(arrays) < 4 or any(array is None for array in arrays):
         return None
     gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in arrays)
-    scale = gamma / np.sqrt(variance + normaliser.attributes.get_float("epsilon", 1e-5))
-    offset = beta - mean * scale
+    with np.errstate(all="ignore"):
+        scale = gamma / np.sqrt(variance + normaliser.attributes.get_float("epsilon", 1e-5))
+        offset = beta - mean * scale
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         return None
     return scale, offset

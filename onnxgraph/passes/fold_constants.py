@@ -12,6 +12,8 @@ from onnxscript.optimizer import fold_constants
 from onnxscript.rewriter import RewritePass
 from onnxscript.rewriter.rules import common as rules
 
+from onnxgraph.errors import GraphError, GraphReason
+
 _INPUT_ELEMENTS = 2**26
 _OUTPUT_ELEMENTS = 2**26
 _SMALL = 4096
@@ -27,7 +29,6 @@ _NEUTRAL = (
     rules.no_op_cast_rule,
     rules.no_op_expand_rule,
     rules.no_op_transpose_rule,
-    rules.transpose_transpose_rule,
     *rules.fuse_hardswish_rules(),
 )
 
@@ -43,18 +44,15 @@ class FoldConstants(ir.passes.InPlacePass):
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Folds in place until nothing changes, at most eight times."""
+        """Folds in place until nothing changes, at most eight times.
+
+        Raises:
+            GraphError: `GRAPH_INVALID` if a constant cannot be computed.
+        """
         modified = False
         for _ in range(_ROUNDS):
             changed = False
-            folded = fold_constants(
-                model,
-                onnx_shape_inference=True,
-                input_size_limit=_INPUT_ELEMENTS,
-                output_size_limit=_OUTPUT_ELEMENTS,
-                should_fold=_affordable,
-            )
-            changed |= bool(folded.modified)
+            changed |= _fold(model)
             for step in (
                 RewritePass(_NEUTRAL),
                 LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -66,6 +64,24 @@ class FoldConstants(ir.passes.InPlacePass):
             if not changed:
                 break
         return ir.passes.PassResult(model, modified=modified)
+
+
+def _fold(model: ir.Model) -> bool:
+    try:
+        result = fold_constants(
+            model,
+            onnx_shape_inference=True,
+            input_size_limit=_INPUT_ELEMENTS,
+            output_size_limit=_OUTPUT_ELEMENTS,
+            should_fold=_affordable,
+        )
+    except RuntimeError as error:
+        raise GraphError(
+            GraphReason.GRAPH_INVALID,
+            f"A constant cannot be computed: {str(error).splitlines()[0][:300]}",
+            advice="Check the file with onnx.checker.check_model and export it again.",
+        ) from error
+    return bool(result.modified)
 
 
 def _affordable(node: ir.Node) -> bool | None:

@@ -55,23 +55,29 @@ class InferShapes(ir.passes.InPlacePass):
                 node=value.name,
             )
         elements = math.prod(sizes)
-        if elements > self._limits.tensor_elements:
+        if elements > self._limits.value_elements:
             what = f"Elements of value {value.name!r} per sample"
-            raise too_large(what, elements, self._limits.tensor_elements, value.name)
+            raise too_large(what, elements, self._limits.value_elements, value.name)
 
 
 def _inferred(model: ir.Model) -> dict[str | None, ir.Value]:
     """The values of the graph by name with the shapes and types that onnx infers."""
     try:
-        proto = infer_shapes(structure(model), check_type=True, strict_mode=True, data_prop=True)
+        # Not data_prop: it builds the values of shapes, of which a model can declare gigabytes.
+        proto = infer_shapes(structure(model), check_type=True, strict_mode=True)
     except InferenceError as error:
-        raise GraphError(
-            GraphReason.GRAPH_INVALID,
-            f"onnx infers no shapes: {str(error).strip().splitlines()[0][:300]}",
-            advice="Check the file with onnx.checker.check_model(full_check=True).",
-        ) from error
+        raise shapes_invalid(error) from error
     graph = ir.serde.deserialize_graph(proto.graph)
     return {value.name: value for node in graph for value in node.outputs}
+
+
+def shapes_invalid(error: InferenceError) -> GraphError:
+    """The error for shapes that do not fit, by onnx's own account."""
+    return GraphError(
+        GraphReason.GRAPH_INVALID,
+        f"Shapes do not fit: {str(error).strip().splitlines()[0][:300]}",
+        advice="Check the file with onnx.checker.check_model(full_check=True).",
+    )
 
 
 def forget_shapes(model: ir.Model) -> None:

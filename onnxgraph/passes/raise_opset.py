@@ -2,9 +2,11 @@
 
 import onnx
 import onnx_ir as ir
+from onnx.shape_inference import InferenceError
 from onnx.version_converter import convert_version
 
 from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.passes.infer_shapes import shapes_invalid
 from onnxgraph.passes.weights_aside import adopt_weights, structure
 
 WORKING_OPSET = 23
@@ -26,7 +28,8 @@ class RaiseOpset(ir.passes.InPlacePass):
         """Converts in place.
 
         Raises:
-            GraphError: `GRAPH_OPSET_UNSUPPORTED` if the converter has no way upwards.
+            GraphError: `GRAPH_OPSET_UNSUPPORTED` if the converter has no way upwards,
+                `GRAPH_INVALID` if shapes do not fit.
         """
         graph = model.graph
         before = graph.opset_imports.get("", graph.opset_imports.get("ai.onnx"))
@@ -35,6 +38,8 @@ class RaiseOpset(ir.passes.InPlacePass):
             return ir.passes.PassResult(model, modified=False)
         try:
             converted = convert_version(structure(model), WORKING_OPSET)
+        except InferenceError as error:
+            raise shapes_invalid(error) from error
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             raise GraphError(
                 GraphReason.GRAPH_OPSET_UNSUPPORTED,

@@ -262,6 +262,7 @@ def test_dimensions_that_overflow_or_are_negative_are_refused() -> None:
         (Limits(nodes=3), "Nodes"),
         (Limits(initializers=3), "Initializers"),
         (Limits(tensor_elements=10), "Elements of tensor"),
+        (Limits(value_elements=3), "Elements of 'x'"),
         (Limits(tensor_bytes=100), "Declared bytes"),
         (Limits(tensor_rank=1), "Rank of"),
         (Limits(nesting=3), "Nesting"),

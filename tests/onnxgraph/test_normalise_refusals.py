@@ -231,3 +231,61 @@ def test_an_unused_weight_is_dropped() -> None:
     model = parse(DENSE)
     model.graph.initializer.append(numpy_helper.from_array(np.ones(9, np.float32), "spare"))
     assert "spare" not in normalise(load_model(model.SerializeToString())).graph.initializers
+
+
+def test_a_size_computed_from_constants_is_never_built() -> None:
+    # Shape inference that follows values would build the two billion zeros.
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4] x) => (float[batch, 4] y)
+              <int64[1] big = {2147483647}, int64[1] none = {0}, int64[1] start = {0}>
+            {
+              size = Add (big, none)
+              zeros = ConstantOfShape (size)
+              pads = Cast <to = 7> (zeros)
+              y = Pad (x, pads)
+            }
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "zeros")
+
+
+def test_transposes_that_do_not_fit_each_other_are_refused() -> None:
+    error = refusal(
+        parse(
+            """
+            g (float[batch, 4, 4] x) => (float[batch, 4, 4] y) {
+              turned = Transpose <perm = [0, 2, 1]> (x)
+              y = Transpose <perm = [1, 0]> (turned)
+            }
+            """
+        )
+    )
+    assert error.reason == R.GRAPH_NOT_EXECUTABLE
+
+
+def test_weights_that_contradict_the_recorded_outputs_are_invalid() -> None:
+    model = with_arrays(parse(DENSE, opset=13), {"w0": np.ones((5, 6), np.float32)})
+    assert refusal(model).reason == R.GRAPH_INVALID
+
+
+def test_an_unsupported_target_of_cast_is_refused_and_named() -> None:
+    error = refusal(
+        parse("g (float[batch, 4] x) => (double[batch, 4] y) { y = Cast <to = 11> (x) }")
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "y")
+    assert error.metadata["type"] == "DOUBLE"
+
+
+def test_a_normaliser_with_negative_variance_is_refused() -> None:
+    text = """
+        g (float[batch, 3] x) => (float[batch, 5] y)
+          <float[3, 5] w, float[5] scale, float[5] shift, float[5] mean, float[5] variance>
+        { t = MatMul (x, w) y = BatchNormalization (t, scale, shift, mean, variance) }
+    """
+    model = with_arrays(parse(text), {"variance": np.full(5, -1, np.float32)})
+    error = refusal(model)
+    assert error.reason == R.GRAPH_INVALID
+    assert "finite" in error.advice
