@@ -65,6 +65,13 @@ def weight_matrix(
     return (matrix if alpha == 1.0 else alpha * matrix).copy(), bias
 
 
+def weights_by_place(model: ir.Model, node: str) -> NDArray[np.floating]:
+    """The matrix of a linear node as `(places on its unit axis, kernel positions, out)`."""
+    matrix, _ = weight_matrix(model, node)
+    call, facet, weight = linear_parts(model, node_named(model, node))
+    return matrix.reshape(weight.shape[facet.input_axis(call)], -1, matrix.shape[1])
+
+
 def with_weight_matrix(
     model: ir.Model,
     node: str,
@@ -99,14 +106,12 @@ def consumer_metric(model: ir.Model, consumer: Consumer) -> NDArray[np.float64]:
     Returns:
         `(units, units)`, summed over kernel positions, outputs and the places of a block.
     """
-    matrix, _ = weight_matrix(model, consumer.node)
-    found = node_named(model, consumer.node)
-    call, facet, weight = linear_parts(model, found)
-    width = weight.shape[facet.input_axis(call)]
-    taps = matrix.astype(np.float64).reshape(width, -1)
-    rows = taps[consumer.positions].reshape(consumer.positions.shape[0], -1)
-    product: NDArray[np.float64] = rows @ rows.T
-    return product
+    metric = np.zeros((consumer.positions.shape[0],) * 2)
+    by_place = weights_by_place(model, consumer.node)
+    for places in consumer.positions.T:  # One position at a time: Flatten makes large matrices.
+        rows = by_place[places].reshape(places.size, -1).astype(np.float64)
+        metric += rows @ rows.T
+    return metric
 
 
 def materialise_bias(model: ir.Model, node: str) -> None:

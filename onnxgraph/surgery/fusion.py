@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from onnxgraph.groups import Consumer
-from onnxgraph.linear import linear_parts, weight_matrix
+from onnxgraph.linear import linear_parts, weight_matrix, weights_by_place
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_bias, set_parameter
 from onnxgraph.surgery.types import Repair
@@ -35,10 +35,10 @@ def fuse(model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repa
 
 
 def _shift_bias(model: ir.Model, node: ir.Node, consumer: Consumer, offset: NDArray[Any]) -> None:
-    call, facet, weight = linear_parts(model, node)
-    matrix, bias = weight_matrix(model, consumer.node)
+    _, bias = weight_matrix(model, consumer.node)
     assert bias is not None
-    inputs, outputs = weight.shape[facet.input_axis(call)], matrix.shape[1]
-    by_input = matrix.reshape(inputs, -1, outputs).sum(axis=1, dtype=np.float64)
-    shift = np.asarray(offset, dtype=np.float64) @ by_input[consumer.positions].sum(axis=1)
-    set_bias(model, node, bias.astype(np.float64) + shift)
+    by_place = weights_by_place(model, consumer.node)
+    shifted = bias.astype(np.float64)
+    for places in consumer.positions.T:
+        shifted = shifted + offset @ by_place[places].sum(axis=1, dtype=np.float64)
+    set_bias(model, node, shifted)
