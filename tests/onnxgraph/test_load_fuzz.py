@@ -2,18 +2,20 @@ import contextlib
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxgraph.errors import GraphError
 from onnxgraph.limits import Limits
 from onnxgraph.load import load_model
+from onnxgraph.normalise import normalise
 from tests.helpers.graph_texts import CONVOLUTION, DENSE, parse
 
-LIMITS = Limits(bytes=2**20, tensor_elements=2**16, tensor_bytes=2**18, fields=10_000)
-SEEDS = tuple(parse(text).SerializeToString() for text in (DENSE, CONVOLUTION))
-PATIENT = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+LIMITS = Limits(
+    bytes=2**20, tensor_elements=2**16, tensor_bytes=2**18, value_elements=2**16, fields=10_000
 )
+SEEDS = tuple(parse(text).SerializeToString() for text in (DENSE, CONVOLUTION))
+SLOW = [HealthCheck.too_slow]
+PATIENT = settings(max_examples=200, deadline=None, suppress_health_check=SLOW, derandomize=True)
 
 
 def loads_or_refuses(data: bytes) -> None:
@@ -74,3 +76,52 @@ def test_well_formed_nodes_that_make_no_sense_are_loaded_or_refused(data: st.Dat
         for name in data.draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=3)):
             node.attribute.append(helper.make_attribute(name, data.draw(VALUES)))
     loads_or_refuses(model.SerializeToString())
+
+
+SHAPED = """
+g (float[batch, 2, 6, 6] x) => (float[batch, 3] scores)
+  <int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}, int64[1] none = {0}, int64[1] width = {4},
+   int64[1] hundred = {100}, int64[1] rest = {-1}, int64[1] last = {1}, float[4, 2, 3, 3] w0, float[100, 3] w1>
+{
+  padded = Pad (x, pads)
+  maps = Conv <strides = [2, 2], pads = [1, 1, 1, 1], dilations = [1, 1], group = 1> (padded, w0)
+  pooled = AveragePool <kernel_shape = [3, 3], strides = [1, 1], pads = [1, 1, 1, 1]> (maps)
+  turned = Transpose <perm = [0, 2, 3, 1]> (pooled)
+  shape = Shape (turned)
+  front = Slice (shape, none, last)
+  room = ConstantOfShape (width)
+  target = Concat <axis = 0> (front, rest)
+  flat = Reshape (turned, target)
+  wide = Concat <axis = 1> (flat, flat)
+  cut = Slice (wide, none, hundred, last)
+  scores = MatMul (cut, w1)
+}
+"""
+NUMBERS = st.sampled_from(
+    [0, 1, -1, 2, 3, 7, -2, 100_000, 2**31 - 1, 2**31, 2**40, 2**63 - 1, -(2**63)]
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=SLOW, derandomize=True)
+@given(st.data())
+def test_wild_sizes_are_normalised_or_refused(data: st.DataObject) -> None:
+    model = parse(SHAPED)
+    lists = [a.ints for node in model.graph.node for a in node.attribute if a.ints]
+    constants = [
+        tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64
+    ]
+    for _ in range(data.draw(st.integers(1, 2))):
+        if data.draw(st.booleans()):
+            numbers = data.draw(st.sampled_from(lists))
+            numbers[data.draw(st.integers(0, len(numbers) - 1))] = data.draw(NUMBERS)
+        else:
+            tensor = data.draw(st.sampled_from(constants))
+            array = numpy_helper.to_array(tensor).copy()
+            array[data.draw(st.integers(0, array.size - 1))] = data.draw(NUMBERS)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    with contextlib.suppress(GraphError):
+        normalise(load_model(model.SerializeToString(), limits=LIMITS), limits=LIMITS)
+
+
+def test_the_graph_with_wild_sizes_is_sound_when_tame() -> None:
+    normalise(load_model(parse(SHAPED).SerializeToString(), limits=LIMITS), limits=LIMITS)
