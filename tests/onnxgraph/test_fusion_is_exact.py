@@ -17,7 +17,8 @@ from onnxgraph.groups import UnitGroup, unit_groups
 from onnxgraph.parity import run_onnx
 from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
 from onnxgraph.view import TorchView
-from tests.helpers.random_graphs import DrawnGraph, classifiers
+from tests.helpers.graph_builder import DrawnGraph
+from tests.helpers.random_graphs import classifiers
 from tests.helpers.unit_copies import copied_units
 
 _PACE = settings(

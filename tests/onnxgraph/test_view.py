@@ -12,7 +12,8 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.parity import run_onnx
 from onnxgraph.view import TorchView
-from tests.helpers.random_graphs import DrawnGraph, classifiers
+from tests.helpers.graph_builder import DrawnGraph
+from tests.helpers.random_graphs import classifiers
 from tests.helpers.text_graphs import text_graph
 
 
