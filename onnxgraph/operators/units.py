@@ -49,10 +49,6 @@ class AxisUnits:
         found: Indices = np.unique(self.units[self.units != NO_UNIT])
         return found
 
-    def take(self, places: Indices) -> AxisUnits:
-        """The axis after a gather of `places`."""
-        return AxisUnits(self.units[places], self.phase[places])
-
 
 Layout: TypeAlias = Mapping[int, AxisUnits]
 """The axes of a value that hold cuttable units; the other axes hold none."""
