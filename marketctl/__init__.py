@@ -1,0 +1,1 @@
+"""The command line of Slice-and-Pack: one file per noun."""

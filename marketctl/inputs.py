@@ -1,0 +1,28 @@
+"""What an input of a model is, in a few words."""
+
+from __future__ import annotations
+
+from sliceandpack.slicer.v1 import input_spec_pb2 as pb
+
+
+def input_text(spec: pb.InputSpec) -> str:
+    """Returns an input in a few words: ``image (1, 8, 8) float32, image, 0 to 1``.
+
+    Args:
+        spec: The input.
+    """
+    shape = f" ({', '.join(str(extent) for extent in spec.shape)})" if spec.shape else ""
+    element = pb.ElementType.Name(spec.element_type).removeprefix("ELEMENT_TYPE_").lower()
+    kind = f" {element}" if spec.element_type else ""
+    return f"{spec.name}{shape}{kind}, {_meaning(spec)}"
+
+
+def _meaning(spec: pb.InputSpec) -> str:
+    match spec.WhichOneof("semantics"):
+        case "image":
+            bounds = spec.image.value_range
+            return f"image, {bounds.minimum:g} to {bounds.maximum:g}"
+        case "text":
+            return f"text of {spec.text.vocabulary_size} tokens"
+        case _:
+            return "tensor"

@@ -1,0 +1,192 @@
+"""The only place that prints: data to stdout; notes, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from marketctl.columns import Column
+from marketctl.exit_codes import exit_code_of
+from marketctl.plain import plain
+from marketctl.settings import Format
+from svckit.errors import ServiceError
+
+# A table that goes into a pipe is as wide as it needs to be: names are there to be copied.
+_PIPE_WIDTH = 10_000
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table below the facts of one thing.
+
+    Attributes:
+        title: What stands above it.
+        columns: Its columns.
+        rows: What the columns read.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Any]
+
+
+class Printer:
+    """Prints results in the format that was asked for.
+
+    Args:
+        form: The format.
+        quiet: Whether notes and progress are left out.
+
+    Attributes:
+        errors: The console behind stderr.
+        quiet: Whether notes and progress are left out.
+    """
+
+    def __init__(self, form: Format, *, quiet: bool) -> None:
+        self._format = form
+        self.quiet = quiet
+        self._console = _console(stderr=False)
+        self.errors = _console(stderr=True)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a person reads it."""
+        return self._format is Format.TABLE
+
+    def data(self, value: object) -> None:
+        """Prints plain data as JSON or YAML; in table format as JSON too."""
+        if self._format is Format.YAML:
+            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+        else:
+            text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        print(text, end="")
+        sys.stdout.flush()
+
+    def many(self, messages: Sequence[Message], columns: Sequence[Column]) -> None:
+        """Prints a list: a table, or an array.
+
+        Args:
+            messages: The things.
+            columns: What the table says of each.
+        """
+        if not self.is_table:
+            self.data([plain(message) for message in messages])
+        elif messages:
+            self.table(columns, messages)
+        else:
+            self.note("Nothing.")
+
+    def one(self, message: Message, facts: Iterable[tuple[str, str]], *sections: Section) -> None:
+        """Prints one thing: its facts and tables, or an object.
+
+        Args:
+            message: The thing.
+            facts: What the table format says of it, each with its title.
+            sections: Further tables below.
+        """
+        if not self.is_table:
+            self.data(plain(message))
+            return
+        grid = Table.grid(padding=(0, 2))
+        for title, value in facts:
+            if value:
+                grid.add_row(Text(title, style="bold"), _text(value))
+        self._console.print(grid)
+        for section in sections:
+            if section.rows:
+                self._console.print(Text(f"\n{section.title}", style="bold"))
+                self.table(section.columns, section.rows)
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Any]) -> None:
+        """Prints a table, nothing of it cut off."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(
+                column.title, justify="right" if column.right else "left", overflow="fold"
+            )
+        for row in rows:
+            table.add_row(*(_text(column.text(row)) for column in columns))
+        self._console.print(table)
+
+    def line(self, text: str) -> None:
+        """Prints a line of a result that a person reads."""
+        self._console.print(_text(text))
+
+    def note(self, text: str) -> None:
+        """Says something beside the result, unless it is to be quiet."""
+        if not self.quiet:
+            self.errors.print(_text(text))
+
+    def warn(self, text: str) -> None:
+        """Says something beside the result that must not go unheard."""
+        self.errors.print(_text(text))
+
+    def done(self, name: str, what: str) -> None:
+        """Tells that something without a result was done to a resource."""
+        if self.is_table:
+            self.note(f"{name}: {what}.")
+        else:
+            self.data({"name": name})
+
+    def error(self, error: ServiceError) -> None:
+        """Prints what went wrong, and what to do about it."""
+        if not self.is_table:
+            print(json.dumps(_error_data(error), ensure_ascii=False), file=sys.stderr)
+            return
+        self.errors.print(
+            Text("Error: ", style="bold red") + _text(f"{error.message} [{error.reason_name}]")
+        )
+        for violation in error.violations:
+            self.errors.print(_text(f"  {violation.field or '…'}: {violation.description}"))
+        if error.advice:
+            self.errors.print(Text("What to do: ", style="bold") + _text(error.advice))
+
+
+def readable(text: str) -> str:
+    """Returns a text without control characters, which a terminal would obey.
+
+    Args:
+        text: Whatever a file, a model or a service brought.
+    """
+    return "".join(
+        "�" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
+        for character in text.replace("\n", " ").replace("\t", " ")
+    )
+
+
+def _error_data(error: ServiceError) -> dict[str, Any]:
+    return {
+        "error": {
+            "code": error.code.name,
+            "reason": error.reason_name,
+            "message": error.message,
+            "advice": error.advice,
+            "metadata": dict(error.metadata),
+            "violations": [
+                {"field": violation.field, "description": violation.description}
+                for violation in error.violations
+            ],
+            "exit_code": int(exit_code_of(error.code)),
+        }
+    }
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=stderr)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
+
+
+def _text(text: str) -> Text:
+    return Text(readable(text))

@@ -1,0 +1,298 @@
+"""``marketctl packs``: join fragments, look at packs, change, download and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.longrunning.operations_pb2 import Operation
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+from marketctl.columns import Column, count, last, moment, ratio, share
+from marketctl.command import command
+from marketctl.completion import fragment_names, pack_names
+from marketctl.download import Target, fetch
+from marketctl.inputs import input_text
+from marketctl.names import condition, full_name, nested_name
+from marketctl.output import Section
+from marketctl.session import Session, pages
+from svckit.clients.patience import answer
+
+app = typer.Typer(name="packs", help="Fragments joined into one model.", no_args_is_help=True)
+
+PackName = Annotated[
+    str, typer.Argument(metavar="PACK", help="packs/p, or p.", autocompletion=pack_names)
+]
+FragmentNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FRAGMENT…",
+        help="models/pets/fragments/f-1, or pets/f-1.",
+        autocompletion=fragment_names,
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="FRAGMENT=LABEL",
+        help="The output that a fragment stands for; its own class if left out.",
+    ),
+]
+NewId = Annotated[
+    str | None, typer.Option("--id", help="The new pack's id; made by the packer if left out.")
+]
+
+COLUMNS = (
+    Column("PACK", lambda pack: pack.name),
+    Column("CLASSES", lambda pack: ", ".join(pack.labels)),
+    Column("PARAMETERS", lambda pack: count(pack.parameters), True),
+    Column("OF ENSEMBLE", lambda pack: ratio(pack.parameters, pack.ensemble_parameters), True),
+    Column("MACS", lambda pack: count(pack.macs), True),
+    Column("MADE", lambda pack: moment(pack.create_time)),
+)
+FRAGMENT_COLUMNS = (
+    Column("FRAGMENT", lambda fragment: fragment.fragment),
+    Column("CLASS", lambda fragment: fragment.label),
+    Column("LICENCE", lambda fragment: fragment.licence),
+)
+LINEAGE_COLUMNS = (
+    Column("KIND", lambda node: node.kind),
+    Column("NAME", lambda node: node.name),
+    Column("LICENCE", lambda node: node.licence),
+    Column("MADE OF", lambda node: ", ".join(node.parents)),
+)
+
+
+class HeadKind(StrEnum):
+    """The family of a pack's head."""
+
+    CLOSED_FORM = "closed_form"
+    PAPER = "paper"
+
+
+class Part(StrEnum):
+    """What belongs to a pack."""
+
+    GRAPH = "graph"
+    MANIFEST = "manifest"
+    PROOF = "proof"
+    SMOKE_TEST = "smoke_test"
+
+
+_SUFFIXES = {
+    Part.GRAPH: ".onnx",
+    Part.MANIFEST: ".manifest.json",
+    Part.PROOF: ".proof.json",
+    Part.SMOKE_TEST: ".smoke-test.npz",
+}
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How a pack's head is made."""
+
+    head: Annotated[
+        HeadKind | None, typer.Option(help="closed_form if left out.", rich_help_panel="Head")
+    ] = None
+    encoder_width: Annotated[
+        int | None,
+        typer.Option(help="Of the paper's head; chosen if left out.", rich_help_panel="Head"),
+    ] = None
+    delta: Annotated[
+        float | None,
+        typer.Option(help="Weight of its reconstruction.", rich_help_panel="Head"),
+    ] = None
+    steps: Annotated[
+        int | None, typer.Option(help="Its gradient steps.", rich_help_panel="Head")
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(help="Of all that is random; 0.", rich_help_panel="Head")
+    ] = None
+
+    def spec(self) -> pb.HeadSpec:
+        """Returns how the head is made; what is left out, the packer fills in."""
+        spec = pb.HeadSpec(
+            encoder_width=self.encoder_width or 0,
+            delta=self.delta,
+            steps=self.steps,
+            seed=self.seed or 0,
+        )
+        if self.head is not None:
+            spec.kind = pb.HeadKind.Value(f"HEAD_KIND_{self.head.name}")
+        return spec
+
+
+@command(app, "create")
+async def create(
+    session: Session,
+    fragments: FragmentNames,
+    head: HeadOptions,
+    labels: Labels = None,
+    id: NewId = None,  # noqa: A002 - the option's name.
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Check the request, keep nothing.")
+    ] = False,
+) -> None:
+    """Join fragments into a pack, and prove that it computes what they compute."""
+    request = pb.CreatePackRequest(
+        pack_id=id or "",
+        validate_only=validate_only,
+        pack=pb.Pack(fragments=labelled(fragments, labels or ()), head=head.spec()),
+    )
+    call = session.packs.CreatePack(request)
+    await _made(session, call, f"Packing {id or f'{len(fragments)} fragments'}")
+
+
+@command(app, "add")
+async def add(
+    session: Session,
+    pack: PackName,
+    fragments: FragmentNames,
+    labels: Labels = None,
+    id: NewId = None,  # noqa: A002 - the option's name.
+) -> None:
+    """Make a new pack of a pack's fragments and further ones."""
+    name = full_name("packs", pack)
+    request = pb.AddClassesRequest(
+        name=name, fragments=labelled(fragments, labels or ()), pack_id=id or ""
+    )
+    await _made(session, session.packs.AddClasses(request), f"Adding to {last(name)}")
+
+
+@command(app, "remove")
+async def remove(
+    session: Session,
+    pack: PackName,
+    labels: Annotated[
+        list[str], typer.Argument(metavar="LABEL…", help="The classes to leave out.")
+    ],
+    id: NewId = None,  # noqa: A002 - the option's name.
+) -> None:
+    """Make a new pack of a pack's fragments without some classes."""
+    name = full_name("packs", pack)
+    request = pb.RemoveClassesRequest(name=name, labels=labels, pack_id=id or "")
+    await _made(session, session.packs.RemoveClasses(request), f"Removing from {last(name)}")
+
+
+async def _made(session: Session, call: Awaitable[Operation], title: str) -> None:
+    pack = await session.result(session.packer, call, pb.Pack, title)
+    _print(session, pack)
+
+
+@command(app, "list")
+async def list_packs(
+    session: Session,
+    label: Annotated[str | None, typer.Option(help="Only those with this class.")] = None,
+) -> None:
+    """List packs, newest first."""
+    request = pb.ListPacksRequest(filter=condition(label=label))
+    session.printer.many(await pages(session.packs.ListPacks, request, "packs"), COLUMNS)
+
+
+@command(app, "show")
+async def show(session: Session, pack: PackName) -> None:
+    """Show a pack, and what was measured before it was kept."""
+    _print(session, await _get(session, pack))
+
+
+@command(app, "lineage")
+async def lineage(session: Session, pack: PackName) -> None:
+    """Tell what a pack was made of: fragments, models, artifacts, licences."""
+    request = pb.GetLineageRequest(name=full_name("packs", pack))
+    found = await answer(session.packs.GetLineage(request))
+    session.printer.one(found, (), Section("Made of", LINEAGE_COLUMNS, found.nodes))
+
+
+@command(app, "download")
+async def download(
+    session: Session,
+    pack: PackName,
+    to: Target = None,
+    part: Annotated[Part, typer.Option(help="What to download.")] = Part.GRAPH,
+) -> None:
+    """Download a pack's ONNX graph, its manifest, its proof or its smoke test."""
+    found = await _get(session, pack)
+    default = Path(last(found.name) + _SUFFIXES[part])
+    await fetch(session, session.packer, getattr(found, part.value), to, default)
+
+
+@command(app, "delete")
+async def delete(session: Session, pack: PackName) -> None:
+    """Delete a pack that no deployment points to."""
+    name = full_name("packs", pack)
+    await answer(session.packs.DeletePack(pb.DeletePackRequest(name=name)))
+    session.printer.done(name, "deleted")
+
+
+async def _get(session: Session, pack: str) -> pb.Pack:
+    return await answer(session.packs.GetPack(pb.GetPackRequest(name=full_name("packs", pack))))
+
+
+def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFragment]:
+    """Returns fragments with the labels that they are to stand for.
+
+    Args:
+        fragments: Their names, short or full.
+        labels: ``FRAGMENT=LABEL``, of some of them.
+
+    Raises:
+        typer.BadParameter: A label is for no fragment of the list, or for none at all.
+    """
+    names = [nested_name("fragments", fragment) for fragment in fragments]
+    chosen = {}
+    for text in labels:
+        fragment, assigned, label = text.partition("=")
+        name = nested_name("fragments", fragment)
+        if not assigned or not label:
+            raise typer.BadParameter(f"{text!r} is not FRAGMENT=LABEL", param_hint="--label")
+        if name not in names:
+            raise typer.BadParameter(
+                f"{fragment!r} is none of the fragments to pack", param_hint="--label"
+            )
+        chosen[name] = label
+    return [pb.PackFragment(fragment=name, label=chosen.get(name, "")) for name in names]
+
+
+def _print(session: Session, pack: pb.Pack) -> None:
+    session.printer.one(pack, _facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
+
+
+def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
+    proof = pack.proof_summary
+    facts = [
+        ("pack", pack.name),
+        ("display name", pack.display_name),
+        ("classes", ", ".join(pack.labels)),
+        ("inputs", "; ".join(input_text(spec) for spec in pack.inputs)),
+    ]
+    if not pack.HasField("proof_summary"):
+        return facts
+    return [
+        *facts,
+        ("parameters", _against(pack.parameters, pack.ensemble_parameters)),
+        ("MACs", _against(pack.macs, pack.ensemble_macs)),
+        (
+            "proof",
+            f"differs from its parts by at most {proof.max_absolute_difference:.1e}, "
+            f"same class on {share(proof.top1_agreement)}",
+        ),
+        ("accuracy", _accuracy(proof)),
+        ("graph", pack.graph.name),
+        ("made", moment(pack.create_time)),
+    ]
+
+
+def _against(here: int, ensemble: int) -> str:
+    return f"{count(here)}, {ratio(here, ensemble)} of the ensemble's {count(ensemble)}"
+
+
+def _accuracy(proof: pb.ProofSummary) -> str:
+    text = f"{share(proof.in_sample_accuracy)} on its own samples"
+    if proof.cross_validated_accuracy < 0:
+        return f"{text}; too few samples to cross-validate"
+    return f"{text}, {share(proof.cross_validated_accuracy)} cross-validated (optimistic)"

@@ -1,0 +1,116 @@
+"""``marketctl plans``: look at and delete plans; ``marketctl models plan`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from sliceandpack.slicer.v1 import models_pb2, plans_pb2
+
+from marketctl.columns import Column, count, moment, ratio, share, size
+from marketctl.command import command
+from marketctl.completion import model_names
+from marketctl.names import full_name, nested_name
+from marketctl.output import Section
+from marketctl.session import Session, pages
+from svckit.clients.patience import answer
+
+app = typer.Typer(name="plans", help="Plans: what is kept of a model.", no_args_is_help=True)
+
+PlanName = Annotated[
+    str, typer.Argument(metavar="PLAN", help="models/pets/plans/p-1, or pets/p-1.")
+]
+
+COLUMNS = (
+    Column("PLAN", lambda plan: plan.name),
+    Column("RECIPE", lambda plan: recipe_text(plan.recipe)),
+    Column("PARAMETERS", lambda plan: ratio(plan.parameters_after, plan.parameters_before), True),
+    Column("MACS", lambda plan: ratio(plan.macs_after, plan.macs_before), True),
+    Column("ERROR", lambda plan: share(plan.predicted_error), True),
+    Column("MADE", lambda plan: moment(plan.create_time)),
+)
+GROUP_COLUMNS = (
+    Column("LAYER", lambda group: group.group),
+    Column("UNITS", lambda group: count(group.unit_count), True),
+    Column("KEPT", lambda group: count(group.kept_count), True),
+    Column("PARAMETERS", lambda group: count(group.parameters_before), True),
+    Column("AFTER", lambda group: count(group.parameters_after), True),
+    Column("MACS", lambda group: count(group.macs_before), True),
+    Column("AFTER", lambda group: count(group.macs_after), True),
+    Column("ERROR", lambda group: share(group.predicted_error), True),
+)
+WHOLE_COLUMNS = (
+    Column("NODES", lambda part: ", ".join(part.nodes)),
+    Column("WHY", lambda part: part.reason),
+)
+
+
+@command(app, "list")
+async def list_plans(
+    session: Session,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="models/pets, or pets.", autocompletion=model_names),
+    ],
+) -> None:
+    """List the plans of a model."""
+    request = models_pb2.ListPlansRequest(parent=full_name("models", model))
+    session.printer.many(await pages(session.models.ListPlans, request, "plans"), COLUMNS)
+
+
+@command(app, "show")
+async def show(session: Session, plan: PlanName) -> None:
+    """Show a plan, layer by layer."""
+    request = models_pb2.GetPlanRequest(name=nested_name("plans", plan))
+    print_plan(session, await answer(session.models.GetPlan(request)))
+
+
+@command(app, "delete")
+async def delete(session: Session, plan: PlanName) -> None:
+    """Delete a plan; fragments made from it stay."""
+    name = nested_name("plans", plan)
+    await answer(session.models.DeletePlan(models_pb2.DeletePlanRequest(name=name)))
+    session.printer.done(name, "deleted")
+
+
+def print_plan(session: Session, plan: plans_pb2.Plan) -> None:
+    """Prints a plan: its figures, its layers, and what stays whole.
+
+    Args:
+        session: Where to print it.
+        plan: The plan.
+    """
+    facts = [
+        ("plan", plan.name),
+        ("recipe", recipe_text(plan.recipe)),
+        ("parameters", _change(plan.parameters_before, plan.parameters_after, count)),
+        ("MACs", _change(plan.macs_before, plan.macs_after, count)),
+        ("weights", _change(plan.bytes_before, plan.bytes_after, size)),
+        ("predicted error", f"{share(plan.predicted_error)} of the features"),
+    ]
+    session.printer.one(
+        plan,
+        facts,
+        Section("Layers", GROUP_COLUMNS, plan.groups),
+        Section("Kept whole", WHOLE_COLUMNS, plan.whole_parts),
+    )
+
+
+def recipe_text(recipe: plans_pb2.Recipe) -> str:
+    """Returns a recipe in a few words.
+
+    Args:
+        recipe: The recipe.
+    """
+    words = [plans_pb2.Method.Name(recipe.method).removeprefix("METHOD_").lower()]
+    chosen = recipe.WhichOneof("size")
+    if chosen is not None:
+        words.append(f"{chosen} {getattr(recipe, chosen):g}")
+    if recipe.HasField("views"):
+        words.append(f"{recipe.views} views")
+    return ", ".join([*words, f"seed {recipe.seed}"])
+
+
+def _change(before: int, after: int, text: Callable[[float], str]) -> str:
+    return f"{text(before)} → {text(after)} ({ratio(after, before)})"

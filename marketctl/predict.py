@@ -1,0 +1,148 @@
+"""``marketctl predict``: asks Triton what is in pictures or samples."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
+
+from marketctl.columns import Column
+from marketctl.command import command
+from marketctl.completion import deployment_names
+from marketctl.names import full_name
+from marketctl.session import Session
+from svckit.clients.patience import answer
+
+if TYPE_CHECKING:
+    from marketctl.samples import Sample
+    from serving.client import TritonClient
+
+OUTPUT = "probabilities"
+"""The output of every pack, shape (N, classes)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What Triton said of one sample.
+
+    Attributes:
+        source: The file, with the sample's place in it where it has several.
+        classes: Labels with their probabilities, best first.
+    """
+
+    source: str
+    classes: Sequence[tuple[str, float]]
+
+
+COLUMNS = (
+    Column("SOURCE", lambda prediction: prediction.source),
+    Column("CLASS", lambda prediction: prediction.classes[0][0]),
+    Column("PROBABILITY", lambda prediction: f"{prediction.classes[0][1]:.4f}", True),
+    Column(
+        "THEN",
+        lambda prediction: ", ".join(f"{name} {p:.4f}" for name, p in prediction.classes[1:]),
+    ),
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command.
+
+    Args:
+        app: The application.
+    """
+    command(app, "predict")(predict)
+
+
+async def predict(
+    session: Session,
+    deployment: Annotated[
+        str,
+        typer.Argument(
+            metavar="DEPLOYMENT", help="deployments/d, or d.", autocompletion=deployment_names
+        ),
+    ],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH…", exists=True, help="Pictures, folders of pictures, or npz files."
+        ),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many classes of each, at most.")] = 5,
+    batch: Annotated[
+        int, typer.Option(min=1, max=64, help="How many samples a request has, at most.")
+    ] = 32,
+) -> None:
+    """Ask a deployment which class pictures or samples are of.
+
+    A picture is decoded, scaled to the model's size and normalised as the model's submission says.
+    An npz has an array per input, as the model is fed.
+    """
+    from marketctl.samples import read_samples
+    from serving.client import TritonClient
+
+    name = full_name("deployments", deployment)
+    pack = await _pack_of(session, name)
+    samples = read_samples(paths, list(pack.inputs), session.printer.warn)
+    async with TritonClient(session.settings.triton) as triton:
+        asked = _Question(triton, name.removeprefix("deployments/"), min(top, len(pack.labels)))
+        found = [prediction async for prediction in asked.answers(samples, batch)]
+    if session.printer.is_table:
+        session.printer.table(COLUMNS, found)
+    else:
+        session.printer.data([_data(prediction) for prediction in found])
+
+
+async def _pack_of(session: Session, name: str) -> packs_pb2.Pack:
+    request = deployments_pb2.GetDeploymentRequest(name=name)
+    deployment = await answer(session.deployments.GetDeployment(request))
+    return await answer(session.packs.GetPack(packs_pb2.GetPackRequest(name=deployment.pack)))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of Triton about every sample."""
+
+    triton: TritonClient
+    model: str
+    classes: int
+
+    async def answers(self, samples: Iterator[Sample], batch: int) -> AsyncIterator[Prediction]:
+        """Yields a prediction for each sample; never more than a batch is held."""
+        for group in _batches(samples, batch):
+            import numpy as np
+
+            inputs = {
+                name: np.stack([sample.inputs[name] for sample in group])
+                for name in group[0].inputs
+            }
+            rows = await self.triton.classify(
+                self.model, inputs, output=OUTPUT, class_count=self.classes
+            )
+            for sample, row in zip(group, rows, strict=True):
+                yield Prediction(sample.source, [(score.label, score.score) for score in row])
+
+
+def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    group: list[Sample] = []
+    for sample in samples:
+        group.append(sample)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _data(prediction: Prediction) -> dict[str, object]:
+    return {
+        "source": prediction.source,
+        "predictions": [
+            {"label": label, "probability": probability}
+            for label, probability in prediction.classes
+        ],
+    }

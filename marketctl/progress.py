@@ -1,0 +1,127 @@
+"""Progress on stderr: bars on a terminal, plain lines elsewhere, nothing where it is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from sliceandpack.operation.v1 import operation_events_pb2 as pb
+
+from marketctl.columns import duration, size
+from marketctl.output import Printer, readable
+from svckit.clients.operations import OnEvent
+from svckit.clients.transfer import OnProgress
+
+
+@contextmanager
+def transfer_progress(printer: Printer, title: str) -> Iterator[OnProgress]:
+    """Shows how far an upload or a download is.
+
+    Args:
+        printer: Where to show it.
+        title: What is moved.
+    """
+    if printer.quiet or not printer.errors.is_terminal:
+        line = _TransferLine(printer, title)
+        yield line.progress
+        line.finished()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(True))
+    with Progress(*columns, TransferSpeedColumn(), console=printer.errors) as progress:
+        task = progress.add_task(readable(title), total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield show
+
+
+class _TransferLine:
+    """One line at the end of a transfer, for those who read a log."""
+
+    def __init__(self, printer: Printer, title: str) -> None:
+        self._printer = printer
+        self._title = title
+        self._total = 0
+
+    def progress(self, _done: int, total: int) -> None:
+        self._total = total
+
+    def finished(self) -> None:
+        moved = size(self._total) if self._total else "nothing to send, it is there already"
+        self._printer.note(f"{self._title}: {moved}")
+
+
+@contextmanager
+def operation_progress(printer: Printer, title: str) -> Iterator[OnEvent]:
+    """Shows how far an operation is.
+
+    Args:
+        printer: Where to show it.
+        title: What the operation does.
+    """
+    if printer.quiet or not printer.errors.is_terminal:
+        yield _Lines(printer, title).event
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rest]}"))
+    with Progress(*columns, console=printer.errors) as progress:
+        task = progress.add_task(readable(title), total=None, rest="waits for its turn")
+
+        def show(event: pb.OperationEvent) -> None:
+            _update(progress, task, title, event)
+
+        yield show
+
+
+def _update(progress: Progress, task: TaskID, title: str, event: pb.OperationEvent) -> None:
+    step = event.progress
+    rest = ""
+    if event.state == pb.STATE_QUEUED:
+        rest = "waits for its turn"
+    elif step.eta_seconds >= 0 and step.total:
+        rest = f"{step.done}/{step.total}, about {duration(step.eta_seconds)} more"
+    where = step_text(step)
+    progress.update(
+        task,
+        description=readable(f"{title}: {where}" if where else title),
+        completed=step.done,
+        total=step.total or None,
+        rest=rest,
+    )
+
+
+class _Lines:
+    """A line for each new state, phase and class; a line a layer would drown a log."""
+
+    def __init__(self, printer: Printer, title: str) -> None:
+        self._printer = printer
+        self._title = title
+        self._said: tuple[object, ...] = ()
+
+    def event(self, event: pb.OperationEvent) -> None:
+        step = event.progress
+        now = (event.state, step.phase, step.class_label)
+        if now == self._said:
+            return
+        self._said = now
+        state = pb.State.Name(event.state).removeprefix("STATE_").lower()
+        done = f" {step.done}/{step.total}" if step.total else ""
+        where = ", ".join(part for part in (step.phase, step.class_label) if part)
+        self._printer.note(f"{self._title}: {state}{done} {where}".rstrip())
+
+
+def step_text(step: pb.Progress) -> str:
+    """Returns the phase, the class and the layer that are worked on, in one line.
+
+    Args:
+        step: How far an operation is.
+    """
+    return ", ".join(part for part in (step.phase, step.class_label, step.layer) if part)

@@ -1,0 +1,122 @@
+"""Reads what is to be predicted: pictures, folders of pictures, and npz files."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
+from sliceandpack.slicer.v1 import input_spec_pb2 as pb
+
+from marketctl.pictures import PICTURES, PictureReader
+from svckit.errors import InvalidArgument
+
+Array = npt.NDArray[Any]
+
+ELEMENTS: Final[Mapping[int, type[np.generic]]] = {
+    pb.ELEMENT_TYPE_FLOAT32: np.float32,
+    pb.ELEMENT_TYPE_UINT8: np.uint8,
+    pb.ELEMENT_TYPE_INT64: np.int64,
+    pb.ELEMENT_TYPE_INT32: np.int32,
+}
+"""numpy's types of the inputs' elements."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample as the model is fed.
+
+    Attributes:
+        source: The file, with the sample's place in it where it has several.
+        inputs: An array per input, without the batch axis.
+    """
+
+    source: str
+    inputs: Mapping[str, Array]
+
+
+def read_samples(
+    paths: Sequence[Path], inputs: Sequence[pb.InputSpec], warn: Callable[[str], None]
+) -> Iterator[Sample]:
+    """Yields the samples of all paths, in order.
+
+    Args:
+        paths: Pictures, folders of pictures, and npz files.
+        inputs: The model's inputs.
+        warn: Told which files of a folder are passed over.
+
+    Raises:
+        InvalidArgument: A file does not fit the model, or cannot be read as what it is.
+    """
+    pictures: PictureReader | None = None
+    for path in paths:
+        if path.suffix.lower() == ".npz":
+            yield from _arrays(path, inputs)
+            continue
+        pictures = pictures or PictureReader(inputs)
+        for file in _pictures_in(path, warn) if path.is_dir() else [path]:
+            yield Sample(str(file), {pictures.input: pictures.read(file)})
+
+
+def _pictures_in(folder: Path, warn: Callable[[str], None]) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    pictures = [file for file in files if file.suffix.lower() in PICTURES]
+    if len(files) > len(pictures):
+        warn(f"{folder}: {len(files) - len(pictures)} files that are no pictures are passed over.")
+    if not pictures:
+        raise InvalidArgument(
+            reasons.ERROR_REASON_SAMPLES_UNREADABLE,
+            f"{folder} has no pictures.",
+            advice=f"Give a folder with pictures in it ({', '.join(sorted(PICTURES))}).",
+        )
+    return pictures
+
+
+def _arrays(path: Path, inputs: Sequence[pb.InputSpec]) -> Iterator[Sample]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {spec.name: _array(path, archive, spec) for spec in inputs}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
+        raise InvalidArgument(
+            reasons.ERROR_REASON_SAMPLES_UNREADABLE,
+            f"{path} is no npz of plain arrays: {error}",
+            advice="Write it with numpy.savez, an array per input of the model.",
+        ) from None
+    counts = {len(array) for array in arrays.values()}
+    if len(counts) > 1:
+        raise _mismatch(path, f"its arrays have {' and '.join(map(str, sorted(counts)))} samples")
+    for place in range(counts.pop()):
+        yield Sample(f"{path}[{place}]", {name: array[place] for name, array in arrays.items()})
+
+
+def _array(path: Path, archive: Mapping[str, Array], spec: pb.InputSpec) -> Array:
+    """Returns the array of an input, if it fits."""
+    if spec.name not in archive:
+        known = ", ".join(sorted(archive)) or "nothing"
+        raise _mismatch(path, f"it has no array {spec.name!r} (it has {known})")
+    array = archive[spec.name]
+    wanted = ELEMENTS.get(spec.element_type, np.float32)
+    shape = ", ".join(["n", *(str(extent) for extent in spec.shape)])
+    if array.ndim != len(spec.shape) + 1 or list(array.shape[1:]) != list(spec.shape):
+        raise _mismatch(
+            path, f"{spec.name!r} has the shape {array.shape}, the model takes ({shape})"
+        )
+    if not np.can_cast(array.dtype, wanted, "same_kind"):
+        name = np.dtype(wanted).name
+        raise _mismatch(path, f"{spec.name!r} is {array.dtype}, the model takes {name}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise _mismatch(path, f"{spec.name!r} has values that are not finite")
+    return array.astype(wanted, copy=False)
+
+
+def _mismatch(path: Path, what: str) -> InvalidArgument:
+    return InvalidArgument(
+        reasons.ERROR_REASON_SAMPLES_MISMATCH,
+        f"{path} does not fit the model: {what}.",
+        advice="Look at the pack's inputs with `marketctl packs show`.",
+    )
