@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
@@ -106,8 +107,9 @@ class EmbeddedTriton:
             TritonSetupError: A port is taken, it ended, or it was not live in time; its last words
                 are in the message.
         """
-        free_ports(self.ports)
+        self._kill_stubs()
         self._clear_shared_memory()
+        free_ports(self.ports)
         identity = secrets.token_hex(8)
         command = TritonCommand(
             environment=self.environment,
@@ -134,34 +136,43 @@ class EmbeddedTriton:
         self._output = asyncio.create_task(self._forward_output(self._process))
         await self._until_live(self._process, identity)
 
-    async def wait(self) -> int:
-        """Waits until the process has ended.
-
-        Returns:
-            Its exit status, or 128 and the signal that ended it.
-        """
-        assert self._process is not None
-        return await self._process.wait()
+    async def wait(self) -> None:
+        """Waits until the process has ended; stubs of it may still live, until `stop`."""
+        if self.pid is None:
+            return
+        # asyncio's own wait ends only when nobody holds the output any more, and a stub may.
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     async def stop(self) -> None:
         """Ends the process: calls under way finish, then it is killed; may be called twice."""
         if self._process is None:
             return
-        if self._process.returncode is None:
-            self._process.terminate()
-            try:
-                async with asyncio.timeout(self.options.exit_seconds + _KILL_GRACE_SECONDS):
-                    await self._process.wait()
-            except TimeoutError:
-                _log.warning("triton_killed", pid=self._process.pid)
+        _signal(self._process, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(self.options.exit_seconds + _KILL_GRACE_SECONDS):
+                await self.wait()
+        except TimeoutError:
+            _log.warning("triton_killed", pid=self._process.pid)
         await self._bury(self._process)
         self._process = None
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
         """Ends what is left of a process with its stubs, and their shared memory."""
-        if process.returncode is None:
-            process.send_signal(signal.SIGUSR1)
-        await process.wait()
+        _signal(process, signal.SIGUSR1)
+        await self.wait()
+        self._kill_stubs()
+        _log.info("triton_ended", status=await process.wait())
         if self._output is not None:
             await self._output
         self._clear_shared_memory()
@@ -198,10 +209,16 @@ class EmbeddedTriton:
 
     async def _forward_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        async for raw in process.stdout:
+        ended = False
+        while not ended:
+            try:
+                raw = await process.stdout.readline()
+            except ValueError:
+                continue  # A line beyond `_LINE_BYTES`, which asyncio has dropped.
+            ended = not raw
             line = raw.decode(errors="replace").rstrip()
             if not line or line[0] in "+|":
-                continue  # Its tables of options and backends.
+                continue  # The tables of its options and backends.
             self._last_lines.append(line)
             (_log.debug if line[0] == "I" else _log.warning)("triton", line=line)
 
@@ -211,7 +228,26 @@ class EmbeddedTriton:
         digest = hashlib.sha256(str(self.options.models).encode()).hexdigest()
         return f"sliceandpack-{digest[:16]}-"
 
+    def _kill_stubs(self) -> None:
+        """Ends stubs of an earlier Triton whose guardian was killed as well."""
+        stub = str(self.options.backends / "python" / self.environment.stub.name).encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            # A process may end, or become another user's, between two looks.
+            with contextlib.suppress(OSError):
+                if (folder / "cmdline").read_bytes().split(b"\0")[0] == stub:
+                    os.kill(int(folder.name), signal.SIGKILL)
+
     def _clear_shared_memory(self) -> None:
         """Removes what stubs of an earlier, killed Triton left: about 1 MB an instance."""
         for path in _SHARED_MEMORY.glob(f"{self.memory_prefix}*"):
             path.unlink(missing_ok=True)
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signals a process if it still runs.
+
+    Not asyncio's `send_signal`, which may reap the process and lose its exit status.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)

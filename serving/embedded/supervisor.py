@@ -30,10 +30,10 @@ async def supervise(triton: EmbeddedTriton, on_restart: Callable[[], None]) -> N
     failures = 0
     while True:
         started = loop.time()
-        status = await triton.wait()
+        await triton.wait()
         if loop.time() - started > _HEALTHY_SECONDS:
             failures = 0
-        _log.warning("triton_ended", status=status)
+        _log.warning("triton_died")
         await triton.stop()
         failures = await _start_again(triton, failures)
         on_restart()

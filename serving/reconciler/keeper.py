@@ -73,6 +73,7 @@ class Keeper:
         self._failures = 0
         self._failing_since = 0.0
         self._settled = False
+        self._starts = 0
         self._wake = asyncio.Event()
 
     @property
@@ -103,6 +104,7 @@ class Keeper:
 
     def triton_restarted(self) -> None:
         """Makes the keeper look at once: Triton has forgotten everything."""
+        self._starts += 1
         self._settled = False
         self._failures = 0
         self._wake.set()
@@ -120,7 +122,7 @@ class Keeper:
 
     async def _look(self) -> float | None:
         """Does the next step; returns how long to wait, in seconds, or None at the end."""
-        wanted = self._wanted
+        wanted, starts = self._wanted, self._starts
         try:
             async with self._rhythm.steps:
                 verdict = await self._step(wanted)
@@ -130,8 +132,8 @@ class Keeper:
             # A bug here must not end the care for this deployment, and less so for the others.
             _log.exception("keeper_failed", model=self.name)
             return await self._trouble(wanted, _unexpected(error))
-        if self._wanted is not wanted:
-            return 0.0
+        if self._wanted is not wanted or self._starts != starts:
+            return 0.0  # The result is about what was; the wake-up for what is has come.
         if wanted is Undesired.GONE:
             return None
         self._failures = 0

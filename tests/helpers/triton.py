@@ -54,7 +54,7 @@ def running_triton(folder: Path) -> Iterator[RunningTriton]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     (folder / "models").mkdir(parents=True, exist_ok=True)
-    options = TritonOptions(models=folder / "models", backends=folder / "backends", exit_seconds=2)
+    options = TritonOptions(models=folder / "models", backends=folder / "backends", exit_seconds=0)
     running = RunningTriton(EmbeddedTriton(triton_environment(), options), loop)
     try:
         running.call(running.triton.prepare())
