@@ -11,6 +11,7 @@ from onnx_ir.passes.common import (
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import DEFAULT_LIMITS, Limits
 from onnxgraph.operators import supported_operators
+from onnxgraph.passes.check_sizes import CheckSizes
 from onnxgraph.passes.clear_annotations import ClearAnnotations
 from onnxgraph.passes.drop_dropout import DropDropout
 from onnxgraph.passes.flatten_reshapes import FlattenReshapes
@@ -53,6 +54,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         result,
         ClearAnnotations(),
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        CheckSizes(limits),
         FreeBatch(),
         RaiseOpset(),
         NameFixPass(name_generator=ReadableNames()),
@@ -60,6 +62,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         DropDropout(),
         InferShapes(limits),
         FoldConstants(),
+        CheckSizes(limits),
         InferShapes(limits),
     )
     batch = _repair_batch(original, result)

@@ -81,7 +81,8 @@ def test_well_formed_nodes_that_make_no_sense_are_loaded_or_refused(data: st.Dat
 SHAPED = """
 g (float[batch, 2, 6, 6] x) => (float[batch, 3] scores)
   <int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}, int64[1] none = {0}, int64[1] width = {4},
-   int64[1] hundred = {100}, int64[1] rest = {-1}, int64[1] last = {1}, float[4, 2, 3, 3] w0, float[100, 3] w1>
+   int64[1] hundred = {100}, int64[1] rest = {-1}, int64[1] last = {1},
+   float[4, 2, 3, 3] w0, float[100, 3] w1>
 {
   padded = Pad (x, pads)
   maps = Conv <strides = [2, 2], pads = [1, 1, 1, 1], dilations = [1, 1], group = 1> (padded, w0)

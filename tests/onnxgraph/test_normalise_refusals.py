@@ -149,7 +149,7 @@ def test_a_constant_of_terabytes_is_refused_before_it_is_made() -> None:
     error = refusal(
         parse(
             """
-            g (float[batch, 4] x) => (float[batch, 4] y) <int64[2] size = {1099511627776, 4}>
+            g (float[batch, 4] x) => (float[batch, 4] y) <int64[4] size = {1048576, 1048576, 1, 4}>
             {
               zeros = ConstantOfShape (size)
               y = Add (x, zeros)
@@ -234,22 +234,54 @@ def test_an_unused_weight_is_dropped() -> None:
 
 
 def test_a_size_computed_from_constants_is_never_built() -> None:
-    # Shape inference that follows values would build the two billion zeros.
     error = refusal(
         parse(
             """
             g (float[batch, 4] x) => (float[batch, 4] y)
-              <int64[1] big = {2147483647}, int64[1] none = {0}, int64[1] start = {0}>
+              <int64[4] half = {524288, 524288, 1, 2}, int64[1] twice = {2}>
             {
-              size = Add (big, none)
+              size = Mul (half, twice)
               zeros = ConstantOfShape (size)
-              pads = Cast <to = 7> (zeros)
-              y = Pad (x, pads)
+              y = Add (x, zeros)
             }
             """
         )
     )
     assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "zeros")
+
+
+@pytest.mark.parametrize("number", [2**31 - 1, 2**63 - 1, -(2**63)])
+def test_integers_that_overflow_native_code_are_refused_and_named(number: int) -> None:
+    error = refusal(
+        parse(
+            f"""
+            g (float[batch, 4] x) => (float[batch, 4] y) <int64[1] target = {{{number}}}>
+            {{ y = Reshape (x, target) }}
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "target")
+    error = refusal(
+        parse(
+            f"""
+            g (float[batch, 1, 4, 4] x) => (float[batch, 1, 4, 4] y)
+            {{ y = MaxPool <kernel_shape = [1, 1], strides = [1, {number}]> (x) }}
+            """
+        )
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "y")
+
+
+def test_a_slice_to_the_end_may_say_so_by_the_largest_integer() -> None:
+    model = parse(
+        """
+        g (float[batch, 4] x) => (float[batch, 2] y) <int64[1] start = {2},
+          int64[1] stop = {9223372036854775807}, int64[1] axis = {1}>
+        { y = Slice (x, start, stop, axis) }
+        """
+    )
+    normal = normalise(load_model(model.SerializeToString()))
+    assert [node.op_type for node in normal.graph] == ["Slice"]
 
 
 def test_transposes_that_do_not_fit_each_other_are_refused() -> None:
