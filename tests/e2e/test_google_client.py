@@ -5,7 +5,6 @@ from __future__ import annotations
 import grpc
 import pytest
 from google.api_core import exceptions
-from google.longrunning import operations_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -107,11 +106,3 @@ def test_reflection_lists_every_service(stocked: Stocked, which: str) -> None:
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-
-
-def test_operations_are_listed_by_kind(stocked: Stocked) -> None:
-    from google.longrunning import operations_pb2_grpc
-
-    stub = operations_pb2_grpc.OperationsStub(stocked.packer.channel)
-    request = operations_pb2.ListOperationsRequest(name="operations", filter='kind = "CreatePack"')
-    assert all(operation.name for operation in stub.ListOperations(request).operations)
