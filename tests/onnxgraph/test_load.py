@@ -1,5 +1,3 @@
-import struct
-import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -7,23 +5,12 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from onnxgraph.errors import GraphError, GraphReason
-from onnxgraph.limits import Limits
+from onnxgraph.errors import GraphReason
 from onnxgraph.load import load_model
 from tests.helpers.graph_texts import CONVOLUTION, DENSE, parse
+from tests.helpers.refusals import refusal
 
 R = GraphReason
-
-
-def refusal(data: bytes | ModelProto, limits: Limits | None = None) -> GraphError:
-    """What `load_model` says about a model that it refuses."""
-    data = data if isinstance(data, bytes) else data.SerializeToString()
-    with pytest.raises(GraphError) as caught:
-        load_model(data, limits=limits or Limits())
-    error = caught.value
-    assert error.message
-    assert error.advice.endswith(".")
-    return error
 
 
 @pytest.mark.parametrize("text", [DENSE, CONVOLUTION])
@@ -193,157 +180,6 @@ def test_nodes_out_of_order_are_invalid() -> None:
     assert refusal(model).reason == R.GRAPH_INVALID
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("raw", [True, False])
-def test_a_weight_that_is_not_finite_is_named(value: float, raw: bool) -> None:
-    model = parse(DENSE)
-    array = numpy_helper.to_array(model.graph.initializer[2]).copy()
-    array[1, 1] = value
-    tensor = helper.make_tensor("w1", TensorProto.FLOAT, array.shape, array.ravel().tolist())
-    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(array, "w1") if raw else tensor)
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_NOT_FINITE, "w1")
-
-
-def test_an_attribute_that_is_not_finite_is_refused() -> None:
-    model = parse(DENSE)
-    model.graph.node[3].attribute.append(helper.make_attribute("alpha", float("nan")))
-    assert refusal(model).reason == R.GRAPH_NOT_FINITE
-
-
-def test_a_constant_that_is_not_finite_is_refused() -> None:
-    model = parse(DENSE)
-    constant = helper.make_node("Constant", [], ["b0"])
-    array = np.full(6, np.nan, np.float32)
-    constant.attribute.append(helper.make_attribute("value", numpy_helper.from_array(array)))
-    model.graph.node.insert(0, constant)
-    del model.graph.initializer[1]
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_NOT_FINITE, "b0")
-
-
-def test_a_declared_tensor_of_five_gigabytes_allocates_nothing() -> None:
-    model = parse(DENSE)
-    del model.graph.initializer[0].dims[:]
-    model.graph.initializer[0].dims.extend([1250, 1_000_000])
-    data = model.SerializeToString()
-    tracemalloc.start()
-    error = refusal(data)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert (error.reason, error.node) == (R.GRAPH_TOO_LARGE, "w0")
-    assert peak < 10_000_000
-
-
-def test_a_tensor_whose_data_are_short_is_invalid() -> None:
-    model = parse(DENSE)
-    tensor = model.graph.initializer[0]
-    tensor.raw_data = tensor.raw_data[:-4]
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_INVALID, "w0")
-
-
-def test_dimensions_that_overflow_or_are_negative_are_refused() -> None:
-    model = parse(DENSE)
-    tensor = model.graph.initializer[0]
-    del tensor.dims[:]
-    tensor.dims.extend([2**62, 2**62, 4])
-    assert refusal(model).reason == R.GRAPH_TOO_LARGE
-    del tensor.dims[:]
-    tensor.dims.extend([-4, -6])
-    assert refusal(model).reason == R.GRAPH_INVALID
-
-
-@pytest.mark.parametrize(
-    ("limits", "what"),
-    [
-        (Limits(bytes=100), "Bytes of the model"),
-        (Limits(fields=20), "Protobuf fields"),
-        (Limits(nodes=3), "Nodes"),
-        (Limits(initializers=3), "Initializers"),
-        (Limits(tensor_elements=10), "Elements of tensor"),
-        (Limits(value_elements=3), "Elements of 'x'"),
-        (Limits(tensor_bytes=100), "Declared bytes"),
-        (Limits(tensor_rank=1), "Rank of"),
-        (Limits(nesting=3), "Nesting"),
-        (Limits(name_length=3), "Characters of a name"),
-    ],
-)
-def test_each_cap_is_reported_with_size_and_limit(limits: Limits, what: str) -> None:
-    error = refusal(parse(DENSE), limits)
-    assert error.reason == R.GRAPH_TOO_LARGE
-    assert error.message.startswith(what)
-    assert int(error.metadata["size"]) > int(error.metadata["limit"])
-
-
-def test_packed_integers_are_capped_before_they_are_parsed() -> None:
-    model = parse(DENSE)
-    model.graph.initializer.append(
-        helper.make_tensor("shape", TensorProto.INT64, [4], [1, 2, 3, 4])
-    )
-    error = refusal(model, Limits(packed_bytes=3))
-    assert error.reason == R.GRAPH_TOO_LARGE
-
-
-def test_a_million_empty_nodes_are_refused_before_they_are_parsed() -> None:
-    node = b"\x0a\x00"
-    graph = node * 3_000_000
-    length = bytearray()
-    size = len(graph)
-    while size > 127:
-        length.append(size & 0x7F | 0x80)
-        size >>= 7
-    length.append(size)
-    data = parse(DENSE).SerializeToString() + b"\x3a" + bytes(length) + graph
-    tracemalloc.start()
-    error = refusal(data, Limits(fields=100_000))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert error.reason == R.GRAPH_TOO_LARGE
-    assert peak < 100_000_000
-
-
-def test_deep_nesting_is_refused() -> None:
-    inner = b""
-    for _ in range(60):
-        # GraphProto.node (1) . NodeProto.attribute (5) . AttributeProto.g (6)
-        for tag in (0x32, 0x2A, 0x0A):
-            length = len(inner)
-            head = bytes([tag]) + (
-                bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
-            )
-            inner = head + inner
-    length = len(inner)
-    data = b"\x08\x08\x3a" + bytes([length & 0x7F | 0x80, length >> 7]) + inner
-    assert refusal(data).reason == R.GRAPH_TOO_LARGE
-
-
-@pytest.mark.parametrize(
-    "kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16, TensorProto.STRING, 99]
-)
-def test_inputs_of_other_types_are_refused(kind: int) -> None:
-    model = parse(DENSE)
-    model.graph.input[0].type.tensor_type.elem_type = kind
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "x")
-
-
-def test_half_precision_weights_are_refused_with_advice() -> None:
-    model = parse(DENSE)
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((4, 6), np.float16), "w0"))
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "w0")
-    assert "float32" in error.advice
-
-
-def test_a_sparse_initializer_is_refused() -> None:
-    model = parse(DENSE)
-    sparse = model.graph.sparse_initializer.add()
-    sparse.values.CopyFrom(numpy_helper.from_array(np.ones(2, np.float32), "few"))
-    error = refusal(model)
-    assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "few")
-
-
 def _rename_output(model: ModelProto) -> None:
     model.graph.node[1].output[0] = "product"
 
@@ -421,17 +257,6 @@ def test_weights_among_the_inputs_of_an_old_export_are_weights() -> None:
             helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         )
     load_model(model.SerializeToString())
-
-
-def test_unpacked_floats_are_read_like_raw_ones() -> None:
-    model = parse(DENSE)
-    tensor = model.graph.initializer[1]
-    values = struct.unpack("<6f", tensor.raw_data)
-    tensor.CopyFrom(helper.make_tensor("b0", TensorProto.FLOAT, [6], values))
-    loaded = load_model(model.SerializeToString())
-    constant = loaded.graph.initializers["b0"].const_value
-    assert constant is not None
-    np.testing.assert_array_equal(constant.numpy(), np.array(values, np.float32))
 
 
 def test_the_checker_accepts_what_the_fixtures_hold() -> None:
