@@ -73,7 +73,8 @@ def _root(context: typer.Context, settings: Settings) -> None:
     try:
         settings.check()
     except ValidationError as error:
-        raise typer.BadParameter("; ".join(problem["msg"] for problem in error.errors())) from None
+        problems = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise typer.BadParameter("; ".join(problems)) from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     context.obj = Session(settings, Printer(settings.output, quiet=settings.quiet))

@@ -14,7 +14,8 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from marketctl.exit_codes import ExitCode, exit_code_of
 from marketctl.options import flattened
 from marketctl.session import Session
-from svckit.errors import DomainError, ServiceError, from_domain
+from marketctl.settings import Settings
+from svckit.errors import DomainError, ServiceError, Unavailable, from_domain
 
 Coroutine = Callable[..., Awaitable[None]]
 
@@ -74,7 +75,7 @@ def perform(session: Session, function: Callable[[Session], Awaitable[None]]) ->
     try:
         asyncio.run(run())
     except ServiceError as error:
-        _fail(session, error)
+        _fail(session, named(error, session.settings))
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except OSError as error:
@@ -86,6 +87,29 @@ def perform(session: Session, function: Callable[[Session], Awaitable[None]]) ->
             raise
         # Triton's client has errors of its own, with the same reasons.
         _fail(session, from_domain(error.reason, error.message, error.advice, error.metadata))
+
+
+def named(error: ServiceError, settings: Settings) -> ServiceError:
+    """Returns the error of a call; of one that reached nobody, it says who was called.
+
+    Args:
+        error: The error.
+        settings: Where the services are.
+    """
+    if not isinstance(error, Unavailable) or error.reason != reasons.ERROR_REASON_UNSPECIFIED:
+        return error
+    for name in ("slicer", "packer"):
+        address = getattr(settings, name)
+        # gRPC's own text names the address that it tried.
+        if address in error.message:
+            return Unavailable(
+                error.reason,
+                f"The {name} at {address} does not answer.",
+                advice=f"Start it with `marketctl up`, or say where it is with --{name} (and with "
+                "--tls-ca if it uses TLS).",
+                metadata={"cause": error.message},
+            )
+    return error
 
 
 def _local(error: OSError) -> ServiceError:

@@ -65,8 +65,8 @@ def entry_text(entry: dict[str, object]) -> str:
         entry: The entry.
     """
     trace = str(entry.get("exception", "")).strip().rpartition("\n")[2]
-    parts = (entry.get("event"), entry.get("problem"), entry.get("reason"), trace)
-    return ": ".join(str(part) for part in parts if part)
+    parts = [entry.get(key) for key in ("event", "line", "problem", "reason", "message")]
+    return ": ".join(str(part) for part in (*parts, trace) if part)
 
 
 def last_errors(path: Path, since: int, count: int = 3) -> list[str]:

@@ -71,8 +71,10 @@ async def list_operations(
             missing.append((service, error))
     if len(missing) == 2:
         raise missing[0][1]
-    for service, failure in missing:
-        session.printer.warn(f"Without those of the {service.name}: {failure.message}")
+    for service, _ in missing:
+        session.printer.warn(
+            f"Without those of the {service.name}, which does not answer at {service.address}."
+        )
     found.sort(key=lambda operation: -_metadata(operation).create_time.ToNanoseconds())
     session.printer.many(found, COLUMNS)
 

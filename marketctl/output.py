@@ -147,7 +147,9 @@ class Printer:
             Text("Error: ", style="bold red") + _text(f"{error.message} [{error.reason_name}]")
         )
         for violation in error.violations:
-            self.errors.print(_text(f"  {violation.field or '…'}: {violation.description}"))
+            text = f"{violation.field}: {violation.description}"
+            if text not in error.message:
+                self.errors.print(_text(f"  {text}"))
         if error.advice:
             self.errors.print(Text("What to do: ", style="bold") + _text(error.advice))
 

@@ -113,9 +113,10 @@ class _Lines:
             return
         self._said = now
         state = pb.State.Name(event.state).removeprefix("STATE_").lower()
-        done = f" {step.done}/{step.total}" if step.total else ""
-        where = ", ".join(part for part in (step.phase, step.class_label) if part)
-        self._printer.note(f"{self._title}: {state}{done} {where}".rstrip())
+        if event.state == pb.STATE_RUNNING and step.total:
+            where = ", ".join(part for part in (step.phase, step.class_label) if part)
+            state = f"{state} {step.done}/{step.total} {where}".rstrip()
+        self._printer.note(f"{self._title}: {state}")
 
 
 def step_text(step: pb.Progress) -> str:

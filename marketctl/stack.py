@@ -86,7 +86,7 @@ class Stack:
             name: ``slicer``, ``packer`` or ``reconciler``.
             facts: What is known of the processes that run or ran.
         """
-        module, options = _OPTIONS[name]
+        program, options = _PROGRAMS[name]
         known = facts.get(name, {})
         common = {
             "state-dir": str(self.state_dir / name),
@@ -94,7 +94,7 @@ class Stack:
         }
         given = common | options(self, facts) | _same_addresses(name, known)
         pairs = [f"--{key}={value}" for key, value in given.items()]
-        return [sys.executable, "-m", module, *pairs]
+        return [sys.executable, "-m", *program, *pairs]
 
 
 def _slicer_options(stack: Stack, _facts: Facts) -> dict[str, str]:
@@ -112,7 +112,6 @@ def _reconciler_options(stack: Stack, facts: Facts) -> dict[str, str]:
     ports = stack.ports
     return {
         "packer.address": facts["packer"]["address"],
-        "embedded": "true",
         "triton-environment": str(stack.triton),
         "triton-grpc-port": str(ports.triton_grpc),
         "triton-http-port": str(ports.triton_http),
@@ -120,13 +119,13 @@ def _reconciler_options(stack: Stack, facts: Facts) -> dict[str, str]:
     }
 
 
-_OPTIONS = {
-    "slicer": ("slicer_svc", _slicer_options),
-    "packer": ("packer_svc", _packer_options),
-    "reconciler": ("serving.reconciler", _reconciler_options),
+_PROGRAMS = {
+    "slicer": (("slicer_svc",), _slicer_options),
+    "packer": (("packer_svc",), _packer_options),
+    "reconciler": (("serving.reconciler", "--embedded"), _reconciler_options),
 }
 
-NAMES = tuple(_OPTIONS)
+NAMES = tuple(_PROGRAMS)
 """The processes in the order of their start."""
 
 
@@ -137,8 +136,8 @@ def _same_addresses(name: str, known: Mapping[str, str]) -> dict[str, str]:
     if name != "reconciler":
         return {"address": known["address"]}
     return {
-        "triton-grpc-port": str(Address.parse(known["triton_grpc_address"]).port),
-        "triton-http-port": str(Address.parse(known["triton_http_address"]).port),
+        "triton-grpc-port": str(Address.parse(known["triton_grpc"]).port),
+        "triton-http-port": str(Address.parse(known["triton_http"]).port),
     }
 
 

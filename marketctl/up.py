@@ -121,8 +121,8 @@ def _summary(supervisor: Supervisor) -> dict[str, Any]:
     return {
         "slicer": facts["slicer"]["address"],
         "packer": facts["packer"]["address"],
-        "triton_grpc": facts["reconciler"]["triton_grpc_address"],
-        "triton_http": facts["reconciler"]["triton_http_address"],
+        "triton_grpc": facts["reconciler"]["triton_grpc"],
+        "triton_http": facts["reconciler"]["triton_http"],
         "pids": {"marketctl": os.getpid(), **supervisor.pids},
     }
 
