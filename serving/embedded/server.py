@@ -24,7 +24,6 @@ from serving.embedded.preflight import preflight
 from serving.errors import TritonSetupError
 
 _log = structlog.stdlib.get_logger(__name__)
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Triton's stubs keep their tensors.
 _LIVE_POLL_SECONDS = 0.02
 _LIVE_CALL_SECONDS = 1.0
 _LINE_BYTES = 1 << 20
@@ -108,7 +107,7 @@ class EmbeddedTriton:
                 are in the message.
         """
         self._kill_stubs()
-        self._clear_shared_memory()
+        guardian.clear_shared_memory(self.memory_prefix)
         free_ports(self.ports)
         identity = secrets.token_hex(8)
         command = TritonCommand(
@@ -122,7 +121,8 @@ class EmbeddedTriton:
             memory_prefix=self.memory_prefix,
         )
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(guardian.__file__), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(guardian.__file__)),
+            *(str(os.getpid()), self.memory_prefix),
             *command.arguments(),
             env=self.environment.variables(),
             stdin=asyncio.subprocess.DEVNULL,
@@ -172,10 +172,10 @@ class EmbeddedTriton:
         _signal(process, signal.SIGUSR1)
         await self.wait()
         self._kill_stubs()
+        guardian.clear_shared_memory(self.memory_prefix)
         _log.info("triton_ended", status=await process.wait())
         if self._output is not None:
             await self._output
-        self._clear_shared_memory()
 
     async def _until_live(self, process: asyncio.subprocess.Process, identity: str) -> None:
         # Another server that took the port in between would be live too.
@@ -236,11 +236,6 @@ class EmbeddedTriton:
             with contextlib.suppress(OSError):
                 if (folder / "cmdline").read_bytes().split(b"\0")[0] == stub:
                     os.kill(int(folder.name), signal.SIGKILL)
-
-    def _clear_shared_memory(self) -> None:
-        """Removes what stubs of an earlier, killed Triton left: about 1 MB an instance."""
-        for path in _SHARED_MEMORY.glob(f"{self.memory_prefix}*"):
-            path.unlink(missing_ok=True)
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
