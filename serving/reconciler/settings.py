@@ -21,8 +21,6 @@ class ReconcilerSettings(
 ):
     """What a reconciler needs to know at its start, read from ``RECONCILER_…`` or from options."""
 
-    address: str = "127.0.0.1:7103"
-    """Where its health is asked for, ``host:port``; port 0 takes a free one."""
     state_dir: Path = Path("var/reconciler")
     """The folder that holds Triton's model repository, and the embedded Triton's backends."""
     packer: ClientSettings = ClientSettings(address="127.0.0.1:7102")

@@ -48,7 +48,6 @@ async def running_reconciler(
 ) -> AsyncIterator[Lifecycle[ReconcilerSettings]]:
     """Runs a reconciler with quick probes."""
     quick: dict[str, Any] = {
-        "address": "127.0.0.1:0",
         "probe_seconds": 0.2,
         "grace_seconds": 3.0,
         "drain_seconds": 1.0,

@@ -44,7 +44,7 @@ async def reconciler(folder: Path, packer_address: str) -> AsyncIterator[Running
         *(sys.executable, "-m", "serving.reconciler", "--embedded"),
         *("--state-dir", folder / "state", "--ready-file", ready),
         *("--triton-environment", ROOT / ".triton", "--packer.address", packer_address),
-        *("--address", "127.0.0.1:0", "--probe-seconds", "0.3", "--log-level", "warning"),
+        *("--probe-seconds", "0.3", "--log-level", "warning"),
         cwd=ROOT,
     )
     try:
