@@ -1,6 +1,7 @@
 """Adaptation (Eq. 8): kept units learn to do without the dropped ones."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from slicer_svc.slicing.ridge import Moments
 
 
 def first_repairs(
-    assembly: Assembly, before: Assembly, group: UnitGroup, kept: Units, data: ClassData
+    assembly: Assembly, original: Assembly, group: UnitGroup, kept: Units, data: ClassData
 ) -> dict[str, NDArray[np.float64]]:
     """Where the l_i start: the linear maps that restore the dropped units best, in closed form.
 
@@ -28,7 +29,7 @@ def first_repairs(
 
     Args:
         assembly: The network with the pooled layer.
-        before: The network before pooling: what is to be restored.
+        original: The whole model: what is to be restored.
         group: The units.
         kept: Those that stay, sorted.
         data: The samples.
@@ -41,7 +42,7 @@ def first_repairs(
     for batch in data.batches:
         with torch.no_grad():
             now = assembly.run(batch.inputs, list(taps.values()))
-            then = before.run(batch.inputs, list(taps.values()))
+            then = original.run(batch.inputs, list(taps.values()))
         for consumer in group.consumers:
             tap = taps[consumer.node]
             regressors = unit_rows(consumer, now[tap])[:, torch.from_numpy(kept)]
@@ -49,13 +50,25 @@ def first_repairs(
     return {node: fit_repair(found.gram, found.cross, kept) for node, found in moments.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What adaptation starts from.
+
+    Attributes:
+        group: The units of the layer.
+        kept: Those that stay, sorted `(s,)`.
+        before: The network before the layer was pooled.
+        repairs: By consumer node, the l_i at their start, R as `(u, s)`.
+    """
+
+    group: UnitGroup
+    kept: Units
+    before: Assembly
+    repairs: Mapping[str, NDArray[np.float64]]
+
+
 def adapt(
-    assembly: Assembly,
-    before: Assembly,
-    group: UnitGroup,
-    kept: Units,
-    data: ClassData,
-    recipe: Recipe,
+    assembly: Assembly, choice: Choice, data: ClassData, recipe: Recipe
 ) -> dict[str, NDArray[np.float64]]:
     """Trains the layer's kept units f, in place, and the repairs l_i.
 
@@ -65,19 +78,17 @@ def adapt(
 
     Args:
         assembly: The network with the pooled layer.
-        before: The network before pooling.
-        group: The units.
-        kept: Those that stay, sorted.
+        choice: The units and the repairs' start.
         data: The samples.
         recipe: Steps, learning rate and γ.
 
     Returns:
         By consumer node, R as `(u, s)`.
     """
-    start = first_repairs(assembly, before, group, kept, data)
+    group, kept = choice.group, choice.kept
     repairs = {
         node: nn.Parameter(torch.from_numpy(matrix.astype(np.float32)))
-        for node, matrix in start.items()
+        for node, matrix in choice.repairs.items()
     }
     layer = assembly.producers(group)
     optimizer = torch.optim.Adam([*repairs.values(), *trainable(layer)], lr=recipe.learning_rate)
@@ -87,7 +98,7 @@ def adapt(
         patched = _restoring(group, kept, repairs)
         scores = assembly.run(drawn.inputs, [assembly.scores], repairs=patched)
         with torch.no_grad():
-            unselected = before.run(drawn.inputs, [group.value])[group.value]
+            unselected = choice.before.run(drawn.inputs, [group.value])[group.value]
         beside = {group.value: _beside(group, kept, unselected)}
         features = assembly.run(drawn.inputs, [assembly.feature], patch=beside)
         loss = adaptation_loss(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.samples import Samples
 
 
@@ -48,6 +49,9 @@ def augmented(samples: Samples, augmentation: Augmentation, views: int, seed: in
     Returns:
         The samples alone where the augmentation changes nothing, else `views * n` samples: view
         by view, each in the order of the samples.
+
+    Raises:
+        SlicingError: SAMPLES_MISMATCH for an image that is not `(N, C, H, W)` or `(N, H, W, C)`.
     """
     if views == 1 or augmentation.changes_nothing:
         return samples
@@ -85,6 +89,12 @@ def _moved(
 ) -> NDArray[np.generic]:
     """Images mirrored where `flips` says so, and cropped at `shifts` from their padded selves."""
     rows, columns = (1, 2) if augmentation.channels_last else (2, 3)
+    if images.ndim != 4:
+        raise SlicingError(
+            SlicingReason.SAMPLES_MISMATCH,
+            f"an image input has the shape {images.shape}, which is no batch of pictures",
+            advice="Declare the input as a tensor, or give it height, width and channels.",
+        )
     height, width = images.shape[rows], images.shape[columns]
     widths = [(0, 0)] * images.ndim
     widths[rows] = widths[columns] = (augmentation.pad, augmentation.pad)

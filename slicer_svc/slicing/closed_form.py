@@ -170,7 +170,9 @@ class _SiteFit:
         model: ir.Model,
     ) -> None:
         self._site = site
-        self._weight, self._bias = matrix
+        self._weight, bias = matrix
+        # A bias that is one number for all outputs stays as it is: no fragment grows.
+        self._bias = bias if bias is not None and _per_output(model, site, bias) else None
         self._kept = kept
         self._model = model
         self._places = kept_places(site, kept)
@@ -213,6 +215,16 @@ class _SiteFit:
 
     def _patches(self, values: Tensor) -> Tensor:
         return patches(self._model, self._site.node, values)
+
+
+def _per_output(model: ir.Model, site: Site, bias: NDArray[np.float64]) -> bool:
+    name = next(iter(site.reads.values())).bias
+    value = None if name is None else model.graph.initializers.get(name)
+    return (
+        value is not None
+        and value.const_value is not None
+        and (value.const_value.size == bias.size)
+    )
 
 
 def _parts(values: Tensor, taps: int) -> Iterator[slice]:

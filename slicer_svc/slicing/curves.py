@@ -94,7 +94,7 @@ class _Bench:
 
     def _error(self, group: UnitGroup, kept: Units) -> float:
         """The error of the features with `kept` units of the group."""
-        whole: dict[str, tuple[NDArray[np.float64], NDArray[np.float64] | None]] = {}
+        whole: dict[str, NDArray[np.float64]] = {}
         last: tuple[Site, NDArray[np.float64]] | None = None
         for site in self._sites(group.id):
             gram = self._grams[site.node, group.id]
@@ -103,11 +103,12 @@ class _Bench:
             if site.node == self._network.classifier.node:
                 last = site, full
                 continue
-            weight, bias = whole[site.node] = self._bench.matrix(site.node)
-            self._bench.set_matrix(site.node, folded(weight, site, {group.id: full}), bias)
+            whole[site.node], _ = self._bench.matrix(site.node)
+            repaired = folded(whole[site.node], site, {group.id: full})
+            self._bench.set_matrix(site.node, repaired, None)
         error = self._feature_error(group.id, last)
-        for node, (weight, bias) in whole.items():
-            self._bench.set_matrix(node, weight, bias)
+        for node, weight in whole.items():
+            self._bench.set_matrix(node, weight, None)
         return error
 
     def _feature_error(self, group: str, last: tuple[Site, NDArray[np.float64]] | None) -> float:

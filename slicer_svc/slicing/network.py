@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from onnxgraph.classifier import Classifier, find_classifier
 from onnxgraph.groups import UnitGroup, WholePart, unit_groups
+from onnxgraph.linear import weight_matrix, with_weight_matrix
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.walk import Route
 from slicer_svc.slicing.workbench import Site, sites
@@ -17,7 +18,8 @@ class Network:
     """A normalised model, analysed.
 
     Attributes:
-        model: The model, never changed.
+        model: The model, never changed. Factors on the matrices of its sites (Gemm's alpha and
+            beta) are multiplied in, so that giving a site another matrix changes weights alone.
         classifier: Its last linear node.
         groups: Its unit groups, from the front to the back.
         whole: The parts that cannot be sliced, with reasons.
@@ -44,8 +46,17 @@ class Network:
         groups, whole = unit_groups(model)
         if not groups:
             raise _nothing_to_slice(whole)
-        route = Route(model)
-        return cls(model, classifier, groups, whole, route, sites(groups, route))
+        plain = _without_factors(model, groups)
+        groups, whole = unit_groups(plain)
+        route = Route(plain)
+        return cls(plain, classifier, groups, whole, route, sites(groups, route))
+
+
+def _without_factors(model: ir.Model, groups: tuple[UnitGroup, ...]) -> ir.Model:
+    copy = model.clone()
+    for node in {consumer.node for group in groups for consumer in group.consumers}:
+        with_weight_matrix(copy, node, weight_matrix(copy, node)[0], None)
+    return copy
 
 
 def _nothing_to_slice(whole: tuple[WholePart, ...]) -> SlicingError:

@@ -46,7 +46,7 @@ class Recipe:
     steps: int = 20
     seed: int = 0
     views: int = 8
-    alpha: float = 0.1
+    alpha: float = 0.01
     gamma: float = 1.0
     learning_rate: float = 1e-3
 

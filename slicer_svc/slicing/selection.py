@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import log_ndtr
 from scipy.stats import truncnorm
 
 _MEAN_BOUNDS = (-2.0, 3.0)
@@ -48,7 +49,8 @@ def select_by_threshold(activation: NDArray[np.float64], beta: float) -> NDArray
     if float(np.ptp(shares)) < 1e-9:
         return select_by_rate(activation, kept_count(len(activation), beta))
     mean, sd = fit_truncated_normal(shares)
-    threshold = float(_truncated(mean, sd).ppf(1.0 - beta))
+    low, high = -mean / sd, (1.0 - mean) / sd
+    threshold = float(truncnorm.ppf(1.0 - beta, low, high, loc=mean, scale=sd))
     above = np.flatnonzero(shares > threshold).astype(np.int64)
     return above if len(above) else select_by_rate(activation, 1)
 
@@ -68,7 +70,10 @@ def fit_truncated_normal(shares: NDArray[np.float64]) -> tuple[float, float]:
 
     def loss(parameters: NDArray[np.float64]) -> float:
         mean, log_sd = parameters
-        return -float(_truncated(mean, math.exp(log_sd)).logpdf(shares).mean())
+        sd = math.exp(log_sd)
+        squares = float(np.mean(((shares - mean) / sd) ** 2))
+        mass = _log_mass(-mean / sd, (1.0 - mean) / sd)
+        return float(squares / 2.0 + log_sd + mass)
 
     log_sd = float(np.clip(math.log(float(shares.std())), *_LOG_SD_BOUNDS))
     start = np.array([float(shares.mean()), log_sd])
@@ -76,5 +81,9 @@ def fit_truncated_normal(shares: NDArray[np.float64]) -> tuple[float, float]:
     return float(found.x[0]), math.exp(float(found.x[1]))
 
 
-def _truncated(mean: float, sd: float) -> truncnorm:
-    return truncnorm(-mean / sd, (1.0 - mean) / sd, loc=mean, scale=sd)
+def _log_mass(low: float, high: float) -> float:
+    """log(Φ(high) − Φ(low)) of the standard normal distribution, far into its tails."""
+    if low > 0:
+        low, high = -high, -low
+    upper, lower = float(log_ndtr(high)), float(log_ndtr(low))
+    return upper + math.log1p(-math.exp(lower - upper))

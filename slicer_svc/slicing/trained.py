@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from onnxgraph.groups import UnitGroup
 from slicer_svc.slicing.activations import mean_activations
-from slicer_svc.slicing.adaptation import adapt
+from slicer_svc.slicing.adaptation import Choice, adapt, first_repairs
 from slicer_svc.slicing.assembly import Assembly
 from slicer_svc.slicing.class_data import ClassData
 from slicer_svc.slicing.closed_form import Step
@@ -36,13 +38,19 @@ def slice_trained(
         The sliced model.
     """
     assembly = Assembly(network)
+    original = assembly.frozen()
     kept: dict[str, Units] = {}
     repairs = {}
     for group in network.groups:
+        if recipe.method is Method.RATE and counts[group.id] == group.units:
+            kept[group.id] = np.arange(group.units, dtype=np.int64)
+            step(group.id)
+            continue
         before = assembly.frozen()
         pool(assembly, group, data, recipe)
         kept[group.id] = _select(assembly, group, data, counts[group.id], recipe)
-        found = adapt(assembly, before, group, kept[group.id], data, recipe)
+        start = first_repairs(assembly, original, group, kept[group.id], data)
+        found = adapt(assembly, Choice(group, kept[group.id], before, start), data, recipe)
         assembly.finish(group, kept[group.id], found)
         if network.classifier.node in found:
             repairs[group.id] = widened(found[network.classifier.node], kept[group.id])

@@ -73,7 +73,10 @@ class Workbench:
     def set_matrix(
         self, node: str, weight: NDArray[np.float64], bias: NDArray[np.float64] | None
     ) -> None:
-        """Gives a node another matrix and, where it has one, another bias."""
+        """Gives a node another matrix, and another bias unless it is None.
+
+        A bias is only given to a node that has one of the same shape.
+        """
         with_weight_matrix(self.model, node, weight, bias)
         for name, tensor in self._tensors().items():
             if tensor is not self._seen[name]:

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.samples import Samples
 
 
@@ -63,3 +65,10 @@ def test_equal_seeds_give_equal_views() -> None:
     first = augmented(images(), allowed, 3, 7).inputs["image"]
     np.testing.assert_array_equal(first, augmented(images(), allowed, 3, 7).inputs["image"])
     assert not np.array_equal(first, augmented(images(), allowed, 3, 8).inputs["image"])
+
+
+def test_an_image_without_height_and_width_is_refused() -> None:
+    rows = Samples({"image": np.zeros((2, 4), np.float32)}, np.zeros(2, np.int64))
+    with pytest.raises(SlicingError) as caught:
+        augmented(rows, Augmentation(images=("image",), flip=True), 2, 0)
+    assert caught.value.reason is SlicingReason.SAMPLES_MISMATCH

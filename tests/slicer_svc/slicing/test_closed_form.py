@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+
+from onnxgraph.parity import run_onnx
+from onnxgraph.serialise import to_bytes
+from onnxgraph.view import TorchView
+from slicer_svc.slicing.closed_form import slice_closed_form
+from slicer_svc.slicing.measures import RelativeError
+from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.samples import Samples, balanced_weights
+from slicer_svc.slicing.selection import kept_count
+from slicer_svc.slicing.sliced import Sliced, without_dropped
+from slicer_svc.slicing.walk import minibatches
+from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
+
+
+def sliced(network: Network, samples: Samples, share: float) -> Sliced:
+    counts = {group.id: kept_count(group.units, share) for group in network.groups}
+    batches = minibatches(samples, balanced_weights(samples.labels))
+    return slice_closed_form(network, TorchView(network.model), batches, counts, lambda _: None)
+
+
+def score_error(network: Network, other: Sliced, samples: Samples) -> float:
+    error = RelativeError()
+    inputs = {"x": torch.from_numpy(np.array(samples.inputs["x"]))}
+    before = TorchView(network.model).run(inputs, fetch=["scores"])["scores"].detach()
+    after = TorchView(other.model).run(inputs, fetch=["scores"])["scores"].detach()
+    error.add(after, before, torch.ones(len(samples)))
+    return error.share
+
+
+@pytest.mark.parametrize("text", [CHAIN, RESIDUAL])
+def test_repaired_halves_do_far_better_than_bare_ones_on_samples_never_seen(text: str) -> None:
+    network = Network.of(model_of(text))
+    result = sliced(network, images(20), 0.5)
+    dropped = Sliced(without_dropped(network.model, network.groups, result.kept), result.kept, {})
+    fresh = images(20, seed=1)
+    assert score_error(network, result, fresh) < 0.2 * score_error(network, dropped, fresh)
+
+
+def test_units_that_others_make_redundant_cost_nothing() -> None:
+    random = np.random.default_rng(0)
+    kernels = random.normal(size=(3, 1, 3, 3)).astype(np.float32)
+    biases = random.normal(size=3).astype(np.float32)
+    doubled = np.concatenate([kernels, 2.0 * kernels]).astype(np.float32)
+    shifts = np.concatenate([biases, 2.0 * biases]).astype(np.float32)
+    network = Network.of(model_of(CHAIN, w0=doubled, b0=shifts))
+    counts = {group.id: group.units for group in network.groups}
+    counts[network.groups[0].id] = 3
+    samples = images(10)
+    batches = minibatches(samples, balanced_weights(samples.labels))
+    view = TorchView(network.model)
+    result = slice_closed_form(network, view, batches, counts, lambda _: None)
+    assert sorted(unit % 3 for unit in result.kept[network.groups[0].id]) == [0, 1, 2]
+    assert score_error(network, result, images(10, seed=1)) < 1e-3
+
+
+def test_keeping_everything_changes_nothing() -> None:
+    network = Network.of(model_of(CHAIN))
+    result = sliced(network, images(4), 1.0)
+    x = images(4, seed=1).inputs["x"]
+    ours, theirs = (run_onnx(to_bytes(m), {"x": x}) for m in (result.model, network.model))
+    np.testing.assert_array_equal(ours["scores"], theirs["scores"])
+
+
+def test_dead_layers_and_single_samples_give_finite_fragments() -> None:
+    silent = np.full(6, -100.0, dtype=np.float32)
+    for text, share in ((CHAIN, 0.5), (CHAIN, 1e-6), (RESIDUAL, 0.5)):
+        network = Network.of(model_of(text, b0=silent))
+        result = sliced(network, images(1, classes=1), share)
+        scores = run_onnx(to_bytes(result.model), {"x": images(2).inputs["x"]})["scores"]
+        assert np.isfinite(scores).all()
+
+
+def test_a_coupled_width_is_repaired_at_each_of_its_consumers() -> None:
+    network = Network.of(model_of(RESIDUAL))
+    coupled = next(group for group in network.groups if group.coupled)
+    assert len(coupled.consumers) == 2
+    counts = {group.id: group.units for group in network.groups}
+    counts[coupled.id] = 5
+    samples = images(20)
+    batches = minibatches(samples, balanced_weights(samples.labels))
+    view = TorchView(network.model)
+    result = slice_closed_form(network, view, batches, counts, lambda _: None)
+    assert score_error(network, result, images(20, seed=1)) < 0.05
