@@ -63,6 +63,10 @@ class ResourcePattern:
             )
         return match.groups()
 
+    def matches(self, name: str) -> bool:
+        """Tells whether a text is such a name."""
+        return re.fullmatch(_VARIABLE.sub(lambda _: _SEGMENT, self.pattern), name) is not None
+
     def format(self, *ids: str) -> str:
         """Returns the name of the resource with these ids, from left to right."""
         values = iter(ids)

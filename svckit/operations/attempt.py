@@ -207,8 +207,8 @@ class Attempt:
             self._log.error("operation_failed", exc_info=error)
         else:
             self._log.info("operation_failed", reason=known.reason_name, problem=known.message)
-        if known.code is grpc.StatusCode.UNAVAILABLE:
-            await self._leases.retry(self._lease, known.reason_name)
+        if known.code is grpc.StatusCode.UNAVAILABLE and self._registration.retry:
+            await self._leases.retry(self._lease, to_status(known))
         else:
             await self._leases.fail(self._lease, to_status(known))
 

@@ -14,9 +14,6 @@ from svckit.operations.tables import OperationRow, OperationState
 
 _CANDIDATES = 8
 
-PROCESS_DIED = "PROCESS_DIED"
-"""The cause of a lost attempt whose process ended without a word."""
-
 
 class Claims:
     """Gives operations to runners, each to one at a time.
@@ -92,7 +89,7 @@ class Claims:
         if row.cancel_requested is not None:
             await transitions.cancel(session, row, now)
         elif row.failed_attempts >= self._settings.attempts:
-            await transitions.fail(session, row, transitions.exhausted(row, PROCESS_DIED), now)
+            await transitions.fail(session, row, transitions.exhausted(row), now)
         else:
             transitions.start(session, row, now)
         return row

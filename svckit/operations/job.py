@@ -102,7 +102,7 @@ Handler = Callable[[JobContext, RequestT], Awaitable[Message]]
 
 It is started again after a crash with the same request, and finds what it saved in
 `JobContext.state`; whatever it made outside must bear being made again. An `Unavailable` error
-means that the attempt can be repeated.
+means that the attempt can be repeated, unless the handler was registered without retries.
 """
 
 
@@ -114,11 +114,13 @@ class Registration:
         handler: The handler.
         request_type: The class of its request.
         seconds: How long one attempt may take; None for as long as it wants.
+        retry: Whether an attempt that ended with `Unavailable` is followed by another.
     """
 
     handler: Callable[[JobContext, Any], Awaitable[Message]]
     request_type: type[Message]
     seconds: float | None
+    retry: bool
 
 
 def to_job(lease: Lease, deadline: datetime | None) -> Job:

@@ -93,12 +93,12 @@ class Leases:
         async with self._held(lease) as (session, row):
             await transitions.cancel(session, row, self._clock.now())
 
-    async def retry(self, lease: Lease, cause: str) -> None:
+    async def retry(self, lease: Lease, error: status_pb2.Status) -> None:
         """Puts the operation back for another attempt, or ends it if it had its attempts.
 
         Args:
             lease: The lease.
-            cause: The name of the reason why this attempt failed.
+            error: Why this attempt failed; the operation's error if it was the last one.
         """
         now = self._clock.now()
         async with self._held(lease) as (session, row):
@@ -106,7 +106,7 @@ class Leases:
             if row.cancel_requested is not None:
                 await transitions.cancel(session, row, now)
             elif row.failed_attempts >= self._settings.attempts:
-                await transitions.fail(session, row, transitions.exhausted(row, cause), now)
+                await transitions.fail(session, row, error, now)
             else:
                 transitions.requeue(session, row, now + self._pause(row.failed_attempts), now)
         self._backing.changes.notify(SUBMITTED)

@@ -53,6 +53,7 @@ class Runner:
         request_type: type[RequestT],
         *,
         seconds: float | None = None,
+        retry: bool = True,
     ) -> None:
         """Says who does a kind of work.
 
@@ -61,13 +62,15 @@ class Runner:
             handler: Does it; see `Handler`.
             request_type: The class of the request.
             seconds: How long one attempt may take; None for as long as it wants.
+            retry: Whether an attempt that ended with `Unavailable` is followed by another; one
+                that a crash ended always is.
 
         Raises:
             ValueError: If the kind has a handler already.
         """
         if kind in self._registrations:
             raise ValueError(f"{kind} has a handler already")
-        self._registrations[kind] = Registration(handler, request_type, seconds)
+        self._registrations[kind] = Registration(handler, request_type, seconds, retry)
 
     async def __aenter__(self) -> "Runner":
         await self.start()

@@ -72,19 +72,14 @@ def requeue(
     record(session, row, now)
 
 
-def exhausted(row: OperationRow, cause: str) -> status_pb2.Status:
-    """Returns the error of an operation whose attempts are used up.
-
-    Args:
-        row: The operation.
-        cause: How the last attempt ended: a reason's name, or PROCESS_DIED.
-    """
+def exhausted(row: OperationRow) -> status_pb2.Status:
+    """Returns the error of an operation during whose attempts the process died each time."""
     error = ResourceExhausted(
         reasons.ERROR_REASON_ATTEMPTS_EXHAUSTED,
         f"The operation was started {row.attempt} times and never came to its end.",
         advice="Look into the log of the service for what ends it; if it was an accident from "
         "outside, send the request again with a new request_id.",
-        metadata={"attempts": str(row.attempt), "cause": cause},
+        metadata={"attempts": str(row.attempt), "cause": "PROCESS_DIED"},
     )
     return to_status(error)
 

@@ -55,9 +55,9 @@ class Rig:
     clock: ManualClock
     store: OperationStore
 
-    def runner(self, work: Work, *, seconds: float | None = None) -> Runner:
+    def runner(self, work: Work, *, seconds: float | None = None, retry: bool = True) -> Runner:
         runner = Runner(self.backing)
-        runner.register(KIND, work, StringValue, seconds=seconds)
+        runner.register(KIND, work, StringValue, seconds=seconds, retry=retry)
         return runner
 
     async def submit(

@@ -165,13 +165,22 @@ async def is_queued_again(rig: Rig, name: str) -> bool:
     return known.attempt == 1 and known.state == State.STATE_QUEUED
 
 
-async def test_attempts_are_limited(rig: Rig) -> None:
+async def test_attempts_are_limited_and_the_last_error_is_the_operations(rig: Rig) -> None:
     async with rig.runner(failing(times=99)):
         name = (await rig.submit()).name
         await rig.pass_time_until(lambda: rig.is_done(name), most=10)
-    info = error_info((await rig.store.get(name)).error)
-    assert info.reason == "ATTEMPTS_EXHAUSTED"
-    assert info.metadata == {"attempts": "3", "cause": "WORKER_DIED"}
+    operation = await rig.store.get(name)
+    assert metadata(operation).attempt == 3
+    assert error_info(operation.error).reason == "WORKER_DIED"
+
+
+async def test_a_kind_without_retries_ends_with_its_first_error(rig: Rig) -> None:
+    async with rig.runner(failing(times=1), retry=False):
+        name = (await rig.submit()).name
+        await rig.pass_time_until(lambda: rig.is_done(name), most=10)
+    operation = await rig.store.get(name)
+    assert metadata(operation).attempt == 1
+    assert error_info(operation.error).reason == "WORKER_DIED"
 
 
 async def test_an_attempt_that_takes_too_long_is_ended(rig: Rig) -> None:
