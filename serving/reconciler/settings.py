@@ -53,7 +53,7 @@ class ReconcilerSettings(
     intra_op_threads: int = Field(default=1, ge=0)
     """ONNX Runtime's threads inside one operator, per instance; 0 takes all cores."""
 
-    probe_seconds: float = Field(default=5.0, gt=0)
+    probe_seconds: float = Field(default=2.0, gt=0)
     """The time between two real requests to each model that serves."""
     grace_seconds: float = Field(default=5.0, ge=0)
     """How long a failure that may pass is kept to itself before it is reported."""
