@@ -27,6 +27,8 @@ _log = structlog.stdlib.get_logger(__name__)
 _LIVE_POLL_SECONDS = 0.02
 _LIVE_CALL_SECONDS = 1.0
 _LINE_BYTES = 1 << 20
+# What Triton calls an error on every machine without a GPU.
+_WITHOUT_GPU = "CudaDriverHelper has not been initialized"
 _KILL_GRACE_SECONDS = 3.0
 
 
@@ -220,7 +222,8 @@ class EmbeddedTriton:
             if not line or line[0] in "+|":
                 continue  # The tables of its options and backends.
             self._last_lines.append(line)
-            (_log.debug if line[0] == "I" else _log.warning)("triton", line=line)
+            quiet = line[0] == "I" or _WITHOUT_GPU in line
+            (_log.debug if quiet else _log.warning)("triton", line=line)
 
     @property
     def memory_prefix(self) -> str:

@@ -179,6 +179,14 @@ class Keeper:
     def _publish(self, outcome: Outcome) -> None:
         if self._published is None or self._published.key != outcome.key:
             self._published = outcome
+            generation, version, reason = outcome.key
+            _log.info(
+                "deployment_outcome",
+                model=self.name,
+                generation=generation,
+                version=version,
+                reason=reason,
+            )
             self._on_outcome(outcome)
 
 
