@@ -13,6 +13,9 @@ from packer_svc.convert.packs import MAX_DISPLAY_NAME
 from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
+from svckit.status import from_status, to_status
+
+MAX_REPLICA = 128
 
 
 def encode_deployment(row: DeploymentRow, connected: Collection[str]) -> pb.Deployment:
@@ -82,8 +85,6 @@ def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.Desir
     message.smoke_test.size_bytes = pack.smoke_size
     if beside is not None:
         message.previous_version = row.version if switching else row.previous_version
-        message.previous_graph.name = f"artifacts/{packs[beside].graph_digest}"
-        message.previous_graph.size_bytes = packs[beside].graph_size
     return message
 
 
@@ -91,6 +92,28 @@ def text_violations(deployment: pb.Deployment) -> Iterator[FieldViolation]:
     """Yields the broken rules of a deployment's own fields."""
     if len(deployment.display_name) > MAX_DISPLAY_NAME:
         yield FieldViolation("deployment.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+
+
+def replica_violations(replica: str) -> Iterator[FieldViolation]:
+    """Yields what is wrong with a replica's name."""
+    if len(replica) > MAX_REPLICA or not replica.isprintable():
+        yield FieldViolation("replica", f"at most {MAX_REPLICA} printable characters")
+
+
+def report_violations(report: pb.ReportReadyRequest) -> Iterator[FieldViolation]:
+    """Yields the broken rules of a replica's report."""
+    yield from replica_violations(report.replica)
+    for field in ("generation", "version"):
+        if getattr(report, field) < 0:
+            yield FieldViolation(field, "it is at least 0")
+
+
+def decode_error(report: pb.ReportReadyRequest) -> bytes:
+    """Returns the error of a report as a row keeps it: cut to a size, empty for none."""
+    if not report.HasField("error"):
+        return b""
+    kept: bytes = to_status(from_status(report.error)).SerializeToString(deterministic=True)
+    return kept
 
 
 def changed_signature(before: PackRow, after: PackRow) -> str:

@@ -423,7 +423,6 @@ class DesiredDeployment(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
-    PREVIOUS_GRAPH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The deployment's name."""
     generation: _builtins.int
@@ -450,10 +449,6 @@ class DesiredDeployment(_message.Message):
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_input_spec_pb2.InputSpec]:
         """The inputs."""
 
-    @_builtins.property
-    def previous_graph(self) -> _artifacts_pb2.Artifact:
-        """The previous version's graph."""
-
     def __init__(
         self,
         *,
@@ -466,11 +461,10 @@ class DesiredDeployment(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         inputs: _abc.Iterable[_input_spec_pb2.InputSpec] | None = ...,
         previous_version: _builtins.int = ...,
-        previous_graph: _artifacts_pb2.Artifact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "previous_graph", b"previous_graph", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "pack", b"pack", "previous_graph", b"previous_graph", "previous_version", b"previous_version", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "pack", b"pack", "previous_version", b"previous_version", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

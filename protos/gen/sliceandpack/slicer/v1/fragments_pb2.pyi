@@ -102,7 +102,7 @@ class Fragment(_message.Message):
 
     @_builtins.property
     def kept_units(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptUnits]:
-        """The units that are kept."""
+        """The units that are kept; only GetFragment tells them."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
