@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.demo.digits import LabelledDigits
 
 RATES = (1e-3, 3e-3)
-STEPS = (25, 50, 100, 200)
+STEPS = (25, 50, 100)
 FOLDS = 5
 
 

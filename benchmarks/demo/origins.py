@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -114,6 +115,8 @@ def export_origin(network: nn.Sequential, path: Path, *, dynamo: bool) -> None:
         dynamo: whether torch's newer exporter writes it.
     """
     example = (torch.zeros(2, 1, 8, 8),)
+    # The newer exporter warns that torchvision, which nothing here needs, is not installed.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         # The older exporter announces its end with every call; both are still in use.
         warnings.simplefilter("ignore")
