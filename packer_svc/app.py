@@ -25,6 +25,7 @@ from packer_svc.servicer.packs import PacksServicer
 from packer_svc.settings import PackerSettings
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import deployments
+from packer_svc.upkeep import Upkeep
 from svckit.clients.channel import channel
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
@@ -47,8 +48,9 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
     slicer_channel = await runtime.resources.enter_async_context(channel(settings.slicer))
     slicer = SlicerClient(slicer_channel, foundation.artifacts)
-    held = await runtime.resources.enter_async_context(
-        HeldReferences(foundation.database, slicer, foundation.clock)
+    held = HeldReferences(foundation.database, slicer, foundation.clock)
+    references = Upkeep(
+        "references", held.settle, HeldReferences.INTERVAL_SECONDS, foundation.clock
     )
     board = Board()
     async with foundation.database.writing() as session:
@@ -56,14 +58,19 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         await deployments.refresh_states(session, board.connected)
     patience = Patience(settings.replica_seconds, settings.ready_seconds)
     switches = Switches(foundation.database, board, foundation.clock, patience)
-    maker = PackMaker(foundation, slicer, held)
     _register(
         foundation.runner,
-        PackHandlers(foundation.database, maker),
+        PackHandlers(foundation.database, PackMaker(foundation, slicer, held)),
         DeploymentHandlers(foundation, board, switches),
     )
-    await runtime.resources.enter_async_context(foundation.runner)
-    add_packs = partial(packs_pb2_grpc.add_PacksServicer_to_server, PacksServicer(foundation, held))
+    for resource in (
+        references,
+        Upkeep("switches", switches.settle, switches.INTERVAL_SECONDS, foundation.clock),
+        foundation.runner,
+    ):
+        await runtime.resources.enter_async_context(resource)
+    packs = PacksServicer(foundation, references)
+    add_packs = partial(packs_pb2_grpc.add_PacksServicer_to_server, packs)
     add_deployments = partial(
         deployments_pb2_grpc.add_DeploymentsServicer_to_server,
         DeploymentsServicer(foundation, board),
@@ -79,5 +86,10 @@ def _register(runner: Runner, packs: PackHandlers, deploy: DeploymentHandlers) -
     runner.register("CreatePack", packs.create, packs_pb2.CreatePackRequest)
     runner.register("AddClasses", packs.add, packs_pb2.AddClassesRequest)
     runner.register("RemoveClasses", packs.remove, packs_pb2.RemoveClassesRequest)
-    runner.register("CreateDeployment", deploy.create, deployments_pb2.CreateDeploymentRequest)
-    runner.register("UpdateDeployment", deploy.update, deployments_pb2.UpdateDeploymentRequest)
+    # A switch waits for its replicas by itself: when it gives up, whoever asked is to know.
+    create, update = (
+        deployments_pb2.CreateDeploymentRequest,
+        deployments_pb2.UpdateDeploymentRequest,
+    )
+    runner.register("CreateDeployment", deploy.create, create, retry=False)
+    runner.register("UpdateDeployment", deploy.update, update, retry=False)

@@ -9,10 +9,11 @@ from typing import Any
 from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
+from packer_svc.convert.packs import MIN_CLASSES
 from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.inputs import FragmentInputs, check_inputs
 from packer_svc.slicer_client import Origin
-from packer_svc.store.failures import duplicate_fragment, duplicate_label
+from packer_svc.store.failures import duplicate_fragment, duplicate_label, too_few_classes
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def combine(
         The ingredients; outputs are numbered in the order in which their labels first come.
 
     Raises:
-        InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it.
+        InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it; or
+            FIELD_INVALID, all of them share one output.
         FusionError: FRAGMENTS_INCOMPATIBLE, they disagree on an input.
     """
     check_inputs([_facts(origin) for origin in origins])
@@ -92,6 +94,8 @@ def combine(
             raise duplicate_label(label, fragments[other].fragment, part.fragment)
         output = outputs.setdefault(label, len(outputs))
         ingredients.append(Ingredient(origin, label, output))
+    if len(outputs) < MIN_CLASSES:
+        raise too_few_classes(list(outputs))
     return tuple(ingredients)
 
 

@@ -1,22 +1,25 @@
-"""Holds references on fragments in the slicer, renews them, and lets them go."""
+"""Holds references on fragments in the slicer, renews them, and lets them go.
+
+A reference belongs to the operation that took it. It is needed while that operation runs, and as
+long as the pack that it made is kept; whatever else happens, a later look lets it go.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from packer_svc.slicer_client import SlicerClient
+from packer_svc.slicer_client import SlicerClient, model_of
+from packer_svc.store import operations
 from packer_svc.store.tables import HeldReferenceRow, PackRow
 from svckit.clock import Clock
 from svckit.database import Database
-from svckit.errors import NotFound, ServiceError
+from svckit.errors import NotFound
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -26,43 +29,30 @@ DURATION = timedelta(days=14)
 RENEW_BEFORE = timedelta(days=7)
 """What is left of a reference when it is renewed: the slicer may be away for that long."""
 
-INTERVAL_SECONDS = 60.0
-"""The time between two looks at what is to be renewed or let go; up to a tenth more."""
-
 
 class HeldReferences:
-    """The references of all packs, one a pack and model.
-
-    An async context manager that renews and lets go while it is entered.
+    """The references of all packs, one an operation and model.
 
     Args:
         database: Where it is written down what is held.
         slicer: The slicer.
-        clock: Tells the time and waits.
+        clock: Tells the time.
     """
+
+    INTERVAL_SECONDS = 10.0
+    """The time between two looks at what is to be renewed or let go."""
 
     def __init__(self, database: Database, slicer: SlicerClient, clock: Clock) -> None:
         self._database = database
         self._slicer = slicer
         self._clock = clock
-        self._woken = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> HeldReferences:
-        self._loop = asyncio.create_task(self._run(), name="references")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
-
-    async def take(self, pack_id: str, fragments: Sequence[str]) -> None:
+    async def take(self, pack: str, operation: str, fragments: Sequence[str]) -> None:
         """Takes the references of a pack that is being made, each written down beforehand.
 
         Args:
-            pack_id: The pack.
+            pack: The name of the pack.
+            operation: The name of the operation that makes it.
             fragments: The names of its fragments.
 
         Raises:
@@ -71,82 +61,43 @@ class HeldReferences:
         """
         by_model: dict[str, list[str]] = {}
         for fragment in fragments:
-            by_model.setdefault(fragment.partition("/fragments/")[0], []).append(fragment)
+            by_model.setdefault(model_of(fragment), []).append(fragment)
         for model, held in by_model.items():
-            name = f"{model}/references/{reference_id(pack_id, held)}"
-            await self._hold(name, pack_id, held)
-
-    async def _hold(self, name: str, pack_id: str, fragments: Sequence[str]) -> None:
-        expire_time = self._clock.now() + DURATION
-        async with self._database.writing() as session:
-            await session.merge(
+            await self._hold(
                 HeldReferenceRow(
-                    name=name,
-                    pack_id=pack_id,
-                    fragments=list(fragments),
-                    expire_time=expire_time,
-                    released=False,
+                    name=f"{model}/references/{_reference_id(operation, model)}",
+                    operation=operation,
+                    holder=pack,
+                    fragments=held,
                 )
             )
-        await self._slicer.hold(name, f"packs/{pack_id}", fragments, expire_time)
 
-    async def give_up(self, pack_id: str, operation: str) -> None:
-        """Lets the references of a pack go unless it was kept.
-
-        Args:
-            pack_id: The pack.
-            operation: The operation that was to make it.
-        """
+    async def _hold(self, row: HeldReferenceRow) -> None:
+        row.expire_time = self._clock.now() + DURATION
         async with self._database.writing() as session:
-            pack = await session.get(PackRow, pack_id)
-            if pack is None or pack.operation != operation:
-                await session.execute(
-                    update(HeldReferenceRow)
-                    .where(HeldReferenceRow.pack_id == pack_id)
-                    .values(released=True)
-                )
-        self.wake()
-
-    def wake(self) -> None:
-        """Looks at what is to be let go now."""
-        self._woken.set()
-
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.settle()
-            except ServiceError as error:
-                _log.warning("references_not_settled", reason=error.reason_name)
-            with suppress(TimeoutError):
-                pause = INTERVAL_SECONDS * (1 + random.random() / 10)  # noqa: S311
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
+            await session.merge(row)
+        await self._slicer.hold(row.name, row.holder, row.fragments, row.expire_time)
 
     async def settle(self) -> None:
-        """Renews what expires soon and lets go of what no pack needs.
+        """Lets go of what no pack needs, and renews what expires soon.
 
         Raises:
             ServiceError: The slicer cannot be reached; the next look tries again.
         """
-        now = self._clock.now()
-        due = or_(HeldReferenceRow.released, HeldReferenceRow.expire_time < now + RENEW_BEFORE)
         async with self._database.reading() as session:
-            rows = (await session.scalars(select(HeldReferenceRow).where(due))).all()
-            kept = set(await session.scalars(select(PackRow.id)))
-        for row in rows:
-            if row.released:
-                await self._slicer.release(row.name)
-                await self._forget(row.name)
-            elif row.pack_id in kept:
+            needless = await _needless(session)
+            soon = HeldReferenceRow.expire_time < self._clock.now() + RENEW_BEFORE
+            expiring = (await session.scalars(select(HeldReferenceRow).where(soon))).all()
+        for name in needless:
+            await self._slicer.release(name)
+            await self._forget(name)
+        for row in expiring:
+            if row.name not in needless:
                 await self._renew(row)
-            elif row.expire_time < now:
-                # A pack that was never finished: the slicer has let go by itself.
-                await self._forget(row.name)
 
     async def _renew(self, row: HeldReferenceRow) -> None:
         try:
-            await self._hold(row.name, row.pack_id, row.fragments)
+            await self._hold(row)
         except NotFound:
             # The model was deleted by force: the pack lives on with its own copies.
             _log.warning("reference_lost", reference=row.name)
@@ -157,7 +108,18 @@ class HeldReferences:
             await session.execute(delete(HeldReferenceRow).where(HeldReferenceRow.name == name))
 
 
-def reference_id(pack_id: str, fragments: Sequence[str]) -> str:
-    """Returns the id of a reference: the same for the same pack and fragments."""
-    text = "\n".join((pack_id, *fragments))
+async def _needless(session: AsyncSession) -> Collection[str]:
+    """Returns the references whose operation has ended and left no pack, or one deleted since."""
+    kept = select(PackRow.operation)
+    rows = (
+        await session.scalars(
+            select(HeldReferenceRow).where(HeldReferenceRow.operation.not_in(kept))
+        )
+    ).all()
+    ended = await operations.ended(session, {row.operation for row in rows})
+    return [row.name for row in rows if row.operation in ended]
+
+
+def _reference_id(operation: str, model: str) -> str:
+    text = f"{operation}\n{model}"
     return f"pack-{hashlib.sha256(text.encode()).hexdigest()[:20]}"

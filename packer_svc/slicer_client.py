@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from sliceandpack.artifact.v1 import artifacts_pb2
@@ -14,12 +16,22 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, models_pb2_grpc
 
 from svckit.artifacts.digests import digest_from_name
+from svckit.artifacts.failures import full_disk_is_an_answer
 from svckit.artifacts.store import ArtifactStore
 from svckit.clients.artifacts import download
 from svckit.clients.patience import answer
-from svckit.errors import NotFound, Unavailable
+from svckit.clients.transfer import TransferPolicy
+from svckit.errors import DataLoss, DeadlineExceeded, NotFound, Unavailable
 
 T = TypeVar("T")
+
+# How long one answer of the slicer may take, in seconds. It only reads rows, and the operation
+# that asks is tried again: a slicer that hangs is given up within half a minute.
+_CALL_SECONDS = 8.0
+_DOWNLOAD = TransferPolicy(attempts=3, idle_seconds=_CALL_SECONDS)
+
+# How many fragments or models are asked for at the same time.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -48,22 +60,37 @@ class SlicerClient:
         self._models = models_pb2_grpc.ModelsStub(channel)
         self._cache = cache
 
-    async def origin(self, fragment: str) -> Origin:
-        """Returns a fragment and its model.
+    async def origins(self, fragments: Sequence[str]) -> list[Origin]:
+        """Returns fragments with their models, in the order of the names.
 
         Raises:
             NotFound: There is no such fragment.
             Unavailable: SLICER_UNAVAILABLE.
         """
-        found = await reached(
-            self._models.GetFragment(models_pb2.GetFragmentRequest(name=fragment))
-        )
-        model = fragment.partition("/fragments/")[0]
-        request = models_pb2.GetModelRequest(name=model)
-        return Origin(found, await reached(self._models.GetModel(request)))
+        gate = asyncio.Semaphore(_AT_ONCE)
+        found = await _all(self._fragment(name, gate) for name in fragments)
+        names = list(dict.fromkeys(model_of(name) for name in fragments))
+        models = await _all(self._model(name, gate) for name in names)
+        by_name = dict(zip(names, models, strict=True))
+        return [
+            Origin(fragment, by_name[model_of(name)])
+            for name, fragment in zip(fragments, found, strict=True)
+        ]
+
+    async def _fragment(self, name: str, gate: asyncio.Semaphore) -> fragments_pb2.Fragment:
+        async with gate:
+            request = models_pb2.GetFragmentRequest(name=name)
+            return await reached(self._models.GetFragment(request, timeout=_CALL_SECONDS))
+
+    async def _model(self, name: str, gate: asyncio.Semaphore) -> models_pb2.Model:
+        async with gate:
+            request = models_pb2.GetModelRequest(name=name)
+            return await reached(self._models.GetModel(request, timeout=_CALL_SECONDS))
 
     async def fetch(self, artifact: artifacts_pb2.Artifact, folder: Path) -> Path:
         """Returns a verified file with an artifact's bytes, read from the slicer at most once.
+
+        A copy that was damaged on the disk is read from the slicer again.
 
         Args:
             artifact: The artifact.
@@ -74,11 +101,14 @@ class SlicerClient:
             ServiceError: The slicer refused, or the disk is full.
         """
         digest = digest_from_name(artifact.name)
-        if not await self._cache.touch(digest):
-            path = folder / digest.removeprefix("sha256:")
-            await reached(download(self._channel, artifact.name, path))
-            await self._cache.put_file(path)
-            path.unlink()
+        if await self._cache.touch(digest):
+            with suppress(DataLoss):
+                return await self._cache.path(digest)
+        path = folder / digest.removeprefix("sha256:")
+        with full_disk_is_an_answer():
+            await reached(download(self._channel, artifact.name, path, policy=_DOWNLOAD))
+        await self._cache.put_file(path)
+        path.unlink()
         return await self._cache.path(digest)
 
     async def hold(
@@ -101,7 +131,7 @@ class SlicerClient:
         request.reference.expire_time.FromDatetime(expire_time)
         request.update_mask.paths.append("expire_time")
         try:
-            await reached(self._models.UpdateReference(request))
+            await reached(self._models.UpdateReference(request, timeout=_CALL_SECONDS))
         except NotFound:
             await self._take(name, pack, fragments, expire_time)
 
@@ -113,7 +143,7 @@ class SlicerClient:
         request.reference.holder = pack
         request.reference.fragments.extend(fragments)
         request.reference.expire_time.FromDatetime(expire_time)
-        await reached(self._models.CreateReference(request))
+        await reached(self._models.CreateReference(request, timeout=_CALL_SECONDS))
 
     async def release(self, name: str) -> None:
         """Lets go of a reference; one that is gone already is no error.
@@ -121,24 +151,37 @@ class SlicerClient:
         Raises:
             Unavailable: SLICER_UNAVAILABLE.
         """
-        try:
-            await reached(
-                self._models.DeleteReference(models_pb2.DeleteReferenceRequest(name=name))
-            )
-        except NotFound:
-            return
+        request = models_pb2.DeleteReferenceRequest(name=name)
+        with suppress(NotFound):
+            await reached(self._models.DeleteReference(request, timeout=_CALL_SECONDS))
+
+
+def model_of(fragment: str) -> str:
+    """Returns the name of a fragment's model."""
+    return fragment.partition("/fragments/")[0]
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Awaits calls together; at the first error the others are ended."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def reached(call: Awaitable[T]) -> T:
     """Awaits the slicer's answer.
 
     Raises:
-        Unavailable: SLICER_UNAVAILABLE, it cannot be reached.
+        Unavailable: SLICER_UNAVAILABLE, it cannot be reached or does not answer.
         ServiceError: It refused.
     """
     try:
         return await answer(call)
-    except Unavailable as error:
+    except (Unavailable, DeadlineExceeded) as error:
         raise Unavailable(
             reasons.ERROR_REASON_SLICER_UNAVAILABLE,
             "The slicer cannot be reached.",

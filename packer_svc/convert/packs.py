@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
-from sliceandpack.slicer.v1 import input_spec_pb2
+from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2
 
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.store.tables import PackRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
+from svckit.names import ResourcePattern
+
+FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
 
 MAX_DISPLAY_NAME = 128
 MAX_LABEL = 256
 MAX_FRAGMENTS = 1_000
+MIN_CLASSES = 2
 MAX_STEPS = 100_000
 
 _KINDS = {
@@ -90,15 +93,12 @@ def head_json(head: HeadSpec) -> dict[str, Any]:
     return json_format.MessageToDict(message)
 
 
-def job_head(head: HeadSpec) -> dict[str, Any]:
-    """Returns a head as a worker reads it."""
-    return asdict(head)
-
-
 def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
-    """Yields every broken rule of a pack that is to be made, but those of its fragments' names."""
+    """Yields every broken rule of a pack that is to be made."""
     if len(pack.display_name) > MAX_DISPLAY_NAME:
         yield FieldViolation("pack.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+    if len(pack.fragments) < MIN_CLASSES:
+        yield FieldViolation("pack.fragments", f"at least {MIN_CLASSES}, of different classes")
     yield from fragment_violations(pack.fragments, "pack.fragments")
     head = pack.head
     if head.kind not in _KINDS:
@@ -120,6 +120,10 @@ def fragment_violations(
     if len(fragments) > MAX_FRAGMENTS:
         yield FieldViolation(field, f"at most {MAX_FRAGMENTS} fragments")
     for place, fragment in enumerate(fragments):
+        if not FRAGMENT.matches(fragment.fragment):
+            yield FieldViolation(
+                f"{field}[{place}].fragment", f"it has the form {FRAGMENT.pattern}"
+            )
         if len(fragment.label) > MAX_LABEL or not fragment.label.isprintable():
             yield FieldViolation(
                 f"{field}[{place}].label", f"at most {MAX_LABEL} printable characters"

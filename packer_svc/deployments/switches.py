@@ -3,6 +3,10 @@
 A switch is written down before any replica hears of it: the candidate and its version. Replicas
 load the candidate beside what serves. When every connected one serves it, the pointer moves; when
 one cannot, the candidate is dropped and what served before is desired again.
+
+The row says which operation switches it. An attempt after a crash goes on with its own switch; one
+whose operation ended without an attempt, cancelled while no process ran it, is taken back by
+`Switches.settle`. A switch that is interrupted because the process stops is left as it is.
 """
 
 from __future__ import annotations
@@ -13,12 +17,12 @@ from datetime import timedelta
 
 from google.rpc import status_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from packer_svc.convert.deployments import changed_signature, encode_deployment
 from packer_svc.deployments.board import DESIRED, Board, reports_on
-from packer_svc.store import deployments, packs
-from packer_svc.store.deployments import ServingState
+from packer_svc.store import deployments, operations, packs
 from packer_svc.store.failures import (
     no_replica,
     signature_changed,
@@ -26,8 +30,8 @@ from packer_svc.store.failures import (
     taken_back,
     too_slow,
 )
-from packer_svc.store.tables import DeploymentRow, ReplicaRow
-from svckit.clock import Clock, wait_until_set
+from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
+from svckit.clock import Clock
 from svckit.database import Database
 from svckit.errors import ServiceError, Unavailable
 from svckit.operations.job import JobContext
@@ -57,11 +61,13 @@ class Wish:
     Attributes:
         deployment_id: The deployment.
         pack_id: The pack.
+        display_name: The name for people that the deployment has then; None for the one it has.
         allow_signature_change: Whether clients may notice.
     """
 
     deployment_id: str
     pack_id: str
+    display_name: str | None = None
     allow_signature_change: bool = True
 
 
@@ -75,65 +81,65 @@ class Switches:
         patience: How long a switch may take.
     """
 
+    INTERVAL_SECONDS = 2.0
+    """The time between two looks for switches that nobody goes on with."""
+
     def __init__(self, database: Database, board: Board, clock: Clock, patience: Patience) -> None:
         self._database = database
         self._board = board
         self._clock = clock
         self._patience = patience
 
-    async def run(self, context: JobContext, wish: Wish) -> pb.Deployment:
-        """Serves a pack under a deployment's name; goes on where an attempt before a crash was.
+    async def begin(
+        self, session: AsyncSession, row: DeploymentRow, wish: Wish, operation: str
+    ) -> None:
+        """Desires a pack, in the session of the caller's transaction.
+
+        Args:
+            session: A session that may write.
+            row: The deployment.
+            wish: What is to be served.
+            operation: The operation that switches.
 
         Raises:
-            ServiceError: The pack does not serve everywhere; what served before serves again.
+            NotFound: The pack is gone.
+            Aborted: SWITCH_IN_PROGRESS.
+            FailedPrecondition: SIGNATURE_CHANGED.
+        """
+        refuse_switching(row)
+        pack = await packs.get(session, wish.pack_id, lock=True)
+        if not wish.allow_signature_change:
+            await refuse_changed_signature(session, row, pack)
+        row.operation = operation
+        row.candidate_pack_id = wish.pack_id
+        row.candidate_version = await deployments.next_version(session, row.id)
+        row.generation = await deployments.changed(session)
+        deployments.touch(row, self._clock.now())
+
+    async def conclude(self, context: JobContext, wish: Wish) -> pb.Deployment:
+        """Waits until what was begun is served everywhere.
+
+        Raises:
+            ServiceError: It is not; what served before serves again.
         """
         operation = context.job.operation
-        done = await self._done_before(context, wish)
-        if done is not None:
-            return done
-        version = await self._begin(operation, wish)
-        await context.save({"version": version})
+        self._board.changes.notify(DESIRED)
         try:
             await self._until_served(context, wish.deployment_id)
         except ServiceError:
             await self._take_back(operation, wish.deployment_id)
-            await context.save({})
             raise
-        return await self._finish(wish.deployment_id)
+        return await self._finish(operation, wish)
 
-    async def _done_before(self, context: JobContext, wish: Wish) -> pb.Deployment | None:
-        """The deployment, if an attempt before a crash has moved the pointer already."""
-        version = context.state.get("version")
+    async def settle(self) -> None:
+        """Takes back the switches whose operation has ended without doing so."""
+        switching = select(DeploymentRow).where(DeploymentRow.operation.is_not(None))
         async with self._database.reading() as session:
-            row = await session.get(DeploymentRow, wish.deployment_id)
-            if row is None or version is None or row.version != version:
-                return None
-            return encode_deployment(row, self._board.connected)
-
-    async def _begin(self, operation: str, wish: Wish) -> int:
-        async with self._database.writing() as session:
-            row = await session.get(DeploymentRow, wish.deployment_id, with_for_update=True)
-            assert row is not None, "whoever asks has made the row, or checked it"
-            if row.operation is None:
-                await self._desire(session, row, wish)
-                row.operation = operation
-            elif row.operation != operation:
-                raise switch_in_progress(row.name, row.operation)
-            version = row.candidate_version
-        self._board.changes.notify(DESIRED)
-        return version
-
-    async def _desire(self, session: AsyncSession, row: DeploymentRow, wish: Wish) -> None:
-        pack = await packs.get(session, wish.pack_id, lock=True)
-        if row.pack_id is not None and not wish.allow_signature_change:
-            changed = changed_signature(await packs.get(session, row.pack_id), pack)
-            if changed:
-                raise signature_changed(row.name, changed)
-        row.last_version += 1
-        row.candidate_pack_id, row.candidate_version = wish.pack_id, row.last_version
-        row.generation += 1
-        deployments.touch(row, self._clock.now())
-        await deployments.changed(session)
+            under_way = {row.id: row.operation for row in await session.scalars(switching)}
+            ended = await operations.ended(session, {*filter(None, under_way.values())})
+        for deployment_id, operation in under_way.items():
+            if operation in ended:
+                await self._take_back(operation, deployment_id)
 
     async def _until_served(self, context: JobContext, deployment_id: str) -> None:
         """Waits until every connected replica serves the candidate.
@@ -163,12 +169,9 @@ class Switches:
 
     async def _pause(self, changed: asyncio.Event, cancelled: asyncio.Event) -> None:
         """Waits for word of a report or of the end, but not for long."""
-        waits = [
-            asyncio.ensure_future(wait_until_set(event, self._clock, _POLL_SECONDS))
-            for event in (changed, cancelled)
-        ]
+        waits = [asyncio.create_task(event.wait()) for event in (changed, cancelled)]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -199,31 +202,64 @@ class Switches:
 
     async def _take_back(self, operation: str, deployment_id: str) -> None:
         async with self._database.writing() as session:
-            row = await deployments.get(session, deployment_id, lock=True)
-            if row.operation != operation:
+            row = await session.get(DeploymentRow, deployment_id, with_for_update=True)
+            if row is None or row.operation != operation:
                 return
             if row.pack_id is None:
                 await session.delete(row)
+                await deployments.changed(session)
             else:
                 _drop_candidate(row)
-                row.generation += 1
+                for said in row.replicas:
+                    if said.version == row.version:
+                        # What it said against the candidate is none of what serves.
+                        said.error = b""
+                row.generation = await deployments.changed(session)
                 row.state = deployments.state_of(row, self._board.connected)
                 deployments.touch(row, self._clock.now())
-            await deployments.changed(session)
         self._board.changes.notify(DESIRED)
 
-    async def _finish(self, deployment_id: str) -> pb.Deployment:
+    async def _finish(self, operation: str, wish: Wish) -> pb.Deployment:
         async with self._database.writing() as session:
-            row = await deployments.get(session, deployment_id, lock=True)
+            row = await deployments.get(session, wish.deployment_id, lock=True)
+            if row.operation != operation:
+                # The operation was ended meanwhile, and what it began was taken back.
+                raise taken_back(operation)
             row.previous_pack_id, row.previous_version = row.pack_id, row.version
             row.pack_id, row.version = row.candidate_pack_id, row.candidate_version
             _drop_candidate(row)
-            row.state = ServingState.SERVING
+            if wish.display_name is not None:
+                row.display_name = wish.display_name
+            row.state = deployments.state_of(row, self._board.connected)
             deployments.touch(row, self._clock.now())
             await deployments.changed(session)
             answer = encode_deployment(row, self._board.connected)
         self._board.changes.notify(DESIRED)
         return answer
+
+
+def refuse_switching(row: DeploymentRow) -> None:
+    """Refuses to change a deployment that is being switched.
+
+    Raises:
+        Aborted: SWITCH_IN_PROGRESS.
+    """
+    if row.operation is not None:
+        raise switch_in_progress(row.name, row.operation)
+
+
+async def refuse_changed_signature(
+    session: AsyncSession, row: DeploymentRow, pack: PackRow
+) -> None:
+    """Refuses a pack whose inputs or labels are not those of the pack that serves.
+
+    Raises:
+        FailedPrecondition: SIGNATURE_CHANGED.
+    """
+    if row.pack_id is not None:
+        changed = changed_signature(await packs.get(session, row.pack_id), pack)
+        if changed:
+            raise signature_changed(row.name, changed)
 
 
 def _drop_candidate(row: DeploymentRow) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2
 
 from packer_svc.convert.deployments import encode_deployment
 from packer_svc.deployments.board import Board
-from packer_svc.deployments.switches import Switches, Wish
-from packer_svc.store import deployments, packs
+from packer_svc.deployments.switches import Switches, Wish, refuse_switching
+from packer_svc.store import deployments
 from packer_svc.store.deployments import ServingState
 from packer_svc.store.tables import DeploymentRow
 from svckit.etags import check_etag
@@ -46,28 +48,36 @@ class DeploymentHandlers:
             ServiceError: The name is taken, the pack is gone, or it does not serve; the name is
                 then free again.
         """
-        operation = context.job.operation
+        operation, deployment_id = context.job.operation, request.deployment_id
         (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
+        wish = Wish(deployment_id, pack_id)
         async with self._foundation.database.writing() as session:
-            row = await session.get(DeploymentRow, request.deployment_id)
-            mine = row is not None and (
-                row.operation == operation or row.version == context.state.get("version")
-            )
-            if row is not None and not mine:
-                raise taken(row.name)
+            row = await session.get(DeploymentRow, deployment_id)
             if row is None:
-                await packs.get(session, pack_id)
-                now = self._foundation.clock.now()
-                session.add(
-                    DeploymentRow(
-                        id=request.deployment_id,
-                        display_name=request.deployment.display_name,
-                        state=ServingState.PENDING,
-                        create_time=now,
-                        update_time=now,
-                    )
-                )
-        return await self._switches.run(context, Wish(request.deployment_id, pack_id))
+                row = self._new_row(request, operation)
+                session.add(row)
+                await self._switches.begin(session, row, wish, operation)
+            elif row.created_by != operation:
+                raise taken(row.name)
+            elif row.operation != operation:
+                # An attempt before a crash has done it.
+                return encode_deployment(row, self._board.connected)
+        return await self._switches.conclude(context, wish)
+
+    def _new_row(self, request: pb.CreateDeploymentRequest, operation: str) -> DeploymentRow:
+        now = self._foundation.clock.now()
+        return DeploymentRow(
+            id=request.deployment_id,
+            display_name=request.deployment.display_name,
+            created_by=operation,
+            state=ServingState.PENDING,
+            version=0,
+            previous_version=0,
+            revision=1,
+            create_time=now,
+            update_time=now,
+            replicas=[],
+        )
 
     async def update(
         self, context: JobContext, request: pb.UpdateDeploymentRequest
@@ -78,20 +88,36 @@ class DeploymentHandlers:
             ServiceError: It or the pack is gone, its etag is stale, clients would notice, or the
                 pack does not serve; what served before then serves again.
         """
+        operation = context.job.operation
         (deployment_id,) = DEPLOYMENT.parse(request.deployment.name, "deployment.name")
         fields = masked_fields(request.deployment, request.update_mask, CHANGEABLE)
         async with self._foundation.database.writing() as session:
             row = await deployments.get(session, deployment_id, lock=True)
-            begun = row.operation == context.job.operation or context.state
-            if not begun:
-                etag = encode_deployment(row, ()).etag
-                check_etag(request.deployment.etag, etag, row.name)
-            if "display_name" in fields and row.display_name != request.deployment.display_name:
-                row.display_name = request.deployment.display_name
-                deployments.touch(row, self._foundation.clock.now())
-            current = encode_deployment(row, self._board.connected)
-        if "pack" not in fields or (current.pack == request.deployment.pack and not begun):
-            return current
+            wish = _wish(request, fields, row)
+            if row.operation != operation:
+                if context.job.attempt == 1 or not _is_as_wished(row, wish):
+                    check_etag(request.deployment.etag, encode_deployment(row, ()).etag, row.name)
+                refuse_switching(row)
+                if row.pack_id == wish.pack_id:
+                    return self._renamed(row, wish.display_name)
+                await self._switches.begin(session, row, wish, operation)
+        return await self._switches.conclude(context, wish)
+
+    def _renamed(self, row: DeploymentRow, display_name: str | None) -> pb.Deployment:
+        if display_name is not None and row.display_name != display_name:
+            row.display_name = display_name
+            deployments.touch(row, self._foundation.clock.now())
+        return encode_deployment(row, self._board.connected)
+
+
+def _wish(request: pb.UpdateDeploymentRequest, fields: Collection[str], row: DeploymentRow) -> Wish:
+    pack_id = row.pack_id or ""
+    if "pack" in fields:
         (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
-        wish = Wish(deployment_id, pack_id, request.allow_signature_change)
-        return await self._switches.run(context, wish)
+    display_name = request.deployment.display_name if "display_name" in fields else None
+    return Wish(row.id, pack_id, display_name, request.allow_signature_change)
+
+
+def _is_as_wished(row: DeploymentRow, wish: Wish) -> bool:
+    """Tells whether nothing is left to do, as after an attempt that ended in a crash."""
+    return row.pack_id == wish.pack_id and wish.display_name in (None, row.display_name)

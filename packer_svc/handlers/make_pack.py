@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from packer_svc.convert.packs import encode_pack, head_json, job_head
+from packer_svc.convert.packs import encode_pack, head_json
 from packer_svc.jobs import entries
 from packer_svc.recipe import (
     Ingredient,
@@ -23,15 +23,13 @@ from packer_svc.recipe import (
     refuse_duplicates,
 )
 from packer_svc.references import HeldReferences
-from packer_svc.slicer_client import Origin, SlicerClient
+from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import packs
 from packer_svc.store.tables import PackFragmentRow, PackRow
 from svckit.artifacts.digests import Artifact, digest_from_name
 from svckit.foundation import Foundation
 from svckit.operations.job import JobContext
 
-# How many fragments are asked for at the same time.
-_AT_ONCE = 8
 _FILES = {
     "graph": "pack.onnx",
     "manifest": "manifest.json",
@@ -69,23 +67,10 @@ class PackMaker:
             await packs.refuse_taken(session, recipe.pack_id)
         refuse_duplicates(recipe.fragments)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
-        ingredients = await self._ingredients(recipe)
-        await self._references.take(recipe.pack_id, [part.fragment for part in recipe.fragments])
-        try:
-            return await self._join(context, recipe, ingredients)
-        except BaseException:
-            await asyncio.shield(self._references.give_up(recipe.pack_id, context.job.operation))
-            raise
-
-    async def _ingredients(self, recipe: PackRecipe) -> tuple[Ingredient, ...]:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def ask(fragment: str) -> Origin:
-            async with gate:
-                return await self._slicer.origin(fragment)
-
-        origins = await asyncio.gather(*(ask(part.fragment) for part in recipe.fragments))
-        return combine(recipe.fragments, origins)
+        names = [part.fragment for part in recipe.fragments]
+        ingredients = combine(recipe.fragments, await self._slicer.origins(names))
+        await self._references.take(f"packs/{recipe.pack_id}", context.job.operation, names)
+        return await self._join(context, recipe, ingredients)
 
     async def _join(
         self, context: JobContext, recipe: PackRecipe, ingredients: Sequence[Ingredient]
@@ -97,7 +82,7 @@ class PackMaker:
                 {
                     "folder": str(folder),
                     "labels": labels_of(ingredients),
-                    "head": job_head(recipe.head),
+                    "head": asdict(recipe.head),
                     "inputs": input_facts(ingredients[0].origin),
                     "ensemble": size,
                     "fragments": [await self._job_part(one, folder) for one in ingredients],

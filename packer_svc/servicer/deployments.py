@@ -16,16 +16,18 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from packer_svc.convert.deployments import (
-    changed_signature,
+    decode_error,
     encode_deployment,
+    replica_violations,
+    report_violations,
     text_violations,
 )
 from packer_svc.deployments.board import DESIRED, Board, reports_on
 from packer_svc.deployments.desired import desired_state
+from packer_svc.deployments.switches import refuse_changed_signature, refuse_switching
 from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
 from packer_svc.store import deployments, packs
 from packer_svc.store.deployments import ServingState
-from packer_svc.store.failures import signature_changed, switch_in_progress
 from packer_svc.store.tables import DeploymentRow, ReplicaRow
 from svckit.clock import wait_until_set
 from svckit.errors import FieldViolation, InvalidArgument
@@ -110,10 +112,11 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         async def check(session: AsyncSession) -> None:
             row = await deployments.get(session, deployment_id)
             check_etag(request.deployment.etag, encode_deployment(row, ()).etag, row.name)
-            if row.operation is not None:
-                raise switch_in_progress(row.name, row.operation)
+            refuse_switching(row)
             if pack_id is not None:
-                await self._check_pack(session, row, pack_id, request.allow_signature_change)
+                pack = await packs.get(session, pack_id)
+                if not request.allow_signature_change:
+                    await refuse_changed_signature(session, row, pack)
 
         if request.validate_only:
             async with self._foundation.database.reading() as session:
@@ -123,15 +126,6 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         return await self._foundation.operations.submit(
             "UpdateDeployment", request, target, request.request_id, check=check
         )
-
-    async def _check_pack(
-        self, session: AsyncSession, row: DeploymentRow, pack_id: str, allowed: bool
-    ) -> None:
-        pack = await packs.get(session, pack_id)
-        if row.pack_id is not None and not allowed:
-            changed = changed_signature(await packs.get(session, row.pack_id), pack)
-            if changed:
-                raise signature_changed(row.name, changed)
 
     async def GetDeployment(
         self, request: pb.GetDeploymentRequest, context: Context
@@ -165,8 +159,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         async def delete(session: AsyncSession) -> empty_pb2.Empty:
             row = await deployments.get(session, deployment_id, lock=True)
             check_etag(request.etag, encode_deployment(row, ()).etag, row.name)
-            if row.operation is not None:
-                raise switch_in_progress(row.name, row.operation)
+            refuse_switching(row)
             await session.delete(row)
             await deployments.changed(session)
             return empty_pb2.Empty()
@@ -180,6 +173,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         self, request: pb.WatchDesiredRequest, context: Context
     ) -> AsyncIterator[pb.DesiredState]:
         """Yields all that is desired, again after every change."""
+        refuse(replica_violations(request.replica))
         try:
             with (
                 self._board.watching(request.replica),
@@ -211,6 +205,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
     ) -> pb.ReportReadyResponse:
         """Takes what a replica says of a deployment."""
         (deployment_id,) = DEPLOYMENT.parse(request.deployment, "deployment")
+        refuse(report_violations(request))
         async with self._foundation.database.writing() as session:
             row = await deployments.get(session, deployment_id, lock=True)
             if request.generation > row.generation:
@@ -223,7 +218,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                 # An older report that was overtaken on its way.
                 return pb.ReportReadyResponse()
             said.generation, said.version = request.generation, request.version
-            said.error = request.error.SerializeToString() if request.HasField("error") else b""
+            said.error = decode_error(request)
             said.report_time = self._foundation.clock.now()
             row.state = deployments.state_of(row, self._board.connected)
         self._board.changes.notify(reports_on(deployment_id))

@@ -11,17 +11,21 @@ from google.protobuf import empty_pb2
 from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2_grpc
-from sliceandpack.slicer.v1 import fragments_pb2
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from packer_svc.convert.packs import encode_pack, fragment_violations, pack_violations
+from packer_svc.convert.packs import (
+    MIN_CLASSES,
+    encode_pack,
+    fragment_violations,
+    pack_violations,
+)
 from packer_svc.lineage import lineage_of
 from packer_svc.recipe import refuse_duplicates
-from packer_svc.references import HeldReferences
 from packer_svc.store import packs
 from packer_svc.store.failures import pack_in_use
-from packer_svc.store.tables import HeldReferenceRow, PackRow
+from packer_svc.store.tables import PackRow
+from packer_svc.upkeep import Upkeep
 from svckit.errors import FieldViolation
 from svckit.etags import check_etag
 from svckit.foundation import Foundation
@@ -34,7 +38,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Check = Callable[[AsyncSession], Awaitable[None]]
 
 PACK = ResourcePattern.of(pb.Pack)
-FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
 ORDERS: dict[str, ColumnElement[Any]] = {
     "create_time": PackRow.__table__.c.create_time,
     "name": PackRow.__table__.c.id,
@@ -52,19 +55,19 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
 
     Args:
         foundation: What the service stands on.
-        held: The references in the slicer.
+        references: Lets go of the references of a pack that is gone.
     """
 
-    def __init__(self, foundation: Foundation, held: HeldReferences) -> None:
+    def __init__(self, foundation: Foundation, references: Upkeep) -> None:
         self._foundation = foundation
-        self._held = held
+        self._references = references
 
     async def CreatePack(
         self, request: pb.CreatePackRequest, context: Context
     ) -> operations_pb2.Operation:
         """Queues the making of a pack."""
         refuse(_create_violations(request))
-        check_fragments(request.pack.fragments)
+        refuse_duplicates(request.pack.fragments)
         check = self._free(request.pack_id)
         if request.validate_only:
             async with self._foundation.database.reading() as session:
@@ -85,7 +88,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
                 *fragment_violations(request.fragments, "fragments"),
             ]
         )
-        check_fragments(request.fragments)
+        refuse_duplicates(request.fragments)
 
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
@@ -150,14 +153,12 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             if users:
                 raise pack_in_use(row.name, users)
             await self._foundation.references.remove(session, row.name)
-            held = HeldReferenceRow.pack_id == pack_id
-            await session.execute(update(HeldReferenceRow).where(held).values(released=True))
             await session.delete(row)
             return empty_pb2.Empty()
 
         call = Call("DeletePack", request, request.request_id)
         answer = await self._foundation.operations.replay.once(call, delete, empty_pb2.Empty)
-        self._held.wake()
+        self._references.wake()
         return answer
 
     async def GetLineage(self, request: pb.GetLineageRequest, context: Context) -> pb.Lineage:
@@ -165,17 +166,6 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         (pack_id,) = PACK.parse(request.name)
         async with self._foundation.database.reading() as session:
             return lineage_of(await packs.get(session, pack_id))
-
-
-def check_fragments(fragments: Sequence[pb.PackFragment]) -> None:
-    """Refuses names that are no fragments' names, and names given twice.
-
-    Raises:
-        InvalidArgument: FIELD_INVALID or FRAGMENTS_DUPLICATE.
-    """
-    for place, part in enumerate(fragments):
-        FRAGMENT.parse(part.fragment, f"fragments[{place}].fragment")
-    refuse_duplicates(fragments)
 
 
 def id_problems(pack_id: str) -> Sequence[FieldViolation]:
@@ -192,8 +182,8 @@ def _removal_violations(labels: Sequence[str], known: Sequence[str]) -> Iterator
     for place, label in enumerate(labels):
         if label not in known:
             yield FieldViolation(f"labels[{place}]", f"the pack has no class {label!r}")
-    if len(set(known) - set(labels)) < 2:
-        yield FieldViolation("labels", "a pack keeps at least two classes")
+    if len(set(known) - set(labels)) < MIN_CLASSES:
+        yield FieldViolation("labels", f"a pack keeps at least {MIN_CLASSES} classes")
 
 
 def _metadata(pack_id: str) -> OperationMetadata:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from packer_svc.store.tables import DeploymentRow, ReplicaRow, RevisionRow
+from packer_svc.store.tables import DeploymentRow, LastVersionRow, ReplicaRow, RevisionRow
 from svckit.resources import missing, taken
 
 
@@ -51,6 +51,16 @@ async def changed(session: AsyncSession) -> int:
         session.add(row)
     row.revision += 1
     return row.revision
+
+
+async def next_version(session: AsyncSession, deployment_id: str) -> int:
+    """Returns a version that no pack was given under this name before."""
+    row = await session.get(LastVersionRow, deployment_id, with_for_update=True)
+    if row is None:
+        row = LastVersionRow(deployment_id=deployment_id, version=0)
+        session.add(row)
+    row.version += 1
+    return row.version
 
 
 async def revision(session: AsyncSession) -> int:

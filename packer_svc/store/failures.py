@@ -1,4 +1,4 @@
-"""What can go wrong with names of resources."""
+"""What can go wrong with packs and deployments."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def duplicate_label(label: str, first: str, second: str) -> InvalidArgument:
         f"{first} and {second} are both called {label!r}.",
         advice="Give one of them another label, or both the same one if they are one class.",
         metadata={"fragment": second, "label": label},
+    )
+
+
+def too_few_classes(labels: Sequence[str]) -> InvalidArgument:
+    """Returns the error for a pack that would have a single output."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_FIELD_INVALID,
+        f"A pack tells at least two classes apart, and this one would have {len(labels)}.",
+        advice="Add a fragment of another class, or give one of them a label of its own.",
+        metadata={"field": "pack.fragments"},
+        violations=[FieldViolation("pack.fragments", "all of them share one output")],
     )
 
 

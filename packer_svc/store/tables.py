@@ -120,21 +120,21 @@ class HeldReferenceRow(Base):
 
     Attributes:
         name: The reference's name in the slicer.
-        pack_id: The pack that it is held for; no foreign key, since it outlives the pack until the
-            slicer has been told.
+        operation: The operation that took it; the pack that it made has the same.
+        holder: The pack that it is held for. No foreign key: it is taken before the pack is kept,
+            and outlives it until the slicer has been told.
         fragments: The fragments.
         expire_time: When the slicer lets it go unless it is renewed.
-        released: The pack is gone, or was never kept: the slicer is to be told.
     """
 
     __tablename__ = "held_references"
-    __table_args__ = (Index("ix_held_references_pack_id", "pack_id"),)
+    __table_args__ = (Index("ix_held_references_operation", "operation"),)
 
     name: Mapped[str] = mapped_column(String(RESOURCE_LENGTH), primary_key=True)
-    pack_id: Mapped[str] = mapped_column(String(63))
+    operation: Mapped[str] = mapped_column(String(128))
+    holder: Mapped[str] = mapped_column(String(RESOURCE_LENGTH))
     fragments: Mapped[list[str]]
     expire_time: Mapped[datetime]
-    released: Mapped[bool] = mapped_column(default=False)
 
 
 class DeploymentRow(Base):
@@ -149,9 +149,10 @@ class DeploymentRow(Base):
         previous_version: Its version in Triton; 0 if there is none.
         candidate_pack_id: The pack that a switch under way tries.
         candidate_version: Its version in Triton.
-        operation: The switch under way.
-        last_version: The last version that was given out.
-        generation: Rises with every change of what is desired.
+        created_by: The operation that made it.
+        operation: The switch under way; null if there is none.
+        generation: Rises with every change of what is desired; never given out twice under one
+            name, also not to a deployment that is made anew.
         state: The name of a `DeploymentState` without its prefix.
         revision: Rises with every change; the etag is made of it.
         create_time: When it was made.
@@ -173,8 +174,8 @@ class DeploymentRow(Base):
     previous_version: Mapped[int] = mapped_column(default=0)
     candidate_pack_id: Mapped[str | None] = mapped_column(ForeignKey("packs.id"))
     candidate_version: Mapped[int] = mapped_column(default=0)
+    created_by: Mapped[str] = mapped_column(String(128))
     operation: Mapped[str | None] = mapped_column(String(128))
-    last_version: Mapped[int] = mapped_column(default=0)
     generation: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(16))
     revision: Mapped[int] = mapped_column(default=1)
@@ -215,6 +216,23 @@ class ReplicaRow(Base):
     version: Mapped[int]
     error: Mapped[bytes]
     report_time: Mapped[datetime]
+
+
+class LastVersionRow(Base):
+    """The last version that was given out under a deployment's name.
+
+    It outlives the deployment: a replica that missed the deletion must not take the files of an
+    older pack for those of a new one.
+
+    Attributes:
+        deployment_id: The last part of the deployment's name; no foreign key.
+        version: The version.
+    """
+
+    __tablename__ = "last_versions"
+
+    deployment_id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    version: Mapped[int]
 
 
 class RevisionRow(Base):

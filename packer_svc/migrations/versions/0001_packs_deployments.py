@@ -20,13 +20,19 @@ def upgrade() -> None:
     op.create_table(
         "held_references",
         sa.Column("name", sa.String(length=256), nullable=False),
-        sa.Column("pack_id", sa.String(length=63), nullable=False),
+        sa.Column("operation", sa.String(length=128), nullable=False),
+        sa.Column("holder", sa.String(length=256), nullable=False),
         sa.Column("fragments", sa.JSON(), nullable=False),
         sa.Column("expire_time", UtcDateTime(), nullable=False),
-        sa.Column("released", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_held_references")),
     )
-    op.create_index("ix_held_references_pack_id", "held_references", ["pack_id"], unique=False)
+    op.create_index("ix_held_references_operation", "held_references", ["operation"], unique=False)
+    op.create_table(
+        "last_versions",
+        sa.Column("deployment_id", sa.String(length=63), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("deployment_id", name=op.f("pk_last_versions")),
+    )
     op.create_table(
         "packs",
         sa.Column("id", sa.String(length=63), nullable=False),
@@ -62,8 +68,8 @@ def upgrade() -> None:
         sa.Column("previous_version", sa.BigInteger(), nullable=False),
         sa.Column("candidate_pack_id", sa.String(length=63), nullable=True),
         sa.Column("candidate_version", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.String(length=128), nullable=False),
         sa.Column("operation", sa.String(length=128), nullable=True),
-        sa.Column("last_version", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),

@@ -1,0 +1,132 @@
+"""What a client does with deployments, by the generated stubs alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.rpc import error_details_pb2
+from sliceandpack.packer.v1 import deployments_pb2 as pb
+from sliceandpack.packer.v1 import deployments_pb2_grpc
+
+
+class OperationFailedError(Exception):
+    """An operation ended with an error.
+
+    Attributes:
+        code: The name of its canonical code.
+        reason: The reason in its ErrorInfo.
+        metadata: The facts in its ErrorInfo.
+        message: Its message.
+    """
+
+    def __init__(self, operation: operations_pb2.Operation) -> None:
+        info = error_details_pb2.ErrorInfo()
+        assert any(detail.Unpack(info) for detail in operation.error.details), operation.error
+        codes = {code.value[0]: code.name for code in grpc.StatusCode}
+        self.code = codes[operation.error.code]
+        self.reason = str(info.reason)
+        self.metadata = dict(info.metadata)
+        self.message = operation.error.message
+        super().__init__(f"{self.code} {self.reason}: {self.message}")
+
+
+class DeploymentsClient:
+    """A client of Deployments.
+
+    Args:
+        channel: A channel to the packer.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.stub: deployments_pb2_grpc.DeploymentsAsyncStub
+        self.stub = deployments_pb2_grpc.DeploymentsStub(channel)
+        self.operations: Any = operations_pb2_grpc.OperationsStub(channel)
+
+    async def begin_create(self, name: str, pack: str, **more: Any) -> operations_pb2.Operation:
+        """Asks for a new deployment."""
+        deployment = pb.Deployment(pack=pack)
+        return await self.stub.CreateDeployment(
+            pb.CreateDeploymentRequest(deployment_id=name, deployment=deployment, **more)
+        )
+
+    async def create(self, name: str, pack: str) -> pb.Deployment:
+        """Makes a deployment and waits for it."""
+        return await self.result(await self.begin_create(name, pack))
+
+    async def begin_update(
+        self, deployment: pb.Deployment, *paths: str, **more: Any
+    ) -> operations_pb2.Operation:
+        """Asks for a change of a deployment."""
+        request = pb.UpdateDeploymentRequest(deployment=deployment, **more)
+        request.update_mask.paths.extend(paths)
+        return await self.stub.UpdateDeployment(request)
+
+    async def begin_switch(self, name: str, pack: str, **more: Any) -> operations_pb2.Operation:
+        """Asks for another pack."""
+        deployment = pb.Deployment(name=f"deployments/{name}", pack=pack)
+        return await self.begin_update(deployment, "pack", **more)
+
+    async def switch(self, name: str, pack: str, **more: Any) -> pb.Deployment:
+        """Switches to another pack and waits for it."""
+        return await self.result(await self.begin_switch(name, pack, **more))
+
+    async def result(self, operation: operations_pb2.Operation) -> pb.Deployment:
+        """Waits for an operation.
+
+        Raises:
+            OperationFailedError: It failed.
+        """
+        ended = await self.ended(operation)
+        if ended.HasField("error"):
+            raise OperationFailedError(ended)
+        deployment = pb.Deployment()
+        assert ended.response.Unpack(deployment)
+        return deployment
+
+    async def ended(self, operation: operations_pb2.Operation) -> operations_pb2.Operation:
+        """Waits until an operation has ended."""
+        async with asyncio.timeout(60):
+            while not operation.done:
+                await asyncio.sleep(0.02)
+                operation = await self.operations.GetOperation(
+                    operations_pb2.GetOperationRequest(name=operation.name)
+                )
+        return operation
+
+    async def cancel(self, operation: operations_pb2.Operation) -> None:
+        """Cancels an operation."""
+        await self.operations.CancelOperation(
+            operations_pb2.CancelOperationRequest(name=operation.name)
+        )
+
+    async def get(self, name: str) -> pb.Deployment:
+        """Returns a deployment."""
+        return await self.stub.GetDeployment(pb.GetDeploymentRequest(name=f"deployments/{name}"))
+
+    async def names(self) -> list[str]:
+        """Returns the names of all deployments."""
+        listed = await self.stub.ListDeployments(pb.ListDeploymentsRequest(order_by="name"))
+        return [deployment.name for deployment in listed.deployments]
+
+    async def delete(self, name: str, **more: Any) -> None:
+        """Deletes a deployment."""
+        await self.stub.DeleteDeployment(
+            pb.DeleteDeploymentRequest(name=f"deployments/{name}", **more)
+        )
+
+    async def delete_all(self) -> None:
+        """Deletes every deployment; those that are being switched once that has ended."""
+        async with asyncio.timeout(30):
+            for name in await self.names():
+                while True:
+                    try:
+                        await self.delete(name.removeprefix("deployments/"))
+                        break
+                    except grpc.aio.AioRpcError as error:
+                        if error.code() is grpc.StatusCode.NOT_FOUND:
+                            break
+                        await asyncio.sleep(0.1)

@@ -1,0 +1,71 @@
+"""Packs that lie in a packer's state folder before it starts, for tests that only serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packer_svc.app import MIGRATIONS
+from packer_svc.store.tables import PackFragmentRow, PackRow
+from svckit.artifacts.folder import FolderArtifactStore
+from svckit.artifacts.references import ArtifactReferences
+from svckit.database import open_database, upgrade
+
+ROLES = ("graph", "manifest", "proof", "smoke")
+
+
+async def stock_packs(state: Path, packs: Mapping[str, Sequence[str]]) -> None:
+    """Keeps packs with these labels, of bytes that nobody runs.
+
+    Args:
+        state: The state folder of a packer that does not run, an absolute path.
+        packs: Labels by the pack's id.
+    """
+    database = open_database(f"sqlite+aiosqlite:///{state / 'service.db'}")
+    store = FolderArtifactStore(state / "artifacts")
+    references = ArtifactReferences(store)
+    try:
+        await upgrade(database, MIGRATIONS)
+        for pack_id, labels in packs.items():
+            kept = {role: await store.put(f"{pack_id} {role}".encode()) for role in ROLES}
+            async with database.writing() as session:
+                session.add(_row(pack_id, labels, {role: kept[role].digest for role in ROLES}))
+                for role, artifact in kept.items():
+                    await references.add(session, f"packs/{pack_id}", role, artifact.digest)
+    finally:
+        await database.close()
+
+
+def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> PackRow:
+    artifacts = {f"{role}_digest": digest for role, digest in digests.items()}
+    return PackRow(
+        id=pack_id,
+        operation="operations/stocked",
+        display_name="",
+        head={"kind": "HEAD_KIND_CLOSED_FORM"},
+        labels=list(labels),
+        inputs=[{"name": "x", "elementType": "ELEMENT_TYPE_FLOAT32", "shape": ["4"]}],
+        proof_summary={},
+        parameters=10,
+        macs=10,
+        ensemble_parameters=40,
+        ensemble_macs=40,
+        create_time=datetime.now(UTC),
+        fragments=[
+            PackFragmentRow(
+                place=place,
+                fragment=f"models/m{place}/fragments/f",
+                label=label,
+                graph_digest=digests["graph"],
+                samples_digest=digests["proof"],
+                licence="MIT",
+            )
+            for place, label in enumerate(labels)
+        ],
+        graph_size=1,
+        manifest_size=1,
+        proof_size=1,
+        smoke_size=1,
+        **artifacts,
+    )
