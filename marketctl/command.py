@@ -86,7 +86,8 @@ def perform(session: Session, function: Callable[[Session], Awaitable[None]]) ->
         if not isinstance(error, DomainError):
             raise
         # Triton's client has errors of its own, with the same reasons.
-        _fail(session, from_domain(error.reason, error.message, error.advice, error.metadata))
+        typed = from_domain(error.reason, error.message, error.advice, error.metadata)
+        _fail(session, named(typed, session.settings))
 
 
 def named(error: ServiceError, settings: Settings) -> ServiceError:
@@ -96,17 +97,17 @@ def named(error: ServiceError, settings: Settings) -> ServiceError:
         error: The error.
         settings: Where the services are.
     """
-    if not isinstance(error, Unavailable) or error.reason != reasons.ERROR_REASON_UNSPECIFIED:
+    if not isinstance(error, Unavailable):
         return error
-    for name in ("slicer", "packer"):
+    for name in ("slicer", "packer", "triton"):
         address = getattr(settings, name)
         # gRPC's own text names the address that it tried.
         if address in error.message:
             return Unavailable(
                 error.reason,
-                f"The {name} at {address} does not answer.",
-                advice=f"Start it with `marketctl up`, or say where it is with --{name} (and with "
-                "--tls-ca if it uses TLS).",
+                f"Nothing answers at {address}, where the {name} should be.",
+                advice=f"Start it with `marketctl up`, or say where it is with --{name}; see that "
+                "both sides use TLS or neither does.",
                 metadata={"cause": error.message},
             )
     return error

@@ -101,10 +101,12 @@ class Printer:
         for title, value in facts:
             if value:
                 grid.add_row(Text(title, style="bold"), _text(value))
-        self._console.print(grid)
-        for section in sections:
+        if grid.row_count:
+            self._console.print(grid)
+        for place, section in enumerate(sections):
             if section.rows:
-                self._console.print(Text(f"\n{section.title}", style="bold"))
+                gap = "\n" if place or grid.row_count else ""
+                self._console.print(Text(gap + section.title, style="bold"))
                 self.table(section.columns, section.rows)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Any]) -> None:

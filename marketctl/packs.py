@@ -64,8 +64,13 @@ LINEAGE_COLUMNS = (
     Column("KIND", lambda node: node.kind),
     Column("NAME", lambda node: node.name),
     Column("LICENCE", lambda node: node.licence),
-    Column("MADE OF", lambda node: ", ".join(node.parents)),
+    Column("MADE OF", lambda node: _parents(node.parents)),
 )
+
+
+def _parents(names: Sequence[str]) -> str:
+    """Returns what a thing was made of; its artifacts have lines of their own."""
+    return ", ".join(name for name in names if not name.startswith("artifacts/"))
 
 
 class HeadKind(StrEnum):

@@ -106,7 +106,9 @@ def _array(path: Path, archive: Mapping[str, Array], spec: pb.InputSpec) -> Arra
         raise _mismatch(
             path, f"{spec.name!r} has the shape {array.shape}, the model takes ({shape})"
         )
-    if not np.can_cast(array.dtype, wanted, "same_kind"):
+    # Whole numbers for a model that takes fractions were most likely never scaled.
+    kinds = {np.dtype(kind).kind in "iu" for kind in (array.dtype, wanted)}
+    if len(kinds) > 1 or not np.can_cast(array.dtype, wanted, "same_kind"):
         name = np.dtype(wanted).name
         raise _mismatch(path, f"{spec.name!r} is {array.dtype}, the model takes {name}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
