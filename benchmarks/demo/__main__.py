@@ -39,12 +39,14 @@ class WalkResult:
     """What the walk through the services gave.
 
     Attributes:
+        models: The Model of every origin, by name.
         packs: The Pack of the fragments and that of the whole originals, by name.
         answers: What Triton said of every test digit, by name.
         latencies_ms: The median latency, by name.
         seconds: From the start of the services to the last prediction.
     """
 
+    models: Mapping[str, Any]
     packs: Mapping[str, Any]
     answers: Mapping[str, list[list[dict[str, Any]]]]
     latencies_ms: Mapping[str, float]
@@ -97,9 +99,11 @@ def walk(folder: Path, test: LabelledDigits) -> WalkResult:
     say("Starting slicer, packer and Triton")
     with running_services(folder) as addresses:
         market = Market(addresses)
+        models = {}
         for name, digits in ORIGINS.items():
             labels = [NAMES[digit] for digit in digits]
-            market.submit(name, folder / f"{name}.onnx", folder / f"{name}.npz", labels)
+            graph, samples = folder / f"{name}.onnx", folder / f"{name}.npz"
+            models[name] = market.submit(name, graph, samples, labels)
         # The ensemble is the same walk with nothing cut away.
         packs, answers = {}, {}
         for name, size in (("digits", BETA), ("ensemble", 1.0)):
@@ -113,7 +117,7 @@ def walk(folder: Path, test: LabelledDigits) -> WalkResult:
         seconds = time.monotonic() - start
         say("Measuring both through the same Triton")
         latencies = median_latencies_ms(addresses.triton, list(packs), test.images)
-    return WalkResult(packs, answers, dict(zip(packs, latencies, strict=True)), seconds)
+    return WalkResult(models, packs, answers, dict(zip(packs, latencies, strict=True)), seconds)
 
 
 def measure(
@@ -123,15 +127,18 @@ def measure(
     with torch.inference_mode():
         guesses = baseline.network(torch.from_numpy(test.images)).argmax(1).numpy()
     pack, ensemble = result.packs["digits"], result.packs["ensemble"]
+    # Its new classifier is as wide as the old one, so it costs what the original does.
+    origin = result.models[baseline.origin]
     return Figures(
         pack_accuracy=accuracy(result.answers["digits"], test),
         ensemble_accuracy=accuracy(result.answers["ensemble"], test),
         finetune_accuracy=float((guesses == test.labels).mean()),
         pack_parameters=int(pack["parameters"]),
         ensemble_parameters=int(ensemble["parameters"]),
-        finetune_parameters=sum(weight.numel() for weight in baseline.network.parameters()),
+        finetune_parameters=int(origin["parameters"]),
         pack_macs=int(pack["macs"]),
         ensemble_macs=int(ensemble["macs"]),
+        finetune_macs=int(origin["macs"]),
         pack_latency_ms=result.latencies_ms["digits"],
         ensemble_latency_ms=result.latencies_ms["ensemble"],
         walk_seconds=result.seconds,

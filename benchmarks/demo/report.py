@@ -33,6 +33,7 @@ class Figures:
         finetune_parameters: Those of the finetuned original.
         pack_macs: Multiply-accumulate operations per sample of the pack.
         ensemble_macs: Those of the ensemble.
+        finetune_macs: Those of the finetuned original.
         pack_latency_ms: Median of single requests through Triton.
         ensemble_latency_ms: The same for the ensemble, in turns with the pack.
         walk_seconds: From the start of the services to the last prediction.
@@ -47,6 +48,7 @@ class Figures:
     finetune_parameters: int
     pack_macs: int
     ensemble_macs: int
+    finetune_macs: int
     pack_latency_ms: float
     ensemble_latency_ms: float
     walk_seconds: float
@@ -87,7 +89,7 @@ def print_table(figures: Figures, origin: str) -> None:
         f"finetuned {origin}",
         f"{figures.finetune_accuracy:.4f}",
         f"{figures.finetune_parameters:,}",
-        "",
+        f"{figures.finetune_macs:,}",
         "",
     )
     console = Console()
