@@ -27,6 +27,9 @@ from slicer_svc.slicing.workbench import (
 REFIT_RIDGE = 1e-2
 """λ of the refit, as a share of the patches' mean energy."""
 
+POSITIONS = 64
+"""Positions per sample that a refit looks at: neighbouring patches say nearly the same."""
+
 PATCH_ELEMENTS = 1 << 24
 """Elements of the patches that are held at once."""
 
@@ -178,6 +181,7 @@ class _SiteFit:
         self._places = kept_places(site, kept)
         self._units = {group: Moments() for group in site.reads}
         self._kernel = Moments()
+        self._random = torch.Generator().manual_seed(site.place)
 
     def add(self, before: Tensor, after: Tensor, weights: Tensor) -> None:
         """Adds a minibatch of what the node reads in the original and in the sliced network."""
@@ -187,8 +191,10 @@ class _SiteFit:
         left = after.index_select(self._site.axis, torch.from_numpy(self._places))
         matrix = torch.from_numpy(self._weight)
         for part in _parts(before, len(self._weight) // self._site.width):
-            target = self._patches(before[part]).double() @ matrix
-            self._kernel.add(self._patches(left[part]), target, weights[part])
+            rows = self._patches(left[part])
+            chosen = self._positions(len(rows), len(before[part]))
+            target = self._patches(before[part])[chosen].double() @ matrix
+            self._kernel.add(rows[chosen], target, weights[part])
 
     def repairs(self) -> dict[str, NDArray[np.float64]]:
         """R of every group, `(u, u)`."""
@@ -212,6 +218,12 @@ class _SiteFit:
             return weight, None
         weight[rows], shift = affine_ridge(self._kernel, centre, damping)
         return weight, self._bias + shift
+
+    def _positions(self, rows: int, samples: int) -> Tensor:
+        """Rows of at most `POSITIONS` positions a sample, others at every call."""
+        positions = rows // samples
+        drawn = torch.randperm(positions, generator=self._random)[:POSITIONS].sort().values
+        return (torch.arange(samples)[:, None] * positions + drawn).reshape(-1)
 
     def _patches(self, values: Tensor) -> Tensor:
         return patches(self._model, self._site.node, values)
