@@ -38,12 +38,14 @@ class Runtime:
             NOT_SERVING then.
         ready_facts: Further entries of the ready file, such as the addresses of what else this
             process started.
+        stopping: Set as soon as the process is asked to stop, before its watches are ended.
     """
 
     resources: contextlib.AsyncExitStack
     metrics: Metrics
     readiness: Readiness = field(default_factory=Readiness)
     ready_facts: dict[str, str] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Compose = Callable[[S, Runtime], Awaitable[Sequence[Service]]]
@@ -64,6 +66,7 @@ class Lifecycle(Generic[S]):
         self._resources = contextlib.AsyncExitStack()
         self._server: BoundServer | None = None
         self._health: HealthServicer | None = None
+        self._stopping = asyncio.Event()
         self._shutdown: asyncio.Task[None] | None = None
 
     @property
@@ -96,7 +99,7 @@ class Lifecycle(Generic[S]):
                 f"Cannot serve metrics on {wanted} ({error.strerror}): set another metrics_address."
             ) from error
         self._server = bind(self._settings, metrics)
-        runtime = Runtime(self._resources, metrics)
+        runtime = Runtime(self._resources, metrics, stopping=self._stopping)
         services = await self._compose(self._settings, runtime)
         self._health = register(self._server.grpc, services, runtime.readiness)
         await self._server.grpc.start()
@@ -116,6 +119,7 @@ class Lifecycle(Generic[S]):
 
     async def _stop(self) -> None:
         _log.info("stopping")
+        self._stopping.set()
         if self._settings.ready_file is not None:
             self._settings.ready_file.unlink(missing_ok=True)
         if self._health is not None:
@@ -124,6 +128,8 @@ class Lifecycle(Generic[S]):
             self._server.stopping.stop()
             await self._server.grpc.stop(self._settings.drain_seconds)
         async with asyncio.timeout(self._settings.close_seconds):
+            if self._server is not None:
+                await self._server.in_flight.until_idle()
             await self._resources.aclose()
         _log.info("stopped")
 

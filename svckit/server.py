@@ -15,6 +15,7 @@ from svckit.interceptors.call_log import CallLogInterceptor
 from svckit.interceptors.call_metrics import CallMetricsInterceptor
 from svckit.interceptors.deadline import DeadlineInterceptor
 from svckit.interceptors.errors import ErrorInterceptor
+from svckit.interceptors.in_flight import InFlightInterceptor
 from svckit.interceptors.required_fields import RequiredFieldsInterceptor
 from svckit.interceptors.stopping import StoppingInterceptor
 from svckit.settings import ServerSettings
@@ -49,11 +50,13 @@ class BoundServer:
         grpc: The server.
         address: Where it listens.
         stopping: Ends its watches when it stops.
+        in_flight: Knows when its last call has ended.
     """
 
     grpc: grpc.aio.Server
     address: Address
     stopping: StoppingInterceptor
+    in_flight: InFlightInterceptor
 
 
 def bind(settings: ServerSettings, metrics: Metrics) -> BoundServer:
@@ -67,8 +70,10 @@ def bind(settings: ServerSettings, metrics: Metrics) -> BoundServer:
         StartupError: The address is in use, or a TLS file cannot be read.
     """
     stopping = StoppingInterceptor()
+    in_flight = InFlightInterceptor()
     server = grpc.aio.server(
         interceptors=(
+            in_flight,
             CallLogInterceptor(),
             CallMetricsInterceptor(metrics),
             ErrorInterceptor(),
@@ -90,7 +95,7 @@ def bind(settings: ServerSettings, metrics: Metrics) -> BoundServer:
         raise StartupError(
             f"Cannot listen on {address}: stop what listens there or set another address."
         ) from error
-    return BoundServer(server, Address(address.host, port), stopping)
+    return BoundServer(server, Address(address.host, port), stopping, in_flight)
 
 
 def register(
