@@ -14,6 +14,7 @@ from sliceandpack.packer.v1 import (
 )
 
 from packer_svc.deployments.board import Board
+from packer_svc.deployments.presence import Presence
 from packer_svc.deployments.switches import Patience, Switches
 from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
@@ -24,7 +25,6 @@ from packer_svc.servicer.deployments import DeploymentsServicer
 from packer_svc.servicer.packs import PacksServicer
 from packer_svc.settings import PackerSettings
 from packer_svc.slicer_client import SlicerClient
-from packer_svc.store import deployments
 from packer_svc.upkeep import Upkeep
 from svckit.clients.channel import channel
 from svckit.foundation import open_foundation, service
@@ -53,11 +53,12 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         "references", held.settle, HeldReferences.INTERVAL_SECONDS, foundation.clock
     )
     board = Board()
-    async with foundation.database.writing() as session:
-        # Nobody is connected to a process that has just begun.
-        await deployments.refresh_states(session, board.connected)
+    here = Presence(foundation.database, board)
+    # Nobody is connected to a process that has just begun.
+    await here.settle()
+    presence = Upkeep("presence", here.settle, here.INTERVAL_SECONDS, foundation.clock)
     patience = Patience(settings.replica_seconds, settings.ready_seconds)
-    switches = Switches(foundation.database, board, foundation.clock, patience)
+    switches = Switches(foundation.database, board, foundation.clock, patience, runtime.stopping)
     _register(
         foundation.runner,
         PackHandlers(foundation.database, PackMaker(foundation, slicer, held)),
@@ -65,6 +66,7 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     )
     for resource in (
         references,
+        presence,
         Upkeep("switches", switches.settle, switches.INTERVAL_SECONDS, foundation.clock),
         foundation.runner,
     ):
@@ -73,7 +75,7 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     add_packs = partial(packs_pb2_grpc.add_PacksServicer_to_server, packs)
     add_deployments = partial(
         deployments_pb2_grpc.add_DeploymentsServicer_to_server,
-        DeploymentsServicer(foundation, board),
+        DeploymentsServicer(foundation, board, presence),
     )
     return (
         service(packs_pb2.DESCRIPTOR, "Packs", add_packs),

@@ -79,12 +79,21 @@ class Switches:
         board: Who is connected, and word of changes.
         clock: Tells the time and waits.
         patience: How long a switch may take.
+        stopping: Set once the process stops, and sends the replicas away.
     """
 
     INTERVAL_SECONDS = 2.0
     """The time between two looks for switches that nobody goes on with."""
 
-    def __init__(self, database: Database, board: Board, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self,
+        database: Database,
+        board: Board,
+        clock: Clock,
+        patience: Patience,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._stopping = stopping
         self._database = database
         self._board = board
         self._clock = clock
@@ -157,6 +166,9 @@ class Switches:
                     raise taken_back(context.job.operation)
                 waiting, last = await self._waiting(deployment_id, last)
                 now = self._clock.now()
+                if self._stopping.is_set():
+                    # The next process goes on: who is sent away has not failed.
+                    start = seen = now
                 if waiting is not None:
                     seen = now
                     if not waiting:

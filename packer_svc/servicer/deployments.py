@@ -29,6 +29,7 @@ from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
 from packer_svc.store import deployments, packs
 from packer_svc.store.deployments import ServingState
 from packer_svc.store.tables import DeploymentRow, ReplicaRow
+from packer_svc.upkeep import Upkeep
 from svckit.clock import wait_until_set
 from svckit.errors import FieldViolation, InvalidArgument
 from svckit.etags import check_etag
@@ -72,11 +73,13 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
     Args:
         foundation: What the service stands on.
         board: Who is connected, and word of changes.
+        presence: Writes the states that follow from who is connected.
     """
 
-    def __init__(self, foundation: Foundation, board: Board) -> None:
+    def __init__(self, foundation: Foundation, board: Board, presence: Upkeep) -> None:
         self._foundation = foundation
         self._board = board
+        self._presence = presence
 
     async def CreateDeployment(
         self, request: pb.CreateDeploymentRequest, context: Context
@@ -179,7 +182,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                 self._board.watching(request.replica),
                 self._board.changes.listen(DESIRED) as changed,
             ):
-                await self._replicas_changed()
+                self._presence.wake()
                 sent = -1
                 while True:
                     changed.clear()
@@ -190,15 +193,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                         yield state
                     await wait_until_set(changed, self._foundation.clock, _POLL_SECONDS)
         finally:
-            await self._replicas_changed()
-
-    async def _replicas_changed(self) -> None:
-        """Writes the states that follow from who is connected, and wakes the switches."""
-        async with self._foundation.database.writing() as session:
-            await deployments.refresh_states(session, self._board.connected)
-            ids = list(await session.scalars(select(DeploymentRow.id)))
-        for deployment_id in ids:
-            self._board.changes.notify(reports_on(deployment_id))
+            self._presence.wake()
 
     async def ReportReady(
         self, request: pb.ReportReadyRequest, context: Context
