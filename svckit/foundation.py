@@ -33,6 +33,9 @@ from svckit.settings import ServiceSettings
 from svckit.workers.limits import WorkerLimits
 from svckit.workers.pool import PoolSettings, WorkerPool
 
+# What a worker may map beyond the memory that it uses: libraries, and what is only reserved.
+_MAPPED_BYTES = 2 * 2**30
+
 
 @dataclass(frozen=True, eq=False)
 class Foundation:
@@ -145,6 +148,7 @@ def _open_database(path: Path) -> Database:
 
 def _pool_settings(settings: ServiceSettings) -> PoolSettings:
     limits = WorkerLimits(
+        address_space_bytes=settings.worker_memory_bytes + _MAPPED_BYTES,
         resident_bytes=settings.worker_memory_bytes,
         cpu_seconds=settings.worker_cpu_seconds,
     )

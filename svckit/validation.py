@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
@@ -10,14 +12,17 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
 from svckit.errors import FieldViolation, InvalidArgument
 
+# No status holds more; a flood of them would keep the event loop busy.
+_MOST: Final = 100
+
 
 def refuse(violations: Iterable[FieldViolation]) -> None:
     """Raises for broken rules, if there are any.
 
     Raises:
-        InvalidArgument: FIELD_INVALID with every broken rule.
+        InvalidArgument: FIELD_INVALID with the broken rules, the first hundred if there are more.
     """
-    found = tuple(violations)
+    found = tuple(islice(violations, _MOST))
     if found:
         first = found[0]
         raise InvalidArgument(

@@ -52,9 +52,14 @@ def parse_digest(text: str, *, field: str = "digest") -> str:
     Raises:
         InvalidArgument: FIELD_INVALID, `text` is no lower-case SHA-256 digest.
     """
-    if _DIGEST.fullmatch(text) is None:
+    if not is_digest(text):
         raise _invalid(field)
     return text
+
+
+def is_digest(text: str) -> bool:
+    """Tells whether a text is a lower-case SHA-256 digest with its prefix."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_from_name(name: str, *, field: str = "name") -> str:
