@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 FLOAT32 = "float32"
 ELEMENT_TYPES = (FLOAT32, "uint8", "int64", "int32")
 """The element types that an input may have, by numpy's names."""
-
-# A pixel may be off by rounding after normalisation, by this share of the range.
-_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,16 +33,6 @@ class Image:
     def channels(self, shape: tuple[int, ...]) -> int:
         """Returns the number of channels of a sample's shape."""
         return shape[-1] if self.channels_last else shape[0]
-
-    def values(self, array: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Returns what the pixels were before normalisation, of the array's shape."""
-        wide = array.astype(np.float64)
-        shape = (-1,) if self.channels_last else (-1, 1, 1)
-        if self.deviation:
-            wide *= np.asarray(self.deviation).reshape(shape)
-        if self.mean:
-            wide += np.asarray(self.mean).reshape(shape)
-        return wide
 
 
 @dataclass(frozen=True)
@@ -106,16 +90,6 @@ class InputSpec:
         if self.semantics.minimum is None or self.semantics.maximum is None:
             return None
         return self.semantics.minimum, self.semantics.maximum
-
-    def within_bounds(self, array: NDArray[np.generic]) -> bool:
-        """Tells whether every value of samples (n, *shape) lies within the declared range."""
-        bounds = self.bounds()
-        if bounds is None:
-            return True
-        image = self.semantics if isinstance(self.semantics, Image) else None
-        values = image.values(array) if image else array.astype(np.float64)
-        slack = _TOLERANCE * (bounds[1] - bounds[0])
-        return bool(values.min() >= bounds[0] - slack and values.max() <= bounds[1] + slack)
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` reads back."""

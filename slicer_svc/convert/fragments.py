@@ -9,8 +9,14 @@ from slicer_svc.input_spec import InputSpec
 from slicer_svc.store.tables import FragmentRow
 
 
-def encode_fragment(row: FragmentRow) -> pb.Fragment:
-    """Returns the message of a fragment."""
+def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:
+    """Returns the message of a fragment.
+
+    Args:
+        row: The fragment.
+        whole: Whether its units are told too, of which there may be thousands; its query then
+            loads them.
+    """
     message = pb.Fragment(
         name=row.name,
         label=row.label,
@@ -21,13 +27,13 @@ def encode_fragment(row: FragmentRow) -> pb.Fragment:
         parameters=row.parameters,
         macs=row.macs,
         feature_error=row.feature_error,
-        kept_units=[
-            pb.KeptUnits(group=group, units=units) for group, units in row.kept_units.items()
-        ],
         method_version=row.method_version,
         slice_seconds=row.slice_seconds,
         licence=row.model.licence,
     )
+    if whole:
+        for group, units in row.kept_units.items():
+            message.kept_units.add(group=group, units=units)
     message.graph.name = f"artifacts/{row.graph_digest}"
     message.graph.size_bytes = row.graph_size
     message.create_time.FromDatetime(row.create_time)

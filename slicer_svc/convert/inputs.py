@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from sliceandpack.slicer.v1 import input_spec_pb2 as pb
 
 from slicer_svc.input_spec import ELEMENT_TYPES, Image, InputSpec, Semantics, Tensor, Text
+from svckit.artifacts.digests import is_digest
 from svckit.errors import FieldViolation
 
 _PREFIX = "ELEMENT_TYPE_"
@@ -76,23 +78,38 @@ def input_violations(messages: Sequence[pb.InputSpec], field: str) -> Iterator[F
         messages: The inputs.
         field: The path of the field that holds them.
     """
-    names = [message.name for message in messages]
+    times = Counter(message.name for message in messages)
     for place, message in enumerate(messages):
         path = f"{field}[{place}]"
-        if names.count(message.name) > 1:
+        if times[message.name] > 1:
             yield FieldViolation(f"{path}.name", f"the name {message.name!r} is there twice")
         if any(size < 1 for size in message.shape):
             yield FieldViolation(f"{path}.shape", "every size is at least 1")
-        if message.HasField("image"):
-            yield from _image_violations(message, f"{path}.image")
-        if message.HasField("tensor") and message.tensor.HasField("value_range"):
-            yield from _range_violations(message.tensor.value_range, f"{path}.tensor.value_range")
-        if message.HasField("text") and message.text.vocabulary_size < 1:
-            yield FieldViolation(f"{path}.text.vocabulary_size", "it is at least 1")
+        if message.element_type not in pb.ElementType.values():
+            yield FieldViolation(f"{path}.element_type", "no such type")
+        match message.WhichOneof("semantics"):
+            case "image":
+                yield from _image_violations(message, f"{path}.image")
+            case "text":
+                yield from _text_violations(message.text, f"{path}.text")
+            case "tensor" if message.tensor.HasField("value_range"):
+                bounds = message.tensor.value_range
+                yield from _range_violations(bounds, f"{path}.tensor.value_range")
+
+
+def _text_violations(text: pb.TextSemantics, path: str) -> Iterator[FieldViolation]:
+    if not is_digest(text.vocabulary_digest):
+        yield FieldViolation(f"{path}.vocabulary_digest", "it has the form sha256:<hex>")
+    if text.vocabulary_size < 1:
+        yield FieldViolation(f"{path}.vocabulary_size", "it is at least 1")
+    if not 0 <= text.padding_id < max(1, text.vocabulary_size):
+        yield FieldViolation(f"{path}.padding_id", "it is a token of the vocabulary")
 
 
 def _image_violations(message: pb.InputSpec, path: str) -> Iterator[FieldViolation]:
     image = message.image
+    if image.layout not in pb.ImageLayout.values():
+        yield FieldViolation(f"{path}.layout", "no such layout")
     yield from _range_violations(image.value_range, f"{path}.value_range")
     if message.shape and len(message.shape) != 3:
         yield FieldViolation(path, "an image has three axes besides the batch")

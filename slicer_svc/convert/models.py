@@ -48,10 +48,9 @@ def encode_model(row: ModelRow) -> pb.Model:
 def model_violations(model: pb.Model) -> Iterator[FieldViolation]:
     """Yields every broken rule of a submitted model but those of its artifacts' names."""
     yield from text_violations(model)
-    labels = list(model.labels)
-    if len(labels) < 2:
+    if len(model.labels) < 2:
         yield FieldViolation("model.labels", "a classifier has at least two classes")
-    for place, label in enumerate(labels):
+    for place, label in enumerate(model.labels):
         if not label.strip() or len(label) > MAX_LABEL or not label.isprintable():
             yield FieldViolation(
                 f"model.labels[{place}]", f"a label has 1 to {MAX_LABEL} printable characters"
@@ -61,7 +60,9 @@ def model_violations(model: pb.Model) -> Iterator[FieldViolation]:
 
 def text_violations(model: pb.Model) -> Iterator[FieldViolation]:
     """Yields the broken rules of the fields that UpdateModel can change."""
-    if len(model.display_name) > MAX_DISPLAY_NAME:
-        yield FieldViolation("model.display_name", f"at most {MAX_DISPLAY_NAME} characters")
-    if len(model.licence) > MAX_LICENCE:
-        yield FieldViolation("model.licence", f"at most {MAX_LICENCE} characters")
+    for field, text, most in (
+        ("display_name", model.display_name, MAX_DISPLAY_NAME),
+        ("licence", model.licence, MAX_LICENCE),
+    ):
+        if len(text) > most or not text.isprintable():
+            yield FieldViolation(f"model.{field}", f"at most {most} printable characters")

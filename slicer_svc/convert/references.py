@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sliceandpack.slicer.v1 import references_pb2 as pb
 
 from slicer_svc.store.tables import ReferenceRow
@@ -13,3 +15,11 @@ def encode_reference(row: ReferenceRow) -> pb.Reference:
     message.expire_time.FromDatetime(row.expire_time)
     message.create_time.FromDatetime(row.create_time)
     return message
+
+
+def decode_expire_time(message: pb.Reference) -> datetime | None:
+    """Returns when a reference is to end; None for a time that no calendar has."""
+    try:
+        return message.expire_time.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sliceandpack.slicer.v1 import models_pb2 as pb
@@ -63,7 +62,7 @@ class CreateModelHandler:
                 await artifacts.stat(samples),
                 await artifacts.put_file(folder / "normalised.onnx"),
             )
-        row = _new_row(model_id, operation, request.model, found, stored)
+        row = _new_row((model_id, operation), request.model, found, stored)
         row.create_time = row.update_time = self._foundation.clock.now()
         async with self._foundation.database.writing() as session:
             return await self._keep(session, row)
@@ -83,12 +82,12 @@ class CreateModelHandler:
 
 
 def _new_row(
-    model_id: str,
-    operation: str,
+    ids: tuple[str, str],
     model: pb.Model,
     found: dict[str, Any],
     stored: tuple[Artifact, Artifact, Artifact],
 ) -> ModelRow:
+    model_id, operation = ids
     graph, samples, normalised = stored
     return ModelRow(
         id=model_id,
@@ -102,8 +101,6 @@ def _new_row(
         normalised_digest=normalised.digest,
         normalised_size=normalised.size_bytes,
         revision=1,
-        create_time=datetime.min,
-        update_time=datetime.min,
         classes=[
             ModelClassRow(place=place, label=label) for place, label in enumerate(model.labels)
         ],

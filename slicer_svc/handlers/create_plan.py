@@ -7,7 +7,6 @@ from typing import Any
 
 from sliceandpack.slicer.v1 import models_pb2 as pb
 from sliceandpack.slicer.v1 import plans_pb2
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from slicer_svc.convert.plans import decode_recipe, encode_plan, recipe_json, summary_json
 from slicer_svc.handlers.progress import step_of
@@ -66,29 +65,25 @@ class CreatePlanHandler:
             )
             stored = await artifacts.put_file(folder / "plan.json")
             if curves is None:
-                await self._keep_curves(model_id, key, folder / "curves.json")
+                await self._keep_curves(model, key, folder / "curves.json")
         row = _new_row((model_id, plan_id), recipe, document, stored)
         row.create_time = self._foundation.clock.now()
         async with self._foundation.database.writing() as session:
-            await models.get(session, model_id, lock=True)
+            await models.lock(session, model)
             session.add(row)
             await self._foundation.references.add(session, row.name, "document", stored.digest)
             return encode_plan(row)
 
-    async def _keep_curves(self, model_id: str, key: str, path: Path) -> None:
-        stored = await self._foundation.artifacts.put_file(path)
-        async with self._foundation.database.writing() as session:
-            model = await models.get(session, model_id, lock=True)
-            if await models.curves(session, model_id, key) is None:
-                await self._add_curves(session, model, key, stored.digest)
-
-    async def _add_curves(
-        self, session: AsyncSession, model: ModelRow, key: str, digest: str
-    ) -> None:
+    async def _keep_curves(self, model: ModelRow, key: str, path: Path) -> None:
+        digest = (await self._foundation.artifacts.put_file(path)).digest
         now = self._foundation.clock.now()
-        session.add(CurvesRow(model_id=model.id, key=key, digest=digest, create_time=now))
-        role = f"curves-{key[-12:]}"
-        await self._foundation.references.add(session, model.name, role, digest)
+        async with self._foundation.database.writing() as session:
+            await models.lock(session, model)
+            if await models.curves(session, model.id, key) is None:
+                session.add(CurvesRow(model_id=model.id, key=key, digest=digest, create_time=now))
+                await self._foundation.references.add(
+                    session, model.name, f"curves-{key[-12:]}", digest
+                )
 
 
 def curves_key(model: ModelRow, recipe: Recipe) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 
 
-def step_of(report: dict[str, Any], class_label: str = "") -> Progress:
+def step_of(report: dict[str, Any], labels: Sequence[str] = ()) -> Progress:
     """Returns the message of a worker's report.
 
     Args:
-        report: ``{"phase", "layer", "done", "total"}``; the layer may be missing.
-        class_label: The label of the class that is worked on.
+        report: ``{"phase", "class_label", "layer", "done", "total"}``; class and layer may be
+            missing.
+        labels: The labels of the classes that reports name by their places.
     """
+    place = report.get("class_label")
     return Progress(
         phase=report["phase"],
-        class_label=class_label,
+        class_label="" if place is None else labels[place],
         layer=report.get("layer", ""),
         done=report["done"],
         total=report["total"],

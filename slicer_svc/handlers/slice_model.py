@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from sliceandpack.slicer.v1 import models_pb2 as pb
 
 from slicer_svc.convert.fragments import encode_fragment
 from slicer_svc.handlers.progress import step_of
+from slicer_svc.handlers.turns import Turns
 from slicer_svc.jobs import entries
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.servicer.plans import PLAN
@@ -20,6 +22,15 @@ from slicer_svc.store.tables import FragmentRow, ModelRow, PlanRow
 from svckit.artifacts.digests import digest_of
 from svckit.foundation import Foundation
 from svckit.operations.job import JobContext
+
+_FIGURES = (
+    "kept_units",
+    "feature_width",
+    "parameters",
+    "macs",
+    "feature_error",
+    "slice_seconds",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,7 @@ class SliceModelHandler:
 
     def __init__(self, foundation: Foundation) -> None:
         self._foundation = foundation
+        self._turns = Turns()
 
     async def __call__(
         self, context: JobContext, request: pb.SliceModelRequest
@@ -72,13 +84,17 @@ class SliceModelHandler:
             ServiceError: The model or plan is gone, or a worker failed; finished fragments stay.
         """
         slicing = await self._read(request)
-        missing = [label for label in slicing.labels if await self._kept(slicing, label) is None]
-        if missing:
-            await self._slice(context, slicing, missing)
-        kept = [await self._kept(slicing, label) for label in slicing.labels]
-        return pb.SliceModelResponse(
-            fragments=[encode_fragment(row) for row in kept if row is not None]
-        )
+        # Of two requests for the same classes, the second finds what the first has made.
+        async with self._turns.of(request.plan):
+            missing = await self._missing(slicing)
+            if missing:
+                await self._slice(context, slicing, missing)
+        async with self._foundation.database.reading() as session:
+            rows = [
+                await fragments.fragment(session, slicing.model.id, slicing.fragment_id(label))
+                for label in slicing.labels
+            ]
+        return pb.SliceModelResponse(fragments=[encode_fragment(row) for row in rows])
 
     async def _read(self, request: pb.SliceModelRequest) -> _Slicing:
         (model_id,) = MODEL.parse(request.name)
@@ -88,10 +104,12 @@ class SliceModelHandler:
             plan = await fragments.plan(session, model_id, plan_id)
         return _Slicing(model, plan, list(request.labels) or model.labels)
 
-    async def _kept(self, slicing: _Slicing, label: str) -> FragmentRow | None:
+    async def _missing(self, slicing: _Slicing) -> Sequence[str]:
+        """The classes that have no fragment yet."""
+        ids = {label: slicing.fragment_id(label) for label in slicing.labels}
         async with self._foundation.database.reading() as session:
-            key = (slicing.model.id, slicing.fragment_id(label))
-            return await session.get(FragmentRow, key)
+            kept = await fragments.kept(session, slicing.model.id)
+        return [label for label in slicing.labels if ids[label] not in kept]
 
     async def _slice(self, context: JobContext, slicing: _Slicing, labels: Sequence[str]) -> None:
         artifacts = self._foundation.artifacts
@@ -101,9 +119,7 @@ class SliceModelHandler:
             if "fragment" in report:
                 await self._keep(slicing, report["fragment"])
                 return
-            progress = report["progress"]
-            place = progress["class"]
-            context.note(step_of(progress, "" if place is None else names[place]))
+            context.note(step_of(report["progress"], names))
 
         with self._foundation.scratch() as folder:
             await self._foundation.workers.run(
@@ -121,8 +137,10 @@ class SliceModelHandler:
             )
 
     async def _keep(self, slicing: _Slicing, found: dict[str, Any]) -> None:
-        label = slicing.model.labels[found.pop("class")]
-        stored = await self._foundation.artifacts.put_file(Path(found.pop("path")))
+        label = slicing.model.labels[found["class"]]
+        path = Path(found["path"])
+        stored = await self._foundation.artifacts.put_file(path)
+        await asyncio.to_thread(path.unlink)
         row = FragmentRow(
             model_id=slicing.model.id,
             id=slicing.fragment_id(label),
@@ -134,10 +152,10 @@ class SliceModelHandler:
             score_width=len(slicing.model.labels),
             method_version=METHOD_VERSION,
             create_time=self._foundation.clock.now(),
-            **found,
+            **{name: found[name] for name in _FIGURES},
         )
         async with self._foundation.database.writing() as session:
-            await models.get(session, slicing.model.id, lock=True)
+            await models.lock(session, slicing.model)
             if await session.get(FragmentRow, (row.model_id, row.id)) is None:
                 session.add(row)
                 await self._foundation.references.add(session, row.name, "graph", stored.digest)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from onnxgraph.cost import cost
 from onnxgraph.load import load_model
 from onnxgraph.normalise import normalise
@@ -40,7 +38,6 @@ def check_model(
         SubmissionError: Inputs or samples do not fit the graph.
         SlicingError: The model does not fit its labels, is at chance, or has nothing to slice.
     """
-    torch.set_num_threads(1)
     report(_step(0))
     model = load_model(Path(request["graph"]).read_bytes())
     report(_step(1))

@@ -3,5 +3,6 @@
 CHECK = "slicer_svc.jobs.check:check_model"
 PLAN = "slicer_svc.jobs.plan:plan_model"
 SLICE = "slicer_svc.jobs.slice:slice_model"
-ALL = frozenset({CHECK, PLAN, SLICE})
+WARM = "slicer_svc.jobs.warm:warm"
+ALL = frozenset({CHECK, PLAN, SLICE, WARM})
 """What a worker of the slicer may run."""

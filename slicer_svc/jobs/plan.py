@@ -8,12 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from slicer_svc.jobs.checked_model import CheckedModel
 from slicer_svc.slicing.plan import curve_from_json
 from slicer_svc.slicing.planner import make_plan
-from slicer_svc.slicing.progress import Progress
 from slicer_svc.slicing.recipe import Recipe
 
 
@@ -25,7 +22,7 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
             wrote; ``recipe`` what `Recipe.to_json` wrote; ``curves`` the path of kept curves or
             None; ``document`` the path of the plan, to be written; ``new_curves`` that of the
             curves, written where ``curves`` is None.
-        report: Takes ``{"phase", "layer", "done", "total"}``.
+        report: Takes the fields of `Progress`.
 
     Returns:
         The plan as `Plan.to_json` writes it, without its curves.
@@ -33,30 +30,18 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
     Raises:
         SlicingError: The budget cannot be reached.
     """
-    torch.set_num_threads(1)
     checked = CheckedModel.read(request)
     kept = request["curves"]
     curves = None
     if kept is not None:
         curves = [curve_from_json(curve) for curve in json.loads(Path(kept).read_text())]
-
-    def step(progress: Progress) -> None:
-        report(
-            {
-                "phase": progress.phase,
-                "layer": progress.layer,
-                "done": progress.done,
-                "total": progress.total,
-            }
-        )
-
     plan = make_plan(
         checked.graph,
         checked.samples,
         Recipe.from_json(request["recipe"]),
         augment=checked.augmentation,
         curves=curves,
-        report=step,
+        report=lambda progress: report(asdict(progress)),
     )
     document = plan.to_json()
     Path(request["document"]).write_text(json.dumps(document, sort_keys=True))

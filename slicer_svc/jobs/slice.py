@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from onnxgraph.serialise import to_bytes
 from slicer_svc.jobs.checked_model import CheckedModel
 from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.plan import Plan
-from slicer_svc.slicing.progress import Progress
 
 
 def slice_model(
@@ -26,7 +24,8 @@ def slice_model(
         request: ``normalised``, ``samples`` and ``plan`` are paths; ``inputs`` what
             `InputSpec.to_json` wrote; ``classes`` the indices of the classes; ``folder`` where
             fragments are written.
-        report: Takes ``{"progress": {...}}``, and ``{"fragment": {...}}`` for every class.
+        report: Takes ``{"progress": {...}}`` with the fields of `Progress`, and
+            ``{"fragment": {...}}`` for every class.
 
     Returns:
         Nothing more.
@@ -34,22 +33,8 @@ def slice_model(
     Raises:
         SlicingError: The plan is of another model, or a class is unknown.
     """
-    torch.set_num_threads(1)
     checked = CheckedModel.read(request)
     plan = Plan.from_json(json.loads(Path(request["plan"]).read_text()))
-
-    def step(progress: Progress) -> None:
-        report(
-            {
-                "progress": {
-                    "phase": progress.phase,
-                    "class": progress.class_label,
-                    "layer": progress.layer,
-                    "done": progress.done,
-                    "total": progress.total,
-                }
-            }
-        )
 
     start = time.perf_counter()
     for sliced in slice_classes(
@@ -58,7 +43,7 @@ def slice_model(
         plan,
         request["classes"],
         augment=checked.augmentation,
-        report=step,
+        report=lambda progress: report({"progress": asdict(progress)}),
     ):
         path = Path(request["folder"]) / f"{sliced.label}.onnx"
         path.write_bytes(to_bytes(sliced.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import grpc
@@ -10,7 +11,7 @@ from google.protobuf import empty_pb2
 from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2_grpc
 from sliceandpack.slicer.v1 import models_pb2 as pb
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slicer_svc.convert.fragments import encode_fragment
@@ -31,10 +32,18 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
 COLUMNS = FragmentRow.__table__.c
+
+
+def _follows(plan: str) -> ColumnElement[bool]:
+    """The condition that a fragment follows a plan."""
+    model_id, plan_id = PLAN.parse(plan, "filter")
+    return and_(COLUMNS.model_id == model_id, COLUMNS.plan_id == plan_id)
+
+
 LISTING = Listing(
     filters={
         "label": equals(COLUMNS.label),
-        "plan": lambda name: COLUMNS.plan_id == PLAN.parse(name, "filter")[1],
+        "plan": _follows,
     },
     # The id alone is unique only within a model, and equal models have equal fragments.
     orders={
@@ -63,26 +72,26 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
         """Queues the slicing of classes out of a model."""
         (model_id,) = MODEL.parse(request.name)
         plan_model, plan_id = PLAN.parse(request.plan, "plan")
-        labels = list(request.labels)
         if plan_model != model_id:
             refuse([FieldViolation("plan", "it is a plan of another model")])
         refuse(
             FieldViolation("labels", f"{label!r} is named twice")
-            for label in sorted(set(labels))
-            if labels.count(label) > 1
+            for label, times in Counter(request.labels).items()
+            if times > 1
         )
 
         async def check(session: AsyncSession) -> None:
             model = await models.get(session, model_id)
             await fragments.plan(session, model_id, plan_id)
-            for label in labels:
-                if label not in model.labels:
+            known = set(model.labels)
+            for label in request.labels:
+                if label not in known:
                     raise unknown_class(model.name, label)
 
         if request.validate_only:
             async with self._foundation.database.reading() as session:
                 await check(session)
-            return validated(request)
+            return validated(pb.SliceModelResponse())
         return await self._foundation.operations.submit(
             "SliceModel",
             request,
@@ -97,7 +106,8 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
         """Returns one fragment."""
         model_id, fragment_id = FRAGMENT.parse(request.name)
         async with self._foundation.database.reading() as session:
-            return encode_fragment(await fragments.fragment(session, model_id, fragment_id))
+            row = await fragments.fragment(session, model_id, fragment_id, whole=True)
+            return encode_fragment(row, whole=True)
 
     async def ListFragments(
         self, request: pb.ListFragmentsRequest, context: Context
@@ -131,6 +141,8 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
         model_id, fragment_id = FRAGMENT.parse(request.name)
 
         async def delete(session: AsyncSession) -> empty_pb2.Empty:
+            # Locked, so that nobody takes a reference on it meanwhile.
+            await models.get(session, model_id, lock=True)
             row = await fragments.fragment(session, model_id, fragment_id)
             now = self._foundation.clock.now()
             holders = await fragments.live_references(session, model_id, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,10 +61,9 @@ class ModelMethods(models_pb2_grpc.ModelsServicer):
     ) -> operations_pb2.Operation:
         """Queues the check of a submitted model."""
         refuse(_create_violations(request))
-        labels = list(request.model.labels)
-        for label in labels:
-            if labels.count(label) > 1:
-                raise duplicate_label(label)
+        label, times = Counter(request.model.labels).most_common(1)[0]
+        if times > 1:
+            raise duplicate_label(label)
         artifacts = [
             digest_from_name(request.model.graph.name, field="model.graph.name"),
             digest_from_name(request.model.samples.name, field="model.samples.name"),

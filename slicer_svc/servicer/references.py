@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -13,7 +13,7 @@ from sliceandpack.slicer.v1 import models_pb2_grpc, references_pb2
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.convert.references import encode_reference
+from slicer_svc.convert.references import decode_expire_time, encode_reference
 from slicer_svc.servicer.fragments import FRAGMENT
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.store import fragments, models
@@ -32,6 +32,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 REFERENCE = ResourcePattern.of(references_pb2.Reference)
 LONGEST = timedelta(days=30)
 """How far ahead a reference may expire."""
+MAX_FRAGMENTS = 1000
+"""How many fragments a reference may hold."""
+MAX_HOLDER = 256
+"""The longest name of a holder, in characters."""
 
 COLUMNS = ReferenceRow.__table__.c
 LISTING = Listing(
@@ -61,6 +65,8 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
 
         async def create(session: AsyncSession) -> references_pb2.Reference:
             await models.get(session, model_id, lock=True)
+            now = self._foundation.clock.now()
+            await fragments.drop_expired(session, model_id, now)
             for name in request.reference.fragments:
                 await fragments.fragment(session, *FRAGMENT.parse(name))
             reference_id = request.reference_id or new_id("reference")
@@ -71,8 +77,8 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
                 id=reference_id,
                 holder=request.reference.holder,
                 fragments=list(request.reference.fragments),
-                expire_time=request.reference.expire_time.ToDatetime(UTC),
-                create_time=self._foundation.clock.now(),
+                expire_time=decode_expire_time(request.reference),
+                create_time=now,
             )
             session.add(row)
             await session.flush()
@@ -86,8 +92,9 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
     ) -> references_pb2.Reference:
         """Returns one reference."""
         model_id, reference_id = REFERENCE.parse(request.name)
+        key, now = (model_id, reference_id), self._foundation.clock.now()
         async with self._foundation.database.reading() as session:
-            return encode_reference(await fragments.reference(session, model_id, reference_id))
+            return encode_reference(await fragments.reference(session, key, now))
 
     async def ListReferences(
         self, request: pb.ListReferencesRequest, context: Context
@@ -95,7 +102,8 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
         """Lists the references on a model."""
         (model_id,) = MODEL.parse(request.parent, "parent")
         query = ListQuery(request.page_size, request.page_token, parent=request.parent)
-        statement = select(ReferenceRow).where(ReferenceRow.model_id == model_id)
+        live = ReferenceRow.expire_time > self._foundation.clock.now()
+        statement = select(ReferenceRow).where(ReferenceRow.model_id == model_id, live)
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)
             page = await fetch_page(
@@ -112,11 +120,13 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
         """Renews a reference."""
         model_id, reference_id = REFERENCE.parse(request.reference.name, "reference.name")
         masked_fields(request.reference, request.update_mask, ("expire_time",))
-        expire_time = request.reference.expire_time.ToDatetime(UTC)
-        refuse(self._expiry_violations(expire_time))
+        refuse(self._expiry_violations(request.reference))
+        key, now = (model_id, reference_id), self._foundation.clock.now()
+        expire_time = decode_expire_time(request.reference)
+        assert expire_time is not None
 
         async def renew(session: AsyncSession) -> references_pb2.Reference:
-            row = await fragments.reference(session, model_id, reference_id, lock=True)
+            row = await fragments.reference(session, key, now, lock=True)
             row.expire_time = expire_time
             return encode_reference(row)
 
@@ -128,9 +138,10 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
     ) -> empty_pb2.Empty:
         """Lets go of a reference."""
         model_id, reference_id = REFERENCE.parse(request.name)
+        key, now = (model_id, reference_id), self._foundation.clock.now()
 
         async def delete(session: AsyncSession) -> empty_pb2.Empty:
-            await session.delete(await fragments.reference(session, model_id, reference_id))
+            await session.delete(await fragments.reference(session, key, now, lock=True))
             return empty_pb2.Empty()
 
         call = Call("DeleteReference", request, request.request_id)
@@ -141,13 +152,22 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
     ) -> Iterator[FieldViolation]:
         if request.reference_id:
             yield from id_violations(request.reference_id, "reference_id")
-        for place, name in enumerate(request.reference.fragments):
+        holder = request.reference.holder
+        if len(holder) > MAX_HOLDER or not holder.isprintable():
+            yield FieldViolation(
+                "reference.holder", f"it has at most {MAX_HOLDER} printable characters"
+            )
+        names = request.reference.fragments
+        if len(names) > MAX_FRAGMENTS:
+            yield FieldViolation("reference.fragments", f"there are at most {MAX_FRAGMENTS}")
+        for place, name in enumerate(names[:MAX_FRAGMENTS]):
             field = f"reference.fragments[{place}]"
             if FRAGMENT.parse(name, field)[0] != model_id:
                 yield FieldViolation(field, "it is a fragment of another model")
-        yield from self._expiry_violations(request.reference.expire_time.ToDatetime(UTC))
+        yield from self._expiry_violations(request.reference)
 
-    def _expiry_violations(self, expire_time: datetime) -> Iterator[FieldViolation]:
+    def _expiry_violations(self, reference: references_pb2.Reference) -> Iterator[FieldViolation]:
         now = self._foundation.clock.now()
-        if not now < expire_time <= now + LONGEST:
+        expire_time = decode_expire_time(reference)
+        if expire_time is None or not now < expire_time <= now + LONGEST:
             yield FieldViolation("reference.expire_time", f"it is in the next {LONGEST.days} days")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slicer_svc.store.tables import CurvesRow, FragmentRow, ModelClassRow, ModelRow, PlanRow
@@ -33,15 +34,28 @@ async def get(session: AsyncSession, model_id: str, *, lock: bool = False) -> Mo
     return row
 
 
+async def lock(session: AsyncSession, model: ModelRow) -> None:
+    """Locks a model that was read before, as work on it comes to its end.
+
+    Raises:
+        NotFound: It was deleted since, even if another model has its name now.
+    """
+    row = await get(session, model.id, lock=True)
+    if row.operation != model.operation:
+        raise missing(model.name)
+
+
 async def insert(session: AsyncSession, row: ModelRow) -> None:
     """Adds a model.
 
     Raises:
         AlreadyExists: A model has the name.
     """
-    await refuse_taken(session, row.id)
     session.add(row)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise taken(f"models/{row.id}") from error
 
 
 async def refuse_taken(session: AsyncSession, model_id: str) -> None:

@@ -177,7 +177,7 @@ class FragmentRow(Base):
         parameters: Floating parameters.
         macs: Multiply-accumulate operations per sample.
         feature_error: The relative error of the features.
-        kept_units: The kept units by group.
+        kept_units: The kept units by group; a query has to ask for them.
         method_version: The version of the slicing method.
         slice_seconds: How long slicing took.
         create_time: When it was made.
@@ -204,7 +204,7 @@ class FragmentRow(Base):
     parameters: Mapped[int]
     macs: Mapped[int]
     feature_error: Mapped[float]
-    kept_units: Mapped[dict[str, Any]]
+    kept_units: Mapped[dict[str, Any]] = mapped_column(deferred=True, deferred_raiseload=True)
     method_version: Mapped[str] = mapped_column(String(64))
     slice_seconds: Mapped[float]
     create_time: Mapped[datetime]
