@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +80,10 @@ def _pictures_in(folder: Path, warn: Callable[[str], None]) -> list[Path]:
 
 def _arrays(path: Path, inputs: Sequence[pb.InputSpec]) -> Iterator[Sample]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # numpy leaves a file open that it cannot read; this one is closed here.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {spec.name: _array(path, archive, spec) for spec in inputs}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidArgument(
             reasons.ERROR_REASON_SAMPLES_UNREADABLE,
             f"{path} is no npz of plain arrays: {error}",

@@ -1,0 +1,95 @@
+"""A slicer in a process of its own, and small classifiers to submit to it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+START_SECONDS = 60.0
+FEATURES = 6
+LABELS = ("cat", "dog", "owl")
+
+
+@contextmanager
+def slicer_process(folder: Path) -> Iterator[str]:
+    """Runs ``python -m slicer_svc`` and yields its address."""
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "slicer_svc", "--address", "127.0.0.1:0"]
+    command += ["--ready-file", str(ready), "--state-dir", str(folder / "state")]
+    with (folder / "slicer.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.exists():
+            assert process.poll() is None, (folder / "slicer.log").read_text()
+            assert time.monotonic() < deadline, "the slicer did not start"
+            time.sleep(0.05)
+        yield json.loads(ready.read_text())["address"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A graph with its samples, as files."""
+
+    graph: Path
+    samples: Path
+
+
+def classifier(seed: int, hidden: int = 12) -> onnx.ModelProto:
+    """A perceptron with two hidden layers over ``x`` (n, 6), three class scores."""
+    generator = np.random.default_rng(seed)
+    widths = (FEATURES, hidden, hidden, len(LABELS))
+    nodes, weights, value = [], [], "x"
+    for layer, (taken, given) in enumerate(itertools.pairwise(widths)):
+        matrix = generator.standard_normal((taken, given)) / np.sqrt(taken)
+        weights.append(numpy_helper.from_array(matrix.astype(np.float32), f"weight{layer}"))
+        output = "scores" if given == widths[-1] else f"linear{layer}"
+        nodes.append(helper.make_node("MatMul", [value, f"weight{layer}"], [output], f"fc{layer}"))
+        value = output
+        if value != "scores":
+            nodes.append(helper.make_node("Relu", [value], [f"relu{layer}"], f"relu{layer}"))
+            value = f"relu{layer}"
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", FEATURES])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", len(LABELS)])],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def scores(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+    """What the perceptron computes for samples (n, 6)."""
+    matrices = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    for matrix in matrices[:-1]:
+        x = np.maximum(x @ matrix, 0)
+    return x @ matrices[-1]
+
+
+def submission(folder: Path, seed: int = 0) -> Submission:
+    """Writes a perceptron and samples that it classifies rightly, twelve a class."""
+    model = classifier(seed)
+    x = np.random.default_rng(seed).standard_normal((3000, FEATURES)).astype(np.float32)
+    guesses = scores(model, x).argmax(1)
+    places = np.concatenate([np.flatnonzero(guesses == label)[:12] for label in range(3)])
+    graph, samples = folder / f"graph{seed}.onnx", folder / f"samples{seed}.npz"
+    onnx.save(model, graph)
+    np.savez(samples, x=x[places], labels=guesses[places].astype(np.int64))
+    return Submission(graph, samples)
