@@ -85,7 +85,9 @@ class Fragment(_message.Message):
     macs: _builtins.int
     """Multiply-accumulate operations per sample."""
     feature_error: _builtins.float
-    """The relative error of the features on the class-weighted samples, against the whole model's."""
+    """The relative squared error of the repaired features against the whole model's, on the
+    class-weighted samples.
+    """
     method_version: _builtins.str
     """The version of the slicing method that made it."""
     slice_seconds: _builtins.float

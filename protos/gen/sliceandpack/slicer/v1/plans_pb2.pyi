@@ -138,7 +138,7 @@ class GroupPlan(_message.Message):
     macs_after: _builtins.int
     """MACs of the producing nodes per sample after."""
     predicted_error: _builtins.float
-    """The predicted relative error of the model's features if only this group were cut so."""
+    """The predicted relative squared error of the features if only this group were cut so."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The nodes that produce the units."""
@@ -226,7 +226,7 @@ class Plan(_message.Message):
     bytes_after: _builtins.int
     """The size of a fragment's weights in bytes after."""
     predicted_error: _builtins.float
-    """The predicted relative error of the model's features."""
+    """The predicted relative squared error of the features: the sum over the groups."""
     @_builtins.property
     def recipe(self) -> Global___Recipe:
         """What was asked for."""
