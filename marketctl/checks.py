@@ -68,10 +68,11 @@ async def checks(session: Session, triton: Path, state_dir: Path) -> AsyncIterat
     yield await _triton_environment(triton)
     for check in _space(state_dir):
         yield check
-    for service in (session.slicer, session.packer):
-        yield await _service(service)
+    yield await _service(session.slicer)
+    yield (packer := await _service(session.packer))
     yield await _triton(session)
-    yield await _deployments(session)
+    if packer.status is Status.OK:
+        yield await _deployments(session)
 
 
 def _python() -> Check:
@@ -157,16 +158,16 @@ def _space(state_dir: Path) -> Iterator[Check]:
 
 async def _service(service: Service) -> Check:
     name = f"{service.name.capitalize()} at {service.address}"
+    if not await _listens(service.address):
+        return Check(name, Status.WARN, "nothing listens", _START)
     if await channel_is_serving(service.channel):
         return Check(name, Status.OK, "serves")
-    if await _listens(service.address):
-        return Check(
-            name,
-            Status.FAIL,
-            "something listens, but it does not serve",
-            "Look into its log; is it another program, or does one side use TLS alone?",
-        )
-    return Check(name, Status.WARN, "nothing listens", _START)
+    return Check(
+        name,
+        Status.FAIL,
+        "something listens, but it does not serve",
+        "Look into its log; is it another program, or does one side use TLS alone?",
+    )
 
 
 _START: Final = "Start it: `marketctl up`, or say where it is (`marketctl --help`)."
@@ -177,17 +178,17 @@ async def _triton(session: Session) -> Check:
 
     address = session.settings.triton
     name = f"Triton at {address}"
+    if not await _listens(address):
+        return Check(name, Status.WARN, "nothing listens", _START)
     async with TritonClient(address) as triton:
         if await triton.is_live(deadline=_CONNECT_SECONDS):
             return Check(name, Status.OK, "live")
-    if await _listens(address):
-        return Check(
-            name,
-            Status.FAIL,
-            "something listens, but it is no live Triton",
-            "Stop it, or say where Triton is with --triton.",
-        )
-    return Check(name, Status.WARN, "nothing listens", _START)
+    return Check(
+        name,
+        Status.FAIL,
+        "something listens, but it is no live Triton",
+        "Stop it, or say where Triton is with --triton.",
+    )
 
 
 async def _deployments(session: Session) -> Check:

@@ -113,17 +113,23 @@ async def _find(session: Session, name: str) -> tuple[Service, operations_pb2.Op
         Unavailable: One does not answer, and the other does not have it.
     """
     name = full_name("operations", name)
-    services = (session.slicer, session.packer)
-    answers = await asyncio.gather(
-        *(service.operations.get(name) for service in services), return_exceptions=True
-    )
+    waiting = {
+        asyncio.create_task(service.operations.get(name)): service
+        for service in (session.slicer, session.packer)
+    }
     failures: list[ServiceError] = []
-    for service, given in zip(services, answers, strict=True):
-        if isinstance(given, operations_pb2.Operation):
-            return service, given
-        if not isinstance(given, ServiceError):
-            raise given
-        failures.append(given)
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                service = waiting.pop(task)
+                try:
+                    return service, task.result()
+                except ServiceError as error:
+                    failures.append(error)
+    finally:
+        for task in waiting:
+            task.cancel()
     # A service that does not answer may be the one that has it.
     raise next((error for error in failures if not isinstance(error, NotFound)), failures[0])
 

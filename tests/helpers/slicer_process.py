@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -75,21 +76,21 @@ def classifier(seed: int, hidden: int = 12) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
-def scores(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    """What the perceptron computes for samples (n, 6)."""
-    matrices = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
-    for matrix in matrices[:-1]:
+def guesses(model: onnx.ModelProto, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The class that the perceptron gives each sample (n, 6)."""
+    *hidden, last = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    for matrix in hidden:
         x = np.maximum(x @ matrix, 0)
-    return x @ matrices[-1]
+    return np.asarray(np.argmax(x @ last, axis=1), np.int64)
 
 
 def submission(folder: Path, seed: int = 0) -> Submission:
     """Writes a perceptron and samples that it classifies rightly, twelve a class."""
     model = classifier(seed)
     x = np.random.default_rng(seed).standard_normal((3000, FEATURES)).astype(np.float32)
-    guesses = scores(model, x).argmax(1)
-    places = np.concatenate([np.flatnonzero(guesses == label)[:12] for label in range(3)])
+    labels = guesses(model, x)
+    places = np.concatenate([np.flatnonzero(labels == label)[:12] for label in range(3)])
     graph, samples = folder / f"graph{seed}.onnx", folder / f"samples{seed}.npz"
     onnx.save(model, graph)
-    np.savez(samples, x=x[places], labels=guesses[places].astype(np.int64))
+    np.savez(samples, x=x[places], labels=labels[places])
     return Submission(graph, samples)
