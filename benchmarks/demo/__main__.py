@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,8 @@ def main() -> int:
         The exit code.
     """
     start = time.monotonic()
+    # Whoever ends the demo politely gets what Ctrl-C gets: everything that it started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Networks this small gain nothing from a second thread, and the services want the processor.
     torch.set_num_threads(1)
     folder = OUT / "demo"
