@@ -35,6 +35,11 @@ def share(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
+def small(number: float) -> str:
+    """Returns a figure that may be very small: ``0.0016``, ``2.3e-07``."""
+    return f"{number:.2g}"
+
+
 def ratio(after: float, before: float) -> str:
     """Returns what is left of a figure: ``26.0 %``; nothing where there was nothing."""
     return share(after / before) if before else "–"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
-from marketctl.columns import Column, count, duration, moment, share
+from marketctl.columns import Column, count, duration, moment, small
 from marketctl.command import command
 from marketctl.completion import fragment_names, model_names
 from marketctl.download import Target, fetch
@@ -35,7 +35,7 @@ COLUMNS = (
     Column("PARAMETERS", lambda fragment: count(fragment.parameters), True),
     Column("MACS", lambda fragment: count(fragment.macs), True),
     Column("FEATURES", lambda fragment: count(fragment.feature_width), True),
-    Column("ERROR", lambda fragment: share(fragment.feature_error), True),
+    Column("ERROR²", lambda fragment: small(fragment.feature_error), True),
     Column("MADE", lambda fragment: moment(fragment.create_time)),
 )
 KEPT_COLUMNS = (
@@ -101,7 +101,7 @@ def _facts(fragment: fragments_pb2.Fragment) -> list[tuple[str, str]]:
         ("parameters", count(fragment.parameters)),
         ("MACs", f"{count(fragment.macs)} per sample"),
         ("feature width", count(fragment.feature_width)),
-        ("feature error", share(fragment.feature_error)),
+        ("feature error", f"{small(fragment.feature_error)}, relative and squared"),
         ("graph", fragment.graph.name),
         ("method", fragment.method_version),
         ("slicing took", duration(fragment.slice_seconds)),

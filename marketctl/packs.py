@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from marketctl.columns import Column, count, last, moment, ratio, share
 from marketctl.command import command
 from marketctl.completion import fragment_names, pack_names
 from marketctl.download import Target, fetch
+from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
 from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
@@ -73,13 +73,6 @@ def _parents(names: Sequence[str]) -> str:
     return ", ".join(name for name in names if not name.startswith("artifacts/"))
 
 
-class HeadKind(StrEnum):
-    """The family of a pack's head."""
-
-    CLOSED_FORM = "closed_form"
-    PAPER = "paper"
-
-
 class Part(StrEnum):
     """What belongs to a pack."""
 
@@ -95,41 +88,6 @@ _SUFFIXES = {
     Part.PROOF: ".proof.json",
     Part.SMOKE_TEST: ".smoke-test.npz",
 }
-
-
-@dataclass(frozen=True)
-class HeadOptions:
-    """How a pack's head is made."""
-
-    head: Annotated[
-        HeadKind | None, typer.Option(help="closed_form if left out.", rich_help_panel="Head")
-    ] = None
-    encoder_width: Annotated[
-        int | None,
-        typer.Option(help="Of the paper's head; chosen if left out.", rich_help_panel="Head"),
-    ] = None
-    delta: Annotated[
-        float | None,
-        typer.Option(help="Weight of its reconstruction.", rich_help_panel="Head"),
-    ] = None
-    steps: Annotated[
-        int | None, typer.Option(help="Its gradient steps.", rich_help_panel="Head")
-    ] = None
-    seed: Annotated[
-        int | None, typer.Option(help="Of all that is random; 0.", rich_help_panel="Head")
-    ] = None
-
-    def spec(self) -> pb.HeadSpec:
-        """Returns how the head is made; what is left out, the packer fills in."""
-        spec = pb.HeadSpec(
-            encoder_width=self.encoder_width or 0,
-            delta=self.delta,
-            steps=self.steps,
-            seed=self.seed or 0,
-        )
-        if self.head is not None:
-            spec.kind = pb.HeadKind.Value(f"HEAD_KIND_{self.head.name}")
-        return spec
 
 
 @command(app, "create")

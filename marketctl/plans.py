@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sliceandpack.slicer.v1 import models_pb2, plans_pb2
 
-from marketctl.columns import Column, count, moment, ratio, share, size
+from marketctl.columns import Column, count, moment, ratio, size, small
 from marketctl.command import command
 from marketctl.completion import model_names
 from marketctl.names import full_name, nested_name
@@ -27,7 +27,7 @@ COLUMNS = (
     Column("RECIPE", lambda plan: recipe_text(plan.recipe)),
     Column("PARAMETERS", lambda plan: ratio(plan.parameters_after, plan.parameters_before), True),
     Column("MACS", lambda plan: ratio(plan.macs_after, plan.macs_before), True),
-    Column("ERROR", lambda plan: share(plan.predicted_error), True),
+    Column("ERROR²", lambda plan: small(plan.predicted_error), True),
     Column("MADE", lambda plan: moment(plan.create_time)),
 )
 GROUP_COLUMNS = (
@@ -38,7 +38,7 @@ GROUP_COLUMNS = (
     Column("AFTER", lambda group: count(group.parameters_after), True),
     Column("MACS", lambda group: count(group.macs_before), True),
     Column("AFTER", lambda group: count(group.macs_after), True),
-    Column("ERROR", lambda group: share(group.predicted_error), True),
+    Column("ERROR²", lambda group: small(group.predicted_error), True),
 )
 WHOLE_COLUMNS = (
     Column("NODES", lambda part: ", ".join(part.nodes)),
@@ -87,7 +87,7 @@ def print_plan(session: Session, plan: plans_pb2.Plan) -> None:
         ("parameters", _change(plan.parameters_before, plan.parameters_after, count)),
         ("MACs", _change(plan.macs_before, plan.macs_after, count)),
         ("weights", _change(plan.bytes_before, plan.bytes_after, size)),
-        ("predicted error", f"{share(plan.predicted_error)} of the features"),
+        ("predicted error", f"{small(plan.predicted_error)}, relative and squared"),
     ]
     session.printer.one(
         plan,

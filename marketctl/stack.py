@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,31 @@ def _same_addresses(name: str, known: Mapping[str, str]) -> dict[str, str]:
         "triton-grpc-port": str(Address.parse(known["triton_grpc"]).port),
         "triton-http-port": str(Address.parse(known["triton_http"]).port),
     }
+
+
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Keeps a second ``marketctl up`` out of a state folder.
+
+    Args:
+        folder: The folder; made if it is not there.
+
+    Raises:
+        FailedPrecondition: Another one uses it.
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            # The kernel lets go of it when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FailedPrecondition(
+                reasons.ERROR_REASON_UNSPECIFIED,
+                f"Another `marketctl up` uses {folder}.",
+                advice="Stop it, or give another --state-dir.",
+            ) from None
+        yield
 
 
 def refuse_taken(ports: Ports) -> None:

@@ -85,6 +85,7 @@ class Supervisor:
         """
         for name in NAMES:
             self._tails[name] = LogTail(self._stack.log(name))
+            self._say(f"Starting the {name}.")
             await self._start(name)
 
     async def run(self) -> None:

@@ -16,7 +16,7 @@ import typer
 from marketctl.columns import Column
 from marketctl.command import command
 from marketctl.session import Session
-from marketctl.stack import FREE_PORTS, Ports, Stack, refuse_taken
+from marketctl.stack import FREE_PORTS, Ports, Stack, refuse_taken, sole_user
 from marketctl.supervisor import Supervisor
 
 
@@ -68,8 +68,14 @@ async def up(
     A process that dies is started again. A second Ctrl-C ends everything at once.
     """
     ports = FREE_PORTS if free_ports else Ports()
-    refuse_taken(ports)
     stack = Stack(state_dir.absolute(), triton_env.absolute(), ports)
+    with sole_user(stack.state_dir):
+        refuse_taken(ports)
+        await _up(session, stack, ready_file)
+
+
+async def _up(session: Session, stack: Stack, ready_file: Path | None) -> None:
+    """Runs the processes until a signal comes."""
 
     def announce() -> None:
         if ready_file is not None:

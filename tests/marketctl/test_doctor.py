@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers.command_line import Ended, marketctl
 
@@ -19,6 +20,17 @@ def doctor(folder: Path, slicer: str = NOWHERE) -> Ended:
 @pytest.fixture(scope="module")
 def examined(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return doctor(tmp_path_factory.mktemp("machine"))
+
+
+def test_a_failed_check_is_not_hidden_by_a_format(tmp_path: Path) -> None:
+    folders = ("--state-dir", tmp_path / "var", "--triton-env", tmp_path / ".triton")
+    away = ("--slicer", NOWHERE, "--packer", NOWHERE, "--triton", NOWHERE)
+    table = marketctl(*away, "doctor", *folders)
+    assert table.code == 1
+    assert "1 fail" in table.out
+    document = marketctl(*away, "doctor", *folders, "-o", "yaml")
+    assert document.code == 1
+    assert "fail" in [check["status"] for check in yaml.safe_load(document.out)]
 
 
 def found(ended: Ended, name: str) -> dict[str, str]:

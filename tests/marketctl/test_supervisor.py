@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from marketctl.stack import NAMES, Facts, Ports, Stack, refuse_taken
+from marketctl.stack import NAMES, Facts, Ports, Stack, refuse_taken, sole_user
 from marketctl.supervisor import Supervisor
 from svckit.errors import FailedPrecondition, Unavailable
 from tests.helpers import health_process
+from tests.helpers.command_line import marketctl
 
 DEADLINE = 30.0
 
@@ -78,7 +79,8 @@ async def test_processes_stop_in_the_reverse_order_of_their_start(tmp_path: Path
     stack = tiny(tmp_path)
     async with running(stack, said):
         pass
-    assert said == [f"Stopping the {name}." for name in reversed(NAMES)]
+    expected = [f"Starting the {name}." for name in NAMES]
+    assert said == expected + [f"Stopping the {name}." for name in reversed(NAMES)]
     assert all("told to stop" in stack.log(name).read_text() for name in NAMES)
 
 
@@ -139,6 +141,13 @@ def test_a_taken_port_is_named_before_anything_starts() -> None:
             refuse_taken(
                 Ports(slicer=0, packer=port, triton_grpc=0, triton_http=0, triton_metrics=0)
             )
+
+
+def test_two_do_not_share_a_state_folder(tmp_path: Path) -> None:
+    with sole_user(tmp_path / "var"):
+        ended = marketctl("up", "--state-dir", tmp_path / "var", "--free-ports")
+    assert ended.code == 5
+    assert "Another `marketctl up`" in ended.err
 
 
 def test_a_restarted_reconciler_keeps_triton_where_clients_know_it(tmp_path: Path) -> None:
