@@ -1,10 +1,11 @@
 """List methods over SQL: filter, order and pages that stay right while rows come and go."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
+from google.protobuf.message import Message
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +13,11 @@ from svckit.filters import Column, Condition, conditions
 from svckit.ordering import after, parse_order
 from svckit.paging import PageTokens, page_size
 
+PAGE_BYTES: Final = 2 * 2**20
+"""The size of a page, in bytes: what would make it larger waits for the next one."""
+
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class ListQuery:
 
 
 @dataclass(frozen=True)
-class Page(Generic[T]):
+class Page(Generic[M]):
     """A page of a list.
 
     Attributes:
@@ -60,7 +65,7 @@ class Page(Generic[T]):
         next_page_token: The token of the next page; empty on the last one.
     """
 
-    items: tuple[T, ...]
+    items: tuple[M, ...]
     next_page_token: str
 
 
@@ -70,8 +75,9 @@ async def fetch_page(
     listing: Listing,
     query: ListQuery,
     tokens: PageTokens,
-) -> Page[T]:
-    """Reads one page.
+    encode: Callable[[T], M],
+) -> Page[M]:
+    """Reads one page; it ends early where it would become too large for a message.
 
     Args:
         session: The session to read in.
@@ -79,6 +85,7 @@ async def fetch_page(
         listing: What the list offers.
         query: What the client asks.
         tokens: Makes and opens the page tokens.
+        encode: Returns the message of an entity.
 
     Raises:
         InvalidArgument: FIELD_INVALID, FILTER_INVALID or PAGE_TOKEN_INVALID.
@@ -96,6 +103,13 @@ async def fetch_page(
             .limit(size + 1)
         )
     ).all()
-    items = tuple(row[0] for row in rows[:size])
-    more = len(rows) > size
-    return Page(items, tokens.seal(binding, rows[size - 1][1:]) if more else "")
+    items: list[M] = []
+    room = PAGE_BYTES
+    for row in rows[:size]:
+        item = encode(row[0])
+        room -= item.ByteSize()
+        if items and room < 0:
+            break
+        items.append(item)
+    more = len(rows) > len(items)
+    return Page(tuple(items), tokens.seal(binding, rows[len(items) - 1][1:]) if more else "")

@@ -146,10 +146,15 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
-                session, select(DeploymentRow), LISTING, query, self._foundation.page_tokens
+                session,
+                select(DeploymentRow),
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                lambda row: encode_deployment(row, self._board.connected),
             )
             return pb.ListDeploymentsResponse(
-                deployments=[encode_deployment(row, self._board.connected) for row in page.items],
+                deployments=page.items,
                 next_page_token=page.next_page_token,
             )
 

@@ -135,10 +135,15 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
-                session, select(PackRow), LISTING, query, self._foundation.page_tokens
+                session,
+                select(PackRow),
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                encode_pack,
             )
             return pb.ListPacksResponse(
-                packs=[encode_pack(row) for row in page.items],
+                packs=page.items,
                 next_page_token=page.next_page_token,
             )
 

@@ -100,6 +100,7 @@ def _new_row(
         samples_size=samples.size_bytes,
         normalised_digest=normalised.digest,
         normalised_size=normalised.size_bytes,
+        labels=list(model.labels),
         revision=1,
         classes=[
             ModelClassRow(place=place, label=label) for place, label in enumerate(model.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,12 @@ class _Slicing:
     Attributes:
         model: The model.
         plan: The plan.
-        labels: The classes asked for, in the request's order.
+        places: The classes asked for, label and place among the model's, in the request's order.
     """
 
     model: ModelRow
     plan: PlanRow
-    labels: Sequence[str]
+    places: Mapping[str, int]
 
     def key(self, label: str) -> str:
         """Returns a digest of all that a fragment depends on: equal keys, equal fragments."""
@@ -54,7 +54,7 @@ class _Slicing:
             self.model.samples_digest,
             str(self.model.inputs),
             self.plan.document_digest,
-            str(self.model.labels.index(label)),
+            str(self.places[label]),
             METHOD_VERSION,
         )
         return digest_of("\n".join(parts).encode())
@@ -92,7 +92,7 @@ class SliceModelHandler:
         async with self._foundation.database.reading() as session:
             rows = [
                 await fragments.fragment(session, slicing.model.id, slicing.fragment_id(label))
-                for label in slicing.labels
+                for label in slicing.places
             ]
         return pb.SliceModelResponse(fragments=[encode_fragment(row) for row in rows])
 
@@ -102,14 +102,16 @@ class SliceModelHandler:
         async with self._foundation.database.reading() as session:
             model = await models.get(session, model_id)
             plan = await fragments.plan(session, model_id, plan_id)
-        return _Slicing(model, plan, list(request.labels) or model.labels)
+        places = {label: place for place, label in enumerate(model.labels)}
+        wanted = {label: places[label] for label in request.labels}
+        return _Slicing(model, plan, wanted or places)
 
     async def _missing(self, slicing: _Slicing) -> Sequence[str]:
         """The classes that have no fragment yet."""
-        ids = {label: slicing.fragment_id(label) for label in slicing.labels}
+        ids = {label: slicing.fragment_id(label) for label in slicing.places}
         async with self._foundation.database.reading() as session:
             kept = await fragments.kept(session, slicing.model.id)
-        return [label for label in slicing.labels if ids[label] not in kept]
+        return [label for label in ids if ids[label] not in kept]
 
     async def _slice(self, context: JobContext, slicing: _Slicing, labels: Sequence[str]) -> None:
         artifacts = self._foundation.artifacts
@@ -129,7 +131,7 @@ class SliceModelHandler:
                     "samples": str(await artifacts.path(slicing.model.samples_digest)),
                     "plan": str(await artifacts.path(slicing.plan.document_digest)),
                     "inputs": slicing.model.inputs,
-                    "classes": [names.index(label) for label in labels],
+                    "classes": [slicing.places[label] for label in labels],
                     "folder": str(folder),
                 },
                 on_progress=take,

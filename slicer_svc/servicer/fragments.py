@@ -127,10 +127,15 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
                 await models.get(session, model_id)
                 statement = statement.where(FragmentRow.model_id == model_id)
             page = await fetch_page(
-                session, statement, LISTING, query, self._foundation.page_tokens
+                session,
+                statement,
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                encode_fragment,
             )
             return pb.ListFragmentsResponse(
-                fragments=[encode_fragment(row) for row in page.items],
+                fragments=page.items,
                 next_page_token=page.next_page_token,
             )
 

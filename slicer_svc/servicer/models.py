@@ -101,10 +101,15 @@ class ModelMethods(models_pb2_grpc.ModelsServicer):
         query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
-                session, select(ModelRow), LISTING, query, self._foundation.page_tokens
+                session,
+                select(ModelRow),
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                encode_model,
             )
             return pb.ListModelsResponse(
-                models=[encode_model(row) for row in page.items],
+                models=page.items,
                 next_page_token=page.next_page_token,
             )
 

@@ -82,10 +82,15 @@ class PlanMethods(models_pb2_grpc.ModelsServicer):
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)
             page = await fetch_page(
-                session, statement, LISTING, query, self._foundation.page_tokens
+                session,
+                statement,
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                encode_plan,
             )
             return pb.ListPlansResponse(
-                plans=[encode_plan(row) for row in page.items],
+                plans=page.items,
                 next_page_token=page.next_page_token,
             )
 

@@ -107,10 +107,15 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)
             page = await fetch_page(
-                session, statement, LISTING, query, self._foundation.page_tokens
+                session,
+                statement,
+                LISTING,
+                query,
+                self._foundation.page_tokens,
+                encode_reference,
             )
             return pb.ListReferencesResponse(
-                references=[encode_reference(row) for row in page.items],
+                references=page.items,
                 next_page_token=page.next_page_token,
             )
 

@@ -36,6 +36,7 @@ class ModelRow(Base):
         samples_size: Their size in bytes.
         normalised_digest: The checked and normalised graph.
         normalised_size: Its size in bytes.
+        labels: The labels of its classes in the order of the graph's outputs.
         inputs: One `InputSpec` an input, as protobuf's JSON.
         sample_accuracy: The share of its samples that the model classifies rightly.
         sample_count: How many samples there are.
@@ -46,7 +47,7 @@ class ModelRow(Base):
         revision: Rises with every change; the etag is made of it.
         create_time: When it was submitted.
         update_time: When it was last changed.
-        classes: Its labels in the order of the graph's outputs.
+        classes: Its labels once more, for filters; never loaded.
     """
 
     __tablename__ = "models"
@@ -62,6 +63,7 @@ class ModelRow(Base):
     samples_size: Mapped[int]
     normalised_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     normalised_size: Mapped[int]
+    labels: Mapped[list[str]]
     inputs: Mapped[list[dict[str, Any]]]
     sample_accuracy: Mapped[float]
     sample_count: Mapped[int]
@@ -73,21 +75,15 @@ class ModelRow(Base):
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
     classes: Mapped[list["ModelClassRow"]] = relationship(
-        order_by="ModelClassRow.place",
         cascade="all, delete-orphan",
         passive_deletes=True,
-        lazy="selectin",
+        lazy="raise",
     )
 
     @property
     def name(self) -> str:
         """The resource name."""
         return f"models/{self.id}"
-
-    @property
-    def labels(self) -> list[str]:
-        """The labels in the order of the graph's outputs."""
-        return [row.label for row in self.classes]
 
 
 class ModelClassRow(Base):

@@ -82,8 +82,8 @@ async def list_operations(
     statement = select(OperationRow).where(OperationRow.abandoned.is_(False))
     query = ListQuery(request.page_size, request.page_token, request.filter)
     async with database.reading() as session:
-        page = await fetch_page(session, statement, _LISTING, query, tokens)
+        page = await fetch_page(session, statement, _LISTING, query, tokens, to_operation)
     return operations_pb2.ListOperationsResponse(
-        operations=[to_operation(row) for row in page.items],
+        operations=page.items,
         next_page_token=page.next_page_token,
     )

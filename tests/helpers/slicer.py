@@ -31,8 +31,8 @@ from tests.helpers.submissions import Submission
 QUICK = plans_pb2.Recipe(beta=0.5, views=1)
 """Slices a class in a blink."""
 
-SLOW = plans_pb2.Recipe(method=plans_pb2.METHOD_RATE, beta=0.5, views=1, steps=150)
-"""Slices a class of a small model in about a second."""
+SLOW = plans_pb2.Recipe(method=plans_pb2.METHOD_RATE, beta=0.5, views=1, steps=60)
+"""Slices a class of a small model in about half a second."""
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sliceandpack.slicer.v1 import models_pb2 as pb
 
@@ -22,7 +25,7 @@ from tests.helpers.slicer import (
     until,
     workers_of,
 )
-from tests.helpers.submissions import CNN, MLP, submission
+from tests.helpers.submissions import CNN, MLP, Submission, submission
 
 DISK_BYTES = 24 * 2**20
 HEAVY = ("torch", "numpy", "onnx", "onnx_ir", "onnxruntime", "scipy", "sklearn", "onnxgraph")
@@ -39,8 +42,10 @@ def test_the_server_imports_nothing_that_parses_or_runs_a_model() -> None:
     assert json.loads(done.stdout) == []
 
 
-async def test_a_worker_is_warm_and_a_restart_finds_all_that_was_kept(tmp_path: Path) -> None:
-    with slicer_process(tmp_path) as process:
+async def test_a_worker_is_warm_and_limited_and_a_restart_finds_all_that_was_kept(
+    tmp_path: Path,
+) -> None:
+    with slicer_process(tmp_path, "--worker-memory-bytes=540000000") as process:
 
         async def started() -> bool:
             return bool(workers_of(process))
@@ -52,6 +57,11 @@ async def test_a_worker_is_warm_and_a_restart_finds_all_that_was_kept(tmp_path: 
             plan = await slicer.plan(model.name)
             fragments = await slicer.slice(plan.name)
             assert workers_of(process) == [worker]
+            error = await refusal_of(slicer.submit(hungry(), "hungry"))
+            assert facts(error) == ("RESOURCE_EXHAUSTED", "WORKER_MEMORY")
+            assert await slicer.is_serving()
+            page = await slicer.call("ListModels", pb.ListModelsRequest())
+            assert list(page.models) == [model]
             assert process.stop() == 0
             assert not runs(worker)
             process.start()
@@ -87,6 +97,15 @@ async def test_a_full_disk_is_told_keeps_nothing_and_passes(tmp_path: Path) -> N
                 assert await slicer.is_serving()
                 filler.unlink()
                 assert len(await slicer.slice(plan.name)) == len(model.labels)
+
+
+def hungry() -> Submission:
+    """A submission whose samples, small as they came, take 240 MB."""
+    count = 940_000
+    buffer = io.BytesIO()
+    x = np.zeros((count, 1, 8, 8), np.float32)
+    np.savez_compressed(buffer, x=x, labels=np.arange(count) % 3)
+    return replace(submission(MLP), samples=buffer.getvalue())
 
 
 def taken(folder: Path) -> int:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
 from hypothesis import strategies as st
 from sliceandpack.error.v1 import error_reason_pb2 as pb
@@ -40,6 +41,10 @@ LISTING = Listing(
 )
 
 
+def encode(sheep: Sheep) -> StringValue:
+    return StringValue(value=sheep.name)
+
+
 @pytest.fixture
 async def session() -> AsyncIterator[AsyncSession]:
     engine = create_async_engine("sqlite+aiosqlite://")
@@ -58,8 +63,8 @@ async def session() -> AsyncIterator[AsyncSession]:
 
 async def names(session: AsyncSession, query: ListQuery) -> list[str]:
     """Returns the names on a page."""
-    page = await fetch_page(session, select(Sheep), LISTING, query, TOKENS)
-    return [sheep.name for sheep in page.items]
+    page = await fetch_page(session, select(Sheep), LISTING, query, TOKENS, encode)
+    return [sheep.value for sheep in page.items]
 
 
 async def all_pages(session: AsyncSession, size: int, order_by: str, filter_: str) -> list[str]:
@@ -67,9 +72,9 @@ async def all_pages(session: AsyncSession, size: int, order_by: str, filter_: st
     found, token = [], ""
     while True:
         query = ListQuery(size, token, filter_, order_by)
-        page = await fetch_page(session, select(Sheep), LISTING, query, TOKENS)
+        page = await fetch_page(session, select(Sheep), LISTING, query, TOKENS, encode)
         assert len(page.items) <= size
-        found += [sheep.name for sheep in page.items]
+        found += [sheep.value for sheep in page.items]
         token = page.next_page_token
         if not token:
             return found
@@ -92,6 +97,25 @@ async def test_pages_hold_every_row_once_and_in_order(
     assert await all_pages(session, size, order_by, "") == expected.split()
 
 
+@pytest.mark.parametrize(("weight", "count"), [(100, 7), (2**19, 3), (2**20, 1), (3 * 2**20, 1)])
+async def test_a_page_ends_where_a_message_would_become_too_large(
+    session: AsyncSession, weight: int, count: int
+) -> None:
+    def heavy(sheep: Sheep) -> StringValue:
+        return StringValue(value=sheep.name.ljust(weight))
+
+    found, token = [], ""
+    while True:
+        query = ListQuery(page_token=token, order_by="name")
+        page = await fetch_page(session, select(Sheep), LISTING, query, TOKENS, heavy)
+        assert 1 <= len(page.items) <= count
+        found += [sheep.value.strip() for sheep in page.items]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == [f"s{number}" for number in range(7)]
+
+
 async def test_a_filter_keeps_what_equals_it_on_every_page(session: AsyncSession) -> None:
     assert await all_pages(session, 1, "name", "colour = black") == ["s0", "s3", "s6"]
     both = "colour = \"black\" AND name = 's3'"
@@ -101,8 +125,8 @@ async def test_a_filter_keeps_what_equals_it_on_every_page(session: AsyncSession
 
 async def test_a_row_that_goes_away_between_pages_hides_no_other(session: AsyncSession) -> None:
     first = ListQuery(2, order_by="name")
-    page = await fetch_page(session, select(Sheep), LISTING, first, TOKENS)
-    await session.delete(page.items[0])
+    page = await fetch_page(session, select(Sheep), LISTING, first, TOKENS, encode)
+    await session.delete(await session.get_one(Sheep, page.items[0].value))
     await session.flush()
     second = ListQuery(2, page.next_page_token, order_by="name")
     assert await names(session, second) == ["s2", "s3"]
@@ -120,10 +144,10 @@ async def test_a_token_of_another_list_is_refused(
     session: AsyncSession, other: dict[str, str]
 ) -> None:
     own = {"order_by": "name", "parent": "meadows/m1"}
-    page = await fetch_page(session, select(Sheep), LISTING, ListQuery(2, **own), TOKENS)
+    page = await fetch_page(session, select(Sheep), LISTING, ListQuery(2, **own), TOKENS, encode)
     query = ListQuery(2, page.next_page_token, **{**own, **other})
     with pytest.raises(InvalidArgument) as caught:
-        await fetch_page(session, select(Sheep), LISTING, query, TOKENS)
+        await fetch_page(session, select(Sheep), LISTING, query, TOKENS, encode)
     assert caught.value.reason == pb.ERROR_REASON_PAGE_TOKEN_INVALID
 
 

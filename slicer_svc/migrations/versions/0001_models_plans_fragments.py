@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("samples_size", sa.BigInteger(), nullable=False),
         sa.Column("normalised_digest", sa.String(length=71), nullable=False),
         sa.Column("normalised_size", sa.BigInteger(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("sample_accuracy", sa.Double(), nullable=False),
         sa.Column("sample_count", sa.BigInteger(), nullable=False),

@@ -38,6 +38,7 @@ def row(operation: str) -> ModelRow:
         samples_size=1,
         normalised_digest=DIGEST,
         normalised_size=1,
+        labels=["cat"],
         inputs=[],
         sample_accuracy=1.0,
         sample_count=1,

@@ -1,0 +1,66 @@
+"""What may be done to samples follows from what the submission says of its inputs."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+import pytest
+
+from slicer_svc.errors import SubmissionError, SubmissionReason
+from slicer_svc.input_spec import Image, InputSpec, Tensor, Text
+from slicer_svc.jobs.semantics import augmentation_for, complete_inputs
+from slicer_svc.slicing.augmentation import Augmentation
+from tests.helpers.graph_texts import parse
+
+TWO_INPUTS = """
+two (float[batch, 3, 16, 8] left, int64[batch, 4] right) => (float[batch, 3, 16, 8] out)
+{ out = Identity (left) }
+"""
+
+
+def model() -> ir.Model:
+    return ir.serde.deserialize_model(parse(TWO_INPUTS))
+
+
+def picture(name: str, side: int = 32, **facts: object) -> InputSpec:
+    image = Image(False, 0.0, 1.0, flip_invariant=bool(facts.get("flip", False)))
+    return InputSpec(name, (3, side, side), "float32", image)
+
+
+def test_inputs_come_in_the_order_of_the_graph_with_shapes_and_types() -> None:
+    left = InputSpec("left", None, None, Image(False, 0.0, 1.0))
+    assert complete_inputs(model(), [left]) == (
+        InputSpec("left", (3, 16, 8), "float32", Image(False, 0.0, 1.0)),
+        InputSpec("right", (4,), "int64", Tensor()),
+    )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        InputSpec("middle", None, None, Tensor()),
+        InputSpec("left", (3, 8, 16), None, Tensor()),
+        InputSpec("left", None, "uint8", Tensor()),
+        InputSpec("right", None, None, Image(False, 0.0, 1.0)),
+        InputSpec("left", None, None, Image(False, 0.0, 1.0, mean=(0.5,))),
+        InputSpec("left", None, None, Image(True, 0.0, 1.0, deviation=(1.0,) * 3)),
+        InputSpec("left", None, None, Text("sha256:" + "0" * 64, 10, 0)),
+    ],
+    ids=["name", "shape", "type", "axes", "means", "deviations", "tokens of floats"],
+)
+def test_what_does_not_fit_the_graph_is_refused_by_the_name_of_the_input(spec: InputSpec) -> None:
+    with pytest.raises(SubmissionError) as caught:
+        complete_inputs(model(), [spec])
+    assert caught.value.reason == SubmissionReason.INPUT_SEMANTICS_MISMATCH
+    assert caught.value.metadata == {"input": spec.name}
+
+
+def test_pictures_are_moved_by_an_eighth_of_their_side_and_mirrored_where_that_is_right() -> None:
+    assert augmentation_for([picture("x")]) == Augmentation(images=("x",), pad=4)
+    mirrored = augmentation_for([picture("x", flip=True), picture("y", flip=True)])
+    assert mirrored == Augmentation(images=("x", "y"), flip=True, pad=4)
+    assert not augmentation_for([picture("x", flip=True), picture("y")]).flip
+
+
+def test_pictures_that_cannot_move_together_and_other_inputs_stay_as_they_are() -> None:
+    assert augmentation_for([picture("x", 32), picture("y", 16)]) == Augmentation()
+    assert augmentation_for([InputSpec("x", (3,), "float32", Tensor())]) == Augmentation()
