@@ -105,10 +105,9 @@ def named(error: ServiceError, settings: Settings) -> ServiceError:
         if address in error.message:
             return Unavailable(
                 error.reason,
-                f"Nothing answers at {address}, where the {name} should be.",
+                f"The {name} at {address} cannot be reached: {error.message.rpartition(': ')[2]}.",
                 advice=f"Start it with `marketctl up`, or say where it is with --{name}; see that "
                 "both sides use TLS or neither does.",
-                metadata={"cause": error.message},
             )
     return error
 

@@ -89,8 +89,7 @@ async def _up(session: Session, stack: Stack, ready_file: Path | None) -> None:
     except asyncio.CancelledError:
         session.printer.note("All stopped.")
     finally:
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
+        _remove(ready_file)
 
 
 async def _run(
@@ -149,6 +148,11 @@ def _print(session: Session, supervisor: Supervisor, stack: Stack) -> None:
     ]
     session.printer.table(COLUMNS, rows)
     session.printer.note("All serve. Ctrl-C stops them.")
+
+
+def _remove(path: Path | None) -> None:
+    if path is not None:
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

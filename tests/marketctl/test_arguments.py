@@ -84,7 +84,7 @@ def test_global_options_come_from_the_environment_too() -> None:
 
 def test_a_service_that_does_not_answer_is_named_with_its_address() -> None:
     ended = marketctl("models", "list", "--slicer", NOWHERE)
-    assert f"Nothing answers at {NOWHERE}, where the slicer should be." in ended.err
+    assert f"The slicer at {NOWHERE} cannot be reached: Connection refused." in ended.err
     assert "marketctl up" in ended.err
 
 

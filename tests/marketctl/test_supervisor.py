@@ -113,7 +113,7 @@ async def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
         "from marketctl.supervisor import Supervisor\n"
         "from tests.marketctl.test_supervisor import tiny\n"
         "async def main():\n"
-        "    supervisor = Supervisor(tiny(Path(sys.argv[1])), print, print)\n"
+        "    supervisor = Supervisor(tiny(Path(sys.argv[1])), str, dict)\n"
         "    await supervisor.start()\n"
         "    print(json.dumps(supervisor.pids), flush=True)\n"
         "    await asyncio.sleep(60)\n"
