@@ -125,6 +125,7 @@ async def open_foundation(
             on_death=lambda cause: metrics.worker_deaths.labels(cause=cause).inc(),
         )
     )
+    metrics.queue_depth.labels(queue="workers").set_function(lambda: workers.queued)
     return Foundation(
         clock=clock,
         database=database,

@@ -1,0 +1,38 @@
+"""What every service with workers stands on."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import slicer_svc
+from svckit.foundation import open_foundation
+from svckit.lifecycle import Runtime
+from svckit.settings import ServiceSettings
+from svckit.telemetry import Metrics
+from tests.helpers.worker_pools import ENTRIES, job
+
+MIGRATIONS = Path(slicer_svc.__file__).parent / "migrations"
+
+
+async def test_work_that_waits_for_a_worker_shows_in_the_queue_depth(tmp_path: Path) -> None:
+    metrics = Metrics()
+
+    def depth() -> float | None:
+        labels = {"queue": "workers"}
+        return metrics.registry.get_sample_value("sliceandpack_queue_depth", labels)
+
+    async with AsyncExitStack() as resources:
+        settings = ServiceSettings(state_dir=tmp_path, workers=1)
+        runtime = Runtime(resources, metrics)
+        foundation = await open_foundation(settings, runtime, MIGRATIONS, frozenset(ENTRIES))
+        assert depth() == 0
+        cancel = asyncio.Event()
+        jobs = [
+            asyncio.create_task(foundation.workers.run(job("wait"), {}, cancel=cancel))
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        assert depth() == 2
+        cancel.set()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        assert depth() == 0
