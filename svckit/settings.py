@@ -31,7 +31,7 @@ class ServerSettings(BaseSettings):
     address: str = "127.0.0.1:0"
     """Where the server listens, ``host:port``; port 0 takes a free one (see `ready_file`)."""
     insecure: bool = False
-    """Allows an address other than loopback without TLS."""
+    """Allows addresses other than loopback without TLS; that of the metrics never has TLS."""
     tls_certificate: Path | None = None
     """The server's certificate chain, PEM. With `tls_key` it turns TLS on."""
     tls_key: Path | None = None
@@ -84,6 +84,11 @@ class ServerSettings(BaseSettings):
             raise ValueError(
                 f"{self.address} can be reached from other machines without TLS: set "
                 "tls_certificate and tls_key, or insecure if the network is trusted"
+            )
+        if not Address.parse(self.metrics_address).is_loopback and not self.insecure:
+            raise ValueError(
+                f"metrics_address {self.metrics_address} can be reached from other machines, "
+                "without TLS: set insecure if the network is trusted"
             )
         return self
 

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 from serving.embedded.command import Ports
 from serving.model_config import InstanceGroup, InstanceKind, Threads
 from serving.reconciler.site import ServingProfile
+from svckit.addresses import Address
 from svckit.clients.settings import ClientSettings
 from svckit.settings import ServerSettings
 
@@ -65,6 +66,18 @@ class ReconcilerSettings(
             raise ValueError("set either embedded or triton_address")
         if self.embedded and self.instance_kind is InstanceKind.GPU:
             raise ValueError("the embedded Triton runs on the CPU: instance_kind must be KIND_CPU")
+        return self
+
+    @model_validator(mode="after")
+    def _secret_stays_on_this_machine(self) -> ReconcilerSettings:
+        """Refuses to send secret and packs' answers to another machine in plain text."""
+        if self.triton_address is None or self.insecure:
+            return self
+        if not Address.parse(self.triton_address).is_loopback:
+            raise ValueError(
+                f"{self.triton_address} is on another machine, and Triton is called in plain text: "
+                "set insecure if the network between is trusted"
+            )
         return self
 
     @property
