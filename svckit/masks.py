@@ -1,15 +1,12 @@
 """Update masks of partial updates (AIP-134)."""
 
 from collections.abc import Collection
-from typing import TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from sliceandpack.error.v1 import error_reason_pb2 as pb
 
 from svckit.errors import FieldViolation, InvalidArgument
-
-M = TypeVar("M", bound=Message)
 
 
 def masked_fields(update: Message, mask: FieldMask, changeable: Collection[str]) -> tuple[str, ...]:
@@ -42,22 +39,3 @@ def masked_fields(update: Message, mask: FieldMask, changeable: Collection[str])
             ],
         )
     return tuple(sorted(set(mask.paths)))
-
-
-def updated(current: M, update: M, mask: FieldMask, changeable: Collection[str]) -> M:
-    """Returns a resource with an update applied; the arguments are left as they are.
-
-    Args:
-        current: The resource as it is.
-        update: The resource of the request.
-        mask: The request's mask, as `masked_fields` reads it.
-        changeable: The top-level fields that a client may change.
-
-    Raises:
-        InvalidArgument: FIELD_INVALID, naming every path that cannot be changed.
-    """
-    result = type(current)()
-    result.CopyFrom(current)
-    fields = FieldMask(paths=masked_fields(update, mask, changeable))
-    fields.MergeMessage(update, result, replace_message_field=True, replace_repeated_field=True)
-    return result

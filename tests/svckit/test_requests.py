@@ -8,7 +8,7 @@ from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2, models_pb2
 
 from svckit.errors import Aborted, InvalidArgument
 from svckit.etags import check_etag, etag_of
-from svckit.masks import updated
+from svckit.masks import masked_fields
 from svckit.names import ResourcePattern, id_violations, new_id
 from svckit.required import missing_fields
 
@@ -134,35 +134,28 @@ def test_a_stale_etag_is_aborted_and_an_absent_one_is_not_checked() -> None:
     assert caught.value.metadata == {"resource": "models/m"}
 
 
-CURRENT = Model(name="models/m", display_name="Cats", licence="MIT", labels=["cat"])
 CHANGEABLE = ("display_name", "licence")
 
 
 @pytest.mark.parametrize(
-    ("paths", "expected"),
+    ("paths", "fields"),
     [
-        ([], Model(name="models/m", display_name="Dogs", licence="MIT", labels=["cat"])),
-        (
-            ["display_name"],
-            Model(name="models/m", display_name="Dogs", licence="MIT", labels=["cat"]),
-        ),
-        (["licence"], Model(name="models/m", display_name="Cats", labels=["cat"])),
-        (["*"], Model(name="models/m", display_name="Dogs", labels=["cat"])),
+        ([], ("display_name",)),
+        (["display_name"], ("display_name",)),
+        (["licence", "licence"], ("licence",)),
+        (["*"], ("display_name", "licence")),
     ],
 )
 def test_an_update_changes_what_its_mask_names_and_nothing_else(
-    paths: list[str], expected: models_pb2.Model
+    paths: list[str], fields: tuple[str, ...]
 ) -> None:
     update = Model(name="models/m", display_name="Dogs", labels=["dog"])
-    before = Model()
-    before.CopyFrom(CURRENT)
-    assert updated(CURRENT, update, FieldMask(paths=paths), CHANGEABLE) == expected
-    assert before == CURRENT
+    assert masked_fields(update, FieldMask(paths=paths), CHANGEABLE) == fields
 
 
 def test_a_mask_that_names_what_cannot_change_is_refused_path_by_path() -> None:
     with pytest.raises(InvalidArgument) as caught:
-        updated(CURRENT, Model(), FieldMask(paths=["labels", "x", "licence"]), CHANGEABLE)
+        masked_fields(Model(), FieldMask(paths=["labels", "x", "licence"]), CHANGEABLE)
     assert caught.value.reason == pb.ERROR_REASON_FIELD_INVALID
     assert len(caught.value.violations) == 2
     assert "display_name, licence" in caught.value.advice
