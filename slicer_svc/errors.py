@@ -7,6 +7,7 @@ from enum import StrEnum
 class SubmissionReason(StrEnum):
     """Stable reasons; each bears the name that clients see."""
 
+    GRAPH_NOT_FINITE = "GRAPH_NOT_FINITE"
     SAMPLES_UNREADABLE = "SAMPLES_UNREADABLE"
     SAMPLES_TOO_LARGE = "SAMPLES_TOO_LARGE"
     SAMPLES_MISMATCH = "SAMPLES_MISMATCH"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxgraph.serialise import to_bytes
+from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.jobs.checked_model import CheckedModel
 from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.plan import Plan
@@ -32,6 +34,7 @@ def slice_model(
 
     Raises:
         SlicingError: The plan is of another model, or a class is unknown.
+        SubmissionError: GRAPH_NOT_FINITE.
     """
     checked = CheckedModel.read(request)
     plan = Plan.from_json(json.loads(Path(request["plan"]).read_text()))
@@ -45,12 +48,24 @@ def slice_model(
         augment=checked.augmentation,
         report=lambda progress: report({"progress": asdict(progress)}),
     ):
+        _check_finite(sliced)
         path = Path(request["folder"]) / f"{sliced.label}.onnx"
         path.write_bytes(to_bytes(sliced.model))
         seconds = time.perf_counter() - start
         report({"fragment": _describe(sliced, path, seconds)})
         start = time.perf_counter()
     return {}
+
+
+def _check_finite(sliced: SlicedClass) -> None:
+    # A gradient may leave the range of float32 where the model's own values hardly stay in it.
+    if not math.isfinite(sliced.feature_error):
+        raise SubmissionError(
+            SubmissionReason.GRAPH_NOT_FINITE,
+            f"The fragment of class {sliced.label} computes values that are not finite.",
+            advice="Use the method closed_form, or rescale the layers of the model.",
+            metadata={"class": str(sliced.label)},
+        )
 
 
 def _describe(sliced: SlicedClass, path: Path, seconds: float) -> dict[str, Any]:

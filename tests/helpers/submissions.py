@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from onnx import ModelProto
 from sliceandpack.slicer.v1.input_spec_pb2 import InputSpec
@@ -134,8 +136,12 @@ def _values(model: ModelProto, name: str, x: NDArray[Any]) -> NDArray[np.float64
     return np.asarray(found, dtype=np.float64)
 
 
-def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The bytes of samples."""
+def npz(arrays: Mapping[str, NDArray[Any]], *, level: int = 0) -> bytes:
+    """The bytes of samples, compressed from level 1 on."""
+    method = zipfile.ZIP_DEFLATED if level else zipfile.ZIP_STORED
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(buffer, "w", method, compresslevel=level or None) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                npy.write_array(member, array)
     return buffer.getvalue()

@@ -46,7 +46,7 @@ def with_pickle() -> Submission:
 
 def bomb() -> Submission:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("x.npy", bytes(300_000_000))
     return replace(GOOD, samples=buffer.getvalue())
 

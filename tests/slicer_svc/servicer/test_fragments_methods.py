@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
+from onnx import numpy_helper
 from sliceandpack.slicer.v1 import models_pb2 as pb
 from sliceandpack.slicer.v1 import plans_pb2
 from sliceandpack.slicer.v1.references_pb2 import Reference
@@ -17,7 +20,7 @@ from sliceandpack.slicer.v1.references_pb2 import Reference
 from svckit.clients.artifacts import download
 from tests.helpers.service_errors import facts, refusal_of
 from tests.helpers.slicer import SLOW, SlicerClient
-from tests.helpers.submissions import MLP, blobs, submission
+from tests.helpers.submissions import MLP, Submission, blobs, submission
 
 
 @pytest.fixture
@@ -183,6 +186,28 @@ async def test_what_cannot_be_sliced_is_refused_at_once(
     request.plan = f"{model.name}/plans/no-such-plan"
     error = await refusal_of(slicer.call("SliceModel", request))
     assert facts(error) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+
+
+def out_of_scale() -> Submission:
+    """A classifier whose hidden values are finite, but whose gradients are not."""
+    good = submission(MLP)
+    model = onnx.load_model_from_string(good.graph)
+    for tensor in model.graph.initializer:
+        scale = np.float32({"w2": 1e-25, "b2": 1e-25, "w3": 1e25}.get(tensor.name, 1.0))
+        values = numpy_helper.to_array(tensor) * scale
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    return replace(good, graph=model.SerializeToString())
+
+
+async def test_a_fragment_that_is_not_finite_is_not_kept(slicer: SlicerClient) -> None:
+    model = await slicer.submit(out_of_scale())
+    trained = plans_pb2.Recipe(method=plans_pb2.METHOD_RATE, steps=3, views=1)
+    plan = await slicer.plan(model.name, trained)
+    error = await refusal_of(slicer.slice(plan.name))
+    assert facts(error) == ("INVALID_ARGUMENT", "GRAPH_NOT_FINITE")
+    assert await slicer.fragments(model.name) == []
+    # The closed form bears it.
+    assert len(await slicer.slice((await slicer.plan(model.name)).name)) == 3
 
 
 async def test_slicing_that_is_only_validated_makes_nothing(
