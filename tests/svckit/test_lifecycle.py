@@ -233,7 +233,7 @@ def test_plain_text_to_other_machines_must_be_asked_for(address: str) -> None:
 def test_metrics_for_other_machines_must_be_asked_for_since_they_have_no_tls(
     tmp_path: Path,
 ) -> None:
-    files = {"tls_certificate": tmp_path / "a.crt", "tls_key": tmp_path / "a.key"}
+    files: dict[str, Any] = {"tls_certificate": tmp_path / "a.crt", "tls_key": tmp_path / "a.key"}
     with pytest.raises(ValidationError, match="metrics_address"):
         ServerSettings(metrics_address="0.0.0.0:9090", **files)
     assert ServerSettings(metrics_address="0.0.0.0:9090", insecure=True, **files)
