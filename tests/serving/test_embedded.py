@@ -92,14 +92,11 @@ async def test_the_preflight_names_the_package_of_a_missing_library(
 
 
 @pytest.mark.parametrize("service", ["http", "grpc", "metrics"])
-async def test_a_port_that_another_triton_has_is_refused(
-    own_triton: EmbeddedTriton, service: str
-) -> None:
-    await own_triton.start()
-    port = getattr(own_triton.ports, service)
-    options = replace(own_triton.options, ports=Ports(**{service: port}))
+def test_a_port_that_another_triton_has_is_refused(triton: EmbeddedTriton, service: str) -> None:
+    port = getattr(triton.ports, service)
+    options = replace(triton.options, ports=Ports(**{service: port}))
     with pytest.raises(TritonSetupError, match=f"cannot have port {port}"):
-        EmbeddedTriton(own_triton.environment, options)
+        EmbeddedTriton(triton.environment, options)
 
 
 async def test_a_triton_that_does_not_come_up_fails_with_its_last_words(
