@@ -41,7 +41,7 @@ async def doctor(
     if session.printer.is_table:
         session.printer.line(", ".join(f"{counts[status]} {status}" for status in Status))
     else:
-        session.printer.data([asdict(check) | {"status": check.status.value} for check in done])
+        session.printer.data([asdict(check) for check in done])
     if counts[Status.FAIL]:
         raise typer.Exit(ExitCode.FAILED)
 

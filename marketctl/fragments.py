@@ -50,7 +50,12 @@ async def list_fragments(
     session: Session,
     model: Annotated[
         str,
-        typer.Argument(metavar="[MODEL]", help="Of this model only.", autocompletion=model_names),
+        typer.Argument(
+            metavar="MODEL",
+            help="Of this model only; of all if left out.",
+            show_default=False,
+            autocompletion=model_names,
+        ),
     ] = "-",
     label: Annotated[str | None, typer.Option(help="Only of this class.")] = None,
     plan: Annotated[str | None, typer.Option(help="Only those that follow this plan.")] = None,

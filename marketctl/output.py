@@ -65,10 +65,10 @@ class Printer:
 
     def data(self, value: object) -> None:
         """Prints plain data as JSON or YAML; in table format as JSON too."""
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         if self._format is Format.YAML:
-            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-        else:
-            text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+            # Of JSON's own types: YAML knows no ordered mappings and no enumerations.
+            text = yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)
         print(text, end="")
         sys.stdout.flush()
 

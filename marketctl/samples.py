@@ -68,7 +68,8 @@ def _pictures_in(folder: Path, warn: Callable[[str], None]) -> list[Path]:
     files = sorted(file for file in folder.iterdir() if file.is_file())
     pictures = [file for file in files if file.suffix.lower() in PICTURES]
     if len(files) > len(pictures):
-        warn(f"{folder}: {len(files) - len(pictures)} files that are no pictures are passed over.")
+        others = len(files) - len(pictures)
+        warn(f"{folder}: passed over {others} of {len(files)} files, no pictures by their names.")
     if not pictures:
         raise InvalidArgument(
             reasons.ERROR_REASON_SAMPLES_UNREADABLE,

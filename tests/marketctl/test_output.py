@@ -54,6 +54,13 @@ def test_the_numbers_inside_an_operation_are_numbers_too() -> None:
     assert data["progress"]["total"] == 3
 
 
+def test_an_operation_can_be_written_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    operation = operations_pb2.Operation(name="operations/o")
+    operation.metadata.Pack(operation_events_pb2.OperationMetadata(kind="SliceModel"))
+    Printer(Format.YAML, quiet=False).one(operation, ())
+    assert yaml.safe_load(capsys.readouterr().out)["metadata"]["kind"] == "SliceModel"
+
+
 def test_a_list_is_an_array_in_json_and_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     models = [models_pb2.Model(name="models/a"), models_pb2.Model(name="models/b")]
     Printer(Format.JSON, quiet=False).many(models, ())
