@@ -71,7 +71,7 @@ class Metrics:
         )
         self.deployment_ready = Gauge(
             "sliceandpack_deployment_ready",
-            "Deployments on this replica, ready or not.",
+            "Deployments on this replica, by how they stand.",
             ("state",),
             registry=self.registry,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from serving.reconciler.desired import Desired, Outcome
-from serving.reconciler.keeper import Keeper, Rhythm, Undesired
+from serving.reconciler.keeper import Keeper, Rhythm, Standing, Undesired
 from serving.reconciler.site import Site
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -43,9 +44,10 @@ class Fleet:
         return self._warm
 
     @property
-    def readiness(self) -> Mapping[str, bool]:
-        """Whether each deployment serves as desired, by name."""
-        return {name: keeper.ready for name, keeper in self._keepers.items()}
+    def standings(self) -> Mapping[Standing, int]:
+        """How many deployments stand how; none is left out."""
+        counted = Counter(keeper.standing for keeper in self._keepers.values())
+        return {standing: counted[standing] for standing in Standing}
 
     async def run(self) -> None:
         """Keeps alive what the repository has, then what `apply` says; runs until cancelled."""

@@ -29,6 +29,17 @@ class Undesired(enum.Enum):
     """It is desired no longer: stop serving it."""
 
 
+class Standing(enum.Enum):
+    """How a deployment stands on this replica."""
+
+    READY = "ready"
+    """The desired pack serves, as far as was last seen."""
+    PENDING = "pending"
+    """There is no result yet: it is being loaded, or a failure may pass soon."""
+    FAILED = "failed"
+    """The desired pack does not serve, and the packer was told why."""
+
+
 @dataclass(frozen=True)
 class Rhythm:
     """When a keeper does what.
@@ -82,10 +93,13 @@ class Keeper:
         return self._settled
 
     @property
-    def ready(self) -> bool:
-        """Whether the desired pack serves, as far as was last seen."""
-        verdict = self._verdict
-        return self._failures == 0 and verdict is not None and verdict.ready
+    def standing(self) -> Standing:
+        """How it stands: what was last published, unless a failure came since."""
+        published = self._published
+        if published is not None and not published.ready:
+            return Standing.FAILED
+        serves = published is not None and self._failures == 0
+        return Standing.READY if serves else Standing.PENDING
 
     def want(self, wanted: Desired | Undesired) -> None:
         """Sets what is desired; takes effect at once, or after the step under way.

@@ -35,9 +35,8 @@ async def publish_status(triton: TritonClient, fleet: Fleet, runtime: Runtime) -
         ready = live and fleet.warm
         if ready != runtime.readiness.ready:
             await runtime.readiness.set(ready)
-        answers = list(fleet.readiness.values())
-        runtime.metrics.deployment_ready.labels(state="ready").set(answers.count(True))
-        runtime.metrics.deployment_ready.labels(state="failed").set(answers.count(False))
+        for standing, count in fleet.standings.items():
+            runtime.metrics.deployment_ready.labels(state=standing.value).set(count)
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -14,13 +14,16 @@ from grpc_health.v1 import health_pb2
 
 from serving.client import TritonClient
 from serving.embedded.server import EmbeddedTriton
-from serving.errors import StorageFullError
+from serving.errors import PackDamagedError, StorageFullError
 from serving.model_config import DataType, InstanceGroup, TensorConfig, Threads
-from serving.reconciler.desired import ArtifactReference, Desired
+from serving.pace import Backoff
+from serving.reconciler.desired import ArtifactReference, Desired, Outcome
+from serving.reconciler.fleet import Fleet
+from serving.reconciler.keeper import Rhythm
 from serving.reconciler.site import ServingProfile, Site
 from serving.reconciler.switch import switch
 from serving.repository import ModelRepository
-from tests.helpers.packer import FakePacker, classifier_pack, serving_packer
+from tests.helpers.packer import FakePack, FakePacker, classifier_pack, serving_packer
 from tests.helpers.reconciler import beside, health_watch, running_reconciler
 from tests.helpers.triton import LABELS, RunningTriton, running_triton, samples
 
@@ -92,23 +95,67 @@ class FullDisk:
         await asyncio.to_thread(target.write_bytes, self.pack)
 
 
-async def test_a_full_disk_is_said_so_and_keeps_nothing_half(
-    triton: EmbeddedTriton, client: TritonClient, repository: ModelRepository, name: str
+@dataclass(frozen=True)
+class SlowPacks:
+    """A source of packs that waits until it is told to give one, or to give none."""
+
+    pack: FakePack
+    told: asyncio.Event
+
+    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
+        await self.told.wait()
+        if reference.digest.endswith("gone"):
+            raise PackDamagedError("the bytes are not the pack's", advice="Make the pack anew.")
+        content = self.pack.graph if reference.digest.endswith("graph") else self.pack.smoke_test
+        await asyncio.to_thread(target.write_bytes, content)
+
+
+async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
+    client: TritonClient, repository: ModelRepository, name: str
 ) -> None:
+    told, outcomes = asyncio.Event(), asyncio.Queue[Outcome]()
     profile = ServingProfile(64, InstanceGroup(), Threads())
-    site = Site(client, repository, FullDisk(classifier_pack(1).graph), profile)
-    desired = Desired(
+    site = Site(client, repository, SlowPacks(classifier_pack(1), told), profile)
+    rhythm = Rhythm(0.1, 0.0, Backoff(0.1, 0.1), asyncio.Semaphore(2))
+    fleet = Fleet(site, rhythm, outcomes.put_nowait)
+    running = asyncio.create_task(fleet.run())
+    await asyncio.sleep(0)
+    fleet.apply([desired(name, "sha256:graph"), desired(f"{name}-b", "sha256:gone")])
+    await asyncio.sleep(0.05)
+    assert counts(fleet) == {"pending": 2}
+    told.set()
+    async with asyncio.timeout(20):
+        ends = {outcome.name: outcome.ready for outcome in [await outcomes.get() for _ in "ab"]}
+    assert ends == {name: True, f"{name}-b": False}
+    assert counts(fleet) == {"ready": 1, "failed": 1}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def counts(fleet: Fleet) -> dict[str, int]:
+    return {standing.value: count for standing, count in fleet.standings.items() if count}
+
+
+def desired(name: str, graph: str) -> Desired:
+    return Desired(
         name=name,
         generation=1,
         pack="packs/p",
         version=1,
-        graph=ArtifactReference("sha256:1", 1),
+        graph=ArtifactReference(graph, 1),
         smoke_test=ArtifactReference("sha256:2", 1),
         labels=LABELS,
         inputs=(TensorConfig("x", DataType.FP32, (4,)),),
         previous_version=None,
     )
+
+
+async def test_a_full_disk_is_said_so_and_keeps_nothing_half(
+    triton: EmbeddedTriton, client: TritonClient, repository: ModelRepository, name: str
+) -> None:
+    profile = ServingProfile(64, InstanceGroup(), Threads())
+    site = Site(client, repository, FullDisk(classifier_pack(1).graph), profile)
     with pytest.raises(StorageFullError, match="No space left"):
-        await switch(site, desired)
+        await switch(site, desired(name, "sha256:1"))
     assert name not in repository.names()
     assert triton.pid is not None
