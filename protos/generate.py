@@ -104,6 +104,8 @@ def generate(include: Path, output: Path) -> int:
                 break
             (package / "__init__.py").touch()
             (package / "__init__.pyi").touch()
+    # What it says to type checkers of those who install it: the code has types.
+    (output / "sliceandpack" / "py.typed").touch()
     remove_idle_service_files(output)
     return int(code)
 
@@ -133,12 +135,7 @@ def report_drift(fresh: Path) -> int:
     Returns:
         1 if any file differs, else 0.
     """
-    names = {str(path.relative_to(fresh)) for path in fresh.rglob("*.py*")}
-    kept = {
-        str(path.relative_to(GENERATED))
-        for path in GENERATED.rglob("*.py*")
-        if "__pycache__" not in path.parts
-    }
+    names, kept = files_of(fresh), files_of(GENERATED)
     _, different, missing = filecmp.cmpfiles(fresh, GENERATED, sorted(names), shallow=False)
     drifted = sorted({*different, *missing, *(kept - names)})
     for name in drifted:
@@ -146,6 +143,15 @@ def report_drift(fresh: Path) -> int:
             f"protos/gen/sliceandpack/{name} is not what the contracts give: run `make proto`\n"
         )
     return 1 if drifted else 0
+
+
+def files_of(folder: Path) -> set[str]:
+    """Returns the files of a folder, relative to it, without what Python compiled."""
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 if __name__ == "__main__":
