@@ -24,7 +24,7 @@ from serving.reconciler.site import ServingProfile, Site
 from serving.reconciler.switch import switch
 from serving.repository import ModelRepository
 from tests.helpers.packer import FakePack, FakePacker, classifier_pack, serving_packer
-from tests.helpers.reconciler import beside, health_watch, running_reconciler
+from tests.helpers.reconciler import World, beside, health_watch, running_reconciler
 from tests.helpers.triton import LABELS, RunningTriton, running_triton, samples
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -111,25 +111,26 @@ class SlowPacks:
 
 
 async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
-    client: TritonClient, repository: ModelRepository, name: str
+    world: World, deployment: str
 ) -> None:
-    told, outcomes = asyncio.Event(), asyncio.Queue[Outcome]()
+    told, outcomes, broken = asyncio.Event(), asyncio.Queue[Outcome](), f"{deployment}-broken"
     profile = ServingProfile(64, InstanceGroup(), Threads())
-    site = Site(client, repository, SlowPacks(classifier_pack(1), told), profile)
+    site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
     rhythm = Rhythm(0.1, 0.0, Backoff(0.1, 0.1), asyncio.Semaphore(2))
     fleet = Fleet(site, rhythm, outcomes.put_nowait)
-    running = asyncio.create_task(fleet.run())
-    await asyncio.sleep(0)
-    fleet.apply([desired(name, "sha256:graph"), desired(f"{name}-b", "sha256:gone")])
-    await asyncio.sleep(0.05)
-    assert counts(fleet) == {"pending": 2}
-    told.set()
-    async with asyncio.timeout(20):
-        ends = {outcome.name: outcome.ready for outcome in [await outcomes.get() for _ in "ab"]}
-    assert ends == {name: True, f"{name}-b": False}
-    assert counts(fleet) == {"ready": 1, "failed": 1}
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    with world.repository.opened():
+        running = asyncio.create_task(fleet.run())
+        await asyncio.sleep(0)
+        fleet.apply([desired(deployment, "sha256:graph"), desired(broken, "sha256:gone")])
+        await asyncio.sleep(0.05)
+        assert counts(fleet) == {"pending": 2}
+        told.set()
+        async with asyncio.timeout(20):
+            ends = [await outcomes.get() for _ in range(2)]
+        assert {end.name: end.ready for end in ends} == {deployment: True, broken: False}
+        assert counts(fleet) == {"ready": 1, "failed": 1}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def counts(fleet: Fleet) -> dict[str, int]:
