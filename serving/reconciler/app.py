@@ -71,7 +71,8 @@ async def compose(settings: ReconcilerSettings, runtime: Runtime) -> Sequence[Se
             settings.probe_seconds,
             settings.grace_seconds,
             _BACKOFF,
-            asyncio.Semaphore(_PARALLEL_STEPS),
+            switches=asyncio.Semaphore(_PARALLEL_STEPS),
+            probes=asyncio.Semaphore(_PARALLEL_STEPS),
         ),
         reporter.put,
     )

@@ -49,13 +49,16 @@ class Rhythm:
         grace_seconds: How long a transient error is kept to itself: Triton's own restart takes
             less, and is nobody's business.
         backoff: Waits after failures.
-        steps: How many keepers may work at the same time; the others wait.
+        switches: How many switches may be under way at the same time; the others wait.
+        probes: How many probes may; not the same, since a switch can wait long for its bytes, and
+            what serves must be healed meanwhile.
     """
 
     probe_seconds: float
     grace_seconds: float
     backoff: Backoff
-    steps: asyncio.Semaphore
+    switches: asyncio.Semaphore
+    probes: asyncio.Semaphore
 
 
 class Keeper:
@@ -138,7 +141,7 @@ class Keeper:
         """Does the next step; returns how long to wait, in seconds, or None at the end."""
         wanted, starts = self._wanted, self._starts
         try:
-            async with self._rhythm.steps:
+            async with self._turn(wanted):
                 verdict = await self._step(wanted)
         except ServingError as error:
             return await self._trouble(wanted, error)
@@ -156,6 +159,11 @@ class Keeper:
         if verdict is not None:
             self._publish(verdict)
         return self._rhythm.probe_seconds
+
+    def _turn(self, wanted: Desired | Undesired) -> asyncio.Semaphore:
+        """What a step towards what is wanted has to wait for."""
+        switches = isinstance(wanted, Desired) and self._verdict is None
+        return self._rhythm.switches if switches else self._rhythm.probes
 
     async def _step(self, wanted: Desired | Undesired) -> Outcome | None:
         """One step towards what is wanted; returns the verdict on it, None where it needs none."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from serving.reconciler.switch import switch
 from serving.repository import ModelRepository
 from tests.helpers.packer import FakePack, FakePacker, classifier_pack, serving_packer
 from tests.helpers.reconciler import World, beside, health_watch, running_reconciler
-from tests.helpers.triton import LABELS, RunningTriton, running_triton, samples
+from tests.helpers.triton import LABELS, RunningTriton, living_stubs, running_triton, samples
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -116,8 +118,7 @@ async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
     told, outcomes, broken = asyncio.Event(), asyncio.Queue[Outcome](), f"{deployment}-broken"
     profile = ServingProfile(64, InstanceGroup(), Threads())
     site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
-    rhythm = Rhythm(0.1, 0.0, Backoff(0.1, 0.1), asyncio.Semaphore(2))
-    fleet = Fleet(site, rhythm, outcomes.put_nowait)
+    fleet = Fleet(site, rhythm(2), outcomes.put_nowait)
     with world.repository.opened():
         running = asyncio.create_task(fleet.run())
         await asyncio.sleep(0)
@@ -131,6 +132,37 @@ async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
         assert counts(fleet) == {"ready": 1, "failed": 1}
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_dead_stub_is_healed_while_switches_wait_for_their_bytes(
+    world: World, deployment: str
+) -> None:
+    told, outcomes = asyncio.Event(), asyncio.Queue[Outcome]()
+    told.set()
+    profile = ServingProfile(64, InstanceGroup(), Threads())
+    site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
+    fleet = Fleet(site, rhythm(1), outcomes.put_nowait)
+    with world.repository.opened():
+        running = asyncio.create_task(fleet.run())
+        await asyncio.sleep(0)
+        before = living_stubs(world.triton)
+        served = desired(deployment, "sha256:graph")
+        fleet.apply([served])
+        async with asyncio.timeout(20):
+            assert (await outcomes.get()).ready
+        told.clear()
+        fleet.apply([served, desired(f"{deployment}-waiting", "sha256:graph")])
+        (stub,) = living_stubs(world.triton) - before
+        os.kill(stub, signal.SIGKILL)
+        await world.until_predicts(deployment, seed=1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def rhythm(steps: int) -> Rhythm:
+    """Quick probes, and so many switches and so many probes at a time."""
+    switches, probes = asyncio.Semaphore(steps), asyncio.Semaphore(steps)
+    return Rhythm(0.1, 0.0, Backoff(0.1, 0.1), switches, probes)
 
 
 def counts(fleet: Fleet) -> dict[str, int]:
