@@ -82,7 +82,14 @@ class Reporter:
                         del self._waiting[outcome.name]
                 else:
                     failures += 1
+                    self._put_last(outcome)
                     await asyncio.sleep(self._backoff.after(failures))
+
+    def _put_last(self, outcome: Outcome) -> None:
+        """Lets the others go first: the packer may refuse this one alone."""
+        if self._waiting.get(outcome.name) is outcome:
+            del self._waiting[outcome.name]
+            self._waiting[outcome.name] = outcome
 
     async def _sent(self, outcome: Outcome) -> bool:
         try:
