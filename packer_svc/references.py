@@ -7,7 +7,8 @@ long as the pack that it made is kept; whatever else happens, a later look lets 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
@@ -19,7 +20,7 @@ from packer_svc.store import operations
 from packer_svc.store.tables import HeldReferenceRow, PackRow
 from svckit.clock import Clock
 from svckit.database import Database
-from svckit.errors import NotFound
+from svckit.errors import NotFound, ServiceError, Unavailable
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class HeldReferences:
         clock: Tells the time.
     """
 
-    INTERVAL_SECONDS = 10.0
+    INTERVAL_SECONDS = 5.0
     """The time between two looks at what is to be renewed or let go."""
 
     def __init__(self, database: Database, slicer: SlicerClient, clock: Clock) -> None:
@@ -89,11 +90,13 @@ class HeldReferences:
             soon = HeldReferenceRow.expire_time < self._clock.now() + RENEW_BEFORE
             expiring = (await session.scalars(select(HeldReferenceRow).where(soon))).all()
         for name in needless:
-            await self._slicer.release(name)
-            await self._forget(name)
+            with _one_at_a_time(name):
+                await self._slicer.release(name)
+                await self._forget(name)
         for row in expiring:
             if row.name not in needless:
-                await self._renew(row)
+                with _one_at_a_time(row.name):
+                    await self._renew(row)
 
     async def _renew(self, row: HeldReferenceRow) -> None:
         try:
@@ -106,6 +109,17 @@ class HeldReferences:
     async def _forget(self, name: str) -> None:
         async with self._database.writing() as session:
             await session.execute(delete(HeldReferenceRow).where(HeldReferenceRow.name == name))
+
+
+@contextmanager
+def _one_at_a_time(name: str) -> Iterator[None]:
+    """Keeps what the slicer refuses for one reference from the others; it is tried again later."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except ServiceError as error:
+        _log.warning("reference_not_settled", reference=name, reason=error.reason_name)
 
 
 async def _needless(session: AsyncSession) -> Collection[str]:

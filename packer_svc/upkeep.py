@@ -57,8 +57,10 @@ class Upkeep:
             self._woken.clear()
             try:
                 await self._work()
-            except (ServiceError, *DATABASE_FAULTS):
+            except ServiceError as error:
                 # A slicer that is away and a full disk pass.
-                _log.warning("upkeep_failed", work=self._name, exc_info=True)
+                _log.warning("upkeep_failed", work=self._name, reason=error.reason_name)
+            except DATABASE_FAULTS:
+                _log.exception("upkeep_failed", work=self._name)
             pause = self._seconds * random.uniform(1.0, 1.1)  # noqa: S311
             await wait_until_set(self._woken, self._clock, pause)

@@ -6,34 +6,14 @@ import asyncio
 from typing import Any
 
 import grpc
-from google.longrunning import operations_pb2, operations_pb2_grpc
-from google.rpc import error_details_pb2
+from google.longrunning import operations_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import deployments_pb2_grpc
 
-
-class OperationFailedError(Exception):
-    """An operation ended with an error.
-
-    Attributes:
-        code: The name of its canonical code.
-        reason: The reason in its ErrorInfo.
-        metadata: The facts in its ErrorInfo.
-        message: Its message.
-    """
-
-    def __init__(self, operation: operations_pb2.Operation) -> None:
-        info = error_details_pb2.ErrorInfo()
-        assert any(detail.Unpack(info) for detail in operation.error.details), operation.error
-        codes = {code.value[0]: code.name for code in grpc.StatusCode}
-        self.code = codes[operation.error.code]
-        self.reason = str(info.reason)
-        self.metadata = dict(info.metadata)
-        self.message = operation.error.message
-        super().__init__(f"{self.code} {self.reason}: {self.message}")
+from tests.helpers.operations_client import OperationsClient
 
 
-class DeploymentsClient:
+class DeploymentsClient(OperationsClient):
     """A client of Deployments.
 
     Args:
@@ -41,10 +21,9 @@ class DeploymentsClient:
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.channel = channel
+        super().__init__(channel)
         self.stub: deployments_pb2_grpc.DeploymentsAsyncStub
         self.stub = deployments_pb2_grpc.DeploymentsStub(channel)
-        self.operations: Any = operations_pb2_grpc.OperationsStub(channel)
 
     async def begin_create(self, name: str, pack: str, **more: Any) -> operations_pb2.Operation:
         """Asks for a new deployment."""
@@ -80,28 +59,7 @@ class DeploymentsClient:
         Raises:
             OperationFailedError: It failed.
         """
-        ended = await self.ended(operation)
-        if ended.HasField("error"):
-            raise OperationFailedError(ended)
-        deployment = pb.Deployment()
-        assert ended.response.Unpack(deployment)
-        return deployment
-
-    async def ended(self, operation: operations_pb2.Operation) -> operations_pb2.Operation:
-        """Waits until an operation has ended."""
-        async with asyncio.timeout(60):
-            while not operation.done:
-                await asyncio.sleep(0.02)
-                operation = await self.operations.GetOperation(
-                    operations_pb2.GetOperationRequest(name=operation.name)
-                )
-        return operation
-
-    async def cancel(self, operation: operations_pb2.Operation) -> None:
-        """Cancels an operation."""
-        await self.operations.CancelOperation(
-            operations_pb2.CancelOperationRequest(name=operation.name)
-        )
+        return await self.response(operation, pb.Deployment)
 
     async def get(self, name: str) -> pb.Deployment:
         """Returns a deployment."""

@@ -8,8 +8,9 @@ import grpc
 import pytest
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 
-from tests.helpers.deployments_client import DeploymentsClient, OperationFailedError
+from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import error_info_of, reason_of
+from tests.helpers.operations_client import OperationFailedError
 from tests.helpers.replica import Replica, silent
 
 

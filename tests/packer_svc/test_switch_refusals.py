@@ -9,8 +9,9 @@ import pytest
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2, packs_pb2_grpc
 
-from tests.helpers.deployments_client import DeploymentsClient, OperationFailedError
+from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import error_info_of, reason_of
+from tests.helpers.operations_client import OperationFailedError
 from tests.helpers.replica import Replica, fails_on, silent_on
 
 

@@ -11,7 +11,8 @@ from sliceandpack.packer.v1 import deployments_pb2 as pb
 
 from svckit.errors import Unavailable
 from svckit.status import to_status
-from tests.helpers.deployments_client import DeploymentsClient, OperationFailedError
+from tests.helpers.deployments_client import DeploymentsClient
+from tests.helpers.operations_client import OperationFailedError
 from tests.helpers.replica import Replica, fails_on, silent_on
 
 

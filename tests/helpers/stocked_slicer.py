@@ -1,0 +1,62 @@
+"""A real slicer with a few sliced models of digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc, plans_pb2
+
+from tests.helpers.digit_models import digit_model
+from tests.helpers.market_client import SlicerStubs
+from tests.helpers.processes import ServiceProcess
+
+MODELS = {"low": (0, 1, 2), "mixed": (2, 3), "bright": (4, 5), "spare": (4, 5)}
+"""Digits by model. "low" and "mixed" have a label in common, "bright" declares another range, and a
+test may delete "spare"."""
+
+
+@dataclass(frozen=True)
+class StockedSlicer:
+    """A running slicer.
+
+    Attributes:
+        process: Its process.
+        fragments: Names of fragments by "model/label".
+    """
+
+    process: ServiceProcess
+    fragments: dict[str, str]
+
+    def named(self, *keys: str) -> list[str]:
+        """Returns the names of fragments."""
+        return [self.fragments[key] for key in keys]
+
+    async def holders(self, model: str) -> dict[str, str]:
+        """Returns who holds references on a model, by the reference's name."""
+        async with grpc.aio.insecure_channel(self.process.address) as channel:
+            stub: models_pb2_grpc.ModelsAsyncStub = models_pb2_grpc.ModelsStub(channel)
+            request = models_pb2.ListReferencesRequest(parent=f"models/{model}")
+            found = await stub.ListReferences(request)
+        return {one.name: one.holder for one in found.references}
+
+
+def stock(folder: Path) -> StockedSlicer:
+    """Starts a slicer, submits all models and slices all of their classes."""
+    process = ServiceProcess("slicer_svc", folder)
+    process.start()
+    fragments = {}
+    with grpc.insecure_channel(process.address) as channel:
+        slicer = SlicerStubs(channel)
+        for name, digits in MODELS.items():
+            model = digit_model(digits, width=4)
+            request = slicer.submit_request(name, model)
+            if name == "bright":
+                request.model.inputs[0].image.value_range.maximum = 2.0
+            slicer.operations.result(slicer.models.CreateModel(request), models_pb2.Model)
+            plan = slicer.plan(name, plans_pb2.Recipe(beta=0.5, views=1))
+            names = slicer.slice(name, plan.name, model.labels)
+            for label, fragment in zip(model.labels, names, strict=True):
+                fragments[f"{name}/{label}"] = fragment
+    return StockedSlicer(process, fragments)

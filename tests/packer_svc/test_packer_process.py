@@ -1,0 +1,45 @@
+"""The packer's process: light, and quick to say what is wrong with its settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.helpers.processes import ROOT, ServiceProcess
+
+CHECK = """
+import sys
+import packer_svc.app
+heavy = {"torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "scipy", "sklearn"}
+found = sorted(heavy & set(sys.modules))
+sys.exit(f"imported: {found}" if found else 0)
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def test_the_server_imports_no_machine_learning_library() -> None:
+    done = run("-c", CHECK)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_wrong_settings_are_named() -> None:
+    done = run("-m", "packer_svc", "--replica-seconds", "-1")
+    assert done.returncode == 2
+    assert "replica_seconds" in done.stderr
+
+
+def test_a_second_packer_on_one_state_folder_does_not_start(shared_packer: ServiceProcess) -> None:
+    state = str(shared_packer.folder / "state")
+    done = run("-m", "packer_svc", "--address", "127.0.0.1:0", "--state-dir", state)
+    assert done.returncode == 3
+    assert "in use by another process" in done.stderr
