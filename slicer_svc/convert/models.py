@@ -13,6 +13,7 @@ from svckit.errors import FieldViolation
 from svckit.etags import etag_of
 
 MAX_DISPLAY_NAME = 128
+MAX_CLASSES = 65_536
 MAX_LABEL = 256
 MAX_LICENCE = 256
 
@@ -48,8 +49,8 @@ def encode_model(row: ModelRow) -> pb.Model:
 def model_violations(model: pb.Model) -> Iterator[FieldViolation]:
     """Yields every broken rule of a submitted model but those of its artifacts' names."""
     yield from text_violations(model)
-    if len(model.labels) < 2:
-        yield FieldViolation("model.labels", "a classifier has at least two classes")
+    if not 2 <= len(model.labels) <= MAX_CLASSES:
+        yield FieldViolation("model.labels", f"a classifier has 2 to {MAX_CLASSES} classes")
     for place, label in enumerate(model.labels):
         if not label.strip() or len(label) > MAX_LABEL or not label.isprintable():
             yield FieldViolation(

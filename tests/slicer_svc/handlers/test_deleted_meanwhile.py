@@ -31,20 +31,6 @@ async def start_planning(slicer: SlicerClient, model: pb.Model) -> operations_pb
     return operation
 
 
-async def test_slicing_a_model_that_was_deleted_ends_not_found(
-    slicer: SlicerClient, slicer_server: ServiceProcess
-) -> None:
-    model = await slicer.submit(submission(MLP, classes=4))
-    plan = await slicer.plan(model.name, SLOW)
-    slicing = await slicer.start_slicing(plan.name)
-    await under_way(slicer, slicing)
-    await slicer.call("DeleteModel", pb.DeleteModelRequest(name=model.name))
-    error = await refusal_of(slicer.operations.result(slicing.name, pb.SliceModelResponse))
-    assert facts(error) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
-    assert scratch_of(slicer_server) == []
-    assert await slicer.is_serving()
-
-
 async def test_planning_a_model_that_was_deleted_ends_not_found(
     slicer: SlicerClient, slicer_server: ServiceProcess
 ) -> None:
@@ -71,3 +57,17 @@ async def test_a_plan_deleted_while_its_slicing_waits_ends_the_slicing(
         await slicer.operations.result(run.name, pb.SliceModelResponse) for run in runs
     ]
     assert len(results) == 2
+
+
+async def test_slicing_a_model_that_was_deleted_ends_not_found(
+    slicer: SlicerClient, slicer_server: ServiceProcess
+) -> None:
+    model = await slicer.submit(submission(MLP, classes=4))
+    plan = await slicer.plan(model.name, SLOW)
+    slicing = await slicer.start_slicing(plan.name)
+    await under_way(slicer, slicing)
+    await slicer.call("DeleteModel", pb.DeleteModelRequest(name=model.name))
+    error = await refusal_of(slicer.operations.result(slicing.name, pb.SliceModelResponse))
+    assert facts(error) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+    assert scratch_of(slicer_server) == []
+    assert await slicer.is_serving()

@@ -6,10 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from sliceandpack.operation.v1.operation_events_pb2 import OperationEvent, State
 from sliceandpack.slicer.v1 import models_pb2 as pb
 
@@ -20,21 +17,12 @@ from tests.helpers.slicer import (
     SlicerClient,
     runs,
     scratch_of,
-    slicer_client,
-    slicer_process,
     until,
     workers_of,
 )
 from tests.helpers.submissions import MLP, submission
 
 CLASSES = 5
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServiceProcess]:
-    """A slicer of the test's own."""
-    with slicer_process(tmp_path) as process:
-        yield process
 
 
 async def slow_plan(slicer: SlicerClient) -> str:
@@ -68,33 +56,32 @@ async def test_cancelled_slicing_ends_in_time_and_keeps_finished_fragments(
 
 
 async def test_a_killed_slicer_goes_on_where_it_was_and_so_does_whoever_watches(
-    server: ServiceProcess,
+    slicer: SlicerClient, slicer_server: ServiceProcess
 ) -> None:
-    async with slicer_client(server.address) as slicer:
-        plan = await slow_plan(slicer)
-        operation = await slicer.start_slicing(plan)
-        events: list[OperationEvent] = []
-        watching = asyncio.create_task(
-            slicer.operations.result(operation.name, pb.SliceModelResponse, events.append)
-        )
-        await slicer.first_fragment(model_of(plan))
-        finished = await slicer.fragments(model_of(plan))
-        workers = workers_of(server)
-        server.kill()
-        await until(lambda: gone(workers))
-        server.start()
-        async with asyncio.timeout(100):
-            response = await watching
-        assert [fragment.label for fragment in response.fragments] == [
-            f"blob-{place}" for place in range(CLASSES)
-        ]
-        for fragment in finished:
-            assert fragment in response.fragments
-        sequences = [event.sequence for event in events]
-        assert sequences == list(range(1, len(sequences) + 1))
-        assert events[-1].state == State.STATE_SUCCEEDED
-        assert scratch_of(server) == []
-        assert await slicer.is_serving()
+    plan = await slow_plan(slicer)
+    operation = await slicer.start_slicing(plan)
+    events: list[OperationEvent] = []
+    watching = asyncio.create_task(
+        slicer.operations.result(operation.name, pb.SliceModelResponse, events.append)
+    )
+    await slicer.first_fragment(model_of(plan))
+    finished = await slicer.fragments(model_of(plan))
+    workers = workers_of(slicer_server)
+    slicer_server.kill()
+    await until(lambda: gone(workers))
+    slicer_server.start()
+    async with asyncio.timeout(100):
+        response = await watching
+    assert [fragment.label for fragment in response.fragments] == [
+        f"blob-{place}" for place in range(CLASSES)
+    ]
+    for fragment in finished:
+        assert fragment in response.fragments
+    sequences = [event.sequence for event in events]
+    assert sequences == list(range(1, len(sequences) + 1))
+    assert events[-1].state == State.STATE_SUCCEEDED
+    assert scratch_of(slicer_server) == []
+    assert await slicer.is_serving()
 
 
 async def test_a_killed_worker_is_replaced_and_the_work_goes_on(
