@@ -123,16 +123,17 @@ class ModelRepository:
         return tuple(sorted(entry.name for entry in self.models.iterdir() if entry.is_dir()))
 
     def versions(self, name: str) -> tuple[VersionManifest, ...]:
-        """The complete versions of a model, oldest first; empty for an unknown model."""
+        """The versions of a model with a manifest, oldest first; empty for an unknown model."""
         folder = self._folder(name)
         if not folder.is_dir():
             return ()
-        manifests = [
-            VersionManifest(**json.loads((entry / _MANIFEST_FILE).read_text()))
-            for entry in folder.iterdir()
-            if entry.name.isdecimal() and (entry / _MANIFEST_FILE).is_file()
-        ]
-        return tuple(sorted(manifests, key=lambda manifest: manifest.version))
+        entries = [entry for entry in folder.iterdir() if entry.name.isdecimal()]
+        found = filter(None, map(_read_manifest, entries))
+        return tuple(sorted(found, key=lambda manifest: manifest.version))
+
+    def has_folder(self, name: str, version: int) -> bool:
+        """Whether there is a folder of this number, whatever is in it."""
+        return self.version_folder(name, version).exists()
 
     def manifest(self, name: str, version: int) -> VersionManifest | None:
         """What a version is, None where there is no such version."""
@@ -151,11 +152,17 @@ class ModelRepository:
         )
 
     def active(self, name: str) -> tuple[int, ...]:
-        """The versions that Triton serves after a load; the last is the one that clients get."""
+        """The versions that Triton serves after a load; the last is the one that clients get.
+
+        None where the configuration cannot be read: Triton could not load it either.
+        """
         path = self._folder(name) / _CONFIG_FILE
         if not path.is_file():
             return ()
-        policy = from_text(path.read_text()).version_policy
+        try:
+            policy = from_text(path.read_text()).version_policy
+        except ValueError:
+            return ()
         return policy.versions if isinstance(policy, SpecificVersions) else ()
 
     def reconfigure(self, name: str, version: int, config: ModelConfig) -> None:
@@ -310,6 +317,14 @@ def _fill(folder: Path, new: NewVersion) -> None:
     (folder / _MANIFEST_FILE).write_text(json.dumps(asdict(new.manifest), indent=2) + "\n")
     for path in (*folder.iterdir(), folder):
         _sync(path)
+
+
+def _read_manifest(folder: Path) -> VersionManifest | None:
+    """What a version folder is; None where nothing in it says so, or in other words than today."""
+    try:
+        return VersionManifest(**json.loads((folder / _MANIFEST_FILE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _digest(path: Path) -> str:

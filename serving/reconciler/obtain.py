@@ -49,7 +49,7 @@ async def obtain(site: Site, desired: Desired) -> None:
         await site.packs.fetch(desired.graph, model)
         await site.packs.fetch(desired.smoke_test, smoke_test)
         await asyncio.to_thread(read_smoke_test, smoke_test)
-        if found is not None:
+        if await asyncio.to_thread(repository.has_folder, name, desired.version):
             # The number stands for other bytes here: the name was deleted and made again while
             # nobody watched, or the disk has lost something. They may not be served under it.
             _log.warning("model_replaced", model=name, version=desired.version)

@@ -7,6 +7,7 @@ import os
 import signal
 
 import numpy as np
+import pytest
 from grpc_health.v1 import health_pb2
 
 from serving.errors import ServingError
@@ -87,12 +88,15 @@ async def test_what_the_repository_has_is_served_before_the_packer_is_reached(
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_a_file_that_rotted_is_fetched_again(world: World, deployment: str) -> None:
+@pytest.mark.parametrize(
+    "file", ["1/model.onnx", "1/manifest.json", "1/config.pbtxt", "config.pbtxt"]
+)
+async def test_a_file_that_rotted_is_made_good(world: World, deployment: str, file: str) -> None:
     async with running_reconciler(world.packer_address, **beside(world.triton)):
         generation = await world.packer.deploy(deployment, classifier_pack(1), version=1)
         await world.packer.report(deployment, generation)
     await world.client.unload(deployment)
-    (world.repository.version_folder(deployment, 1) / "model.onnx").write_bytes(b"rotten")
+    (world.repository.models / deployment / file).write_bytes(b"rotten")
     async with running_reconciler(world.packer_address, **beside(world.triton)):
         report = await world.packer.report(deployment, generation)
         assert (report.version, report.HasField("error")) == (1, False)
