@@ -33,6 +33,10 @@ from svckit.settings import ServiceSettings
 from svckit.workers.limits import WorkerLimits
 from svckit.workers.pool import PoolSettings, WorkerPool
 
+# Operations that run beside those that keep the workers busy: some only wait, such as a deployment
+# for its replicas, and may hold up no others.
+_WAITING_OPERATIONS = 3
+
 # What a worker may map beyond the memory that it uses: libraries, and what is only reserved.
 _MAPPED_BYTES = 2 * 2**30
 
@@ -115,7 +119,8 @@ async def open_foundation(
     await runtime.resources.enter_async_context(
         ArtifactSweeper(database, artifacts, clock, on_sweep=measure)
     )
-    backing = Backing(database, clock, OperationSettings(), metrics)
+    figures = OperationSettings(concurrency=settings.workers + _WAITING_OPERATIONS)
+    backing = Backing(database, clock, figures, metrics)
     operations = OperationStore(backing)
     await runtime.resources.enter_async_context(OperationSweeper(operations, clock))
     workers = await runtime.resources.enter_async_context(

@@ -4,9 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from google.protobuf.empty_pb2 import Empty
+from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
+
 import slicer_svc
 from svckit.foundation import open_foundation
 from svckit.lifecycle import Runtime
+from svckit.operations.job import JobContext
 from svckit.settings import ServiceSettings
 from svckit.telemetry import Metrics
 from tests.helpers.worker_pools import ENTRIES, job
@@ -36,3 +40,25 @@ async def test_work_that_waits_for_a_worker_shows_in_the_queue_depth(tmp_path: P
         cancel.set()
         await asyncio.gather(*jobs, return_exceptions=True)
         assert depth() == 0
+
+
+async def test_operations_keep_all_workers_busy_while_others_only_wait(tmp_path: Path) -> None:
+    begun, end = asyncio.Semaphore(0), asyncio.Event()
+
+    async def wait(_context: JobContext, request: Empty) -> Empty:
+        begun.release()
+        await end.wait()
+        return request
+
+    async with AsyncExitStack() as resources:
+        settings = ServiceSettings(state_dir=tmp_path, workers=4)
+        runtime = Runtime(resources, Metrics())
+        foundation = await open_foundation(settings, runtime, MIGRATIONS, frozenset(ENTRIES))
+        foundation.runner.register("Wait", wait, Empty)
+        await resources.enter_async_context(foundation.runner)
+        for _ in range(settings.workers + 1):
+            await foundation.operations.submit("Wait", Empty(), OperationMetadata(target="-"))
+        async with asyncio.timeout(10):
+            for _ in range(settings.workers + 1):
+                await begun.acquire()
+        end.set()
