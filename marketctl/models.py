@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sliceandpack.artifact.v1 import artifacts_pb2
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, plans_pb2
 
 from marketctl.columns import Column, count, last, moment, share
@@ -23,6 +25,7 @@ from marketctl.session import Service, Session, pages
 from marketctl.submission import ImageOptions, ModelOptions, OtherInputOptions, input_specs
 from svckit.clients.artifacts import upload
 from svckit.clients.patience import answer
+from svckit.errors import InvalidArgument
 
 app = typer.Typer(name="models", help="Submitted models.", no_args_is_help=True)
 
@@ -151,6 +154,8 @@ async def slice_model(
     name = full_name("models", model)
     if plan is not None and recipe != RecipeOptions():
         raise typer.BadParameter("give either --plan or a recipe", param_hint="--plan")
+    if plan is None:
+        await _check_labels(session, name, labels or ())
     chosen = plan_name(name, plan) if plan else (await _planned(session, name, recipe)).name
     request = models_pb2.SliceModelRequest(name=name, plan=chosen, labels=labels or ())
     call = session.models.SliceModel(request)
@@ -159,6 +164,23 @@ async def slice_model(
     )
     fragments: list[fragments_pb2.Fragment] = list(result.fragments)
     session.printer.many(fragments, FRAGMENT_COLUMNS)
+
+
+async def _check_labels(session: Session, model: str, labels: Sequence[str]) -> None:
+    """Refuses unknown labels before a plan is made that nobody would follow.
+
+    Raises:
+        InvalidArgument: CLASS_UNKNOWN.
+    """
+    found = await answer(session.models.GetModel(models_pb2.GetModelRequest(name=model)))
+    for label in labels:
+        if label not in found.labels:
+            raise InvalidArgument(
+                reasons.ERROR_REASON_CLASS_UNKNOWN,
+                f"{model} has no class {label!r}.",
+                advice=f"It has {', '.join(found.labels[:20])}; upper and lower case count.",
+                metadata={"label": label},
+            )
 
 
 def _facts(model: models_pb2.Model) -> list[tuple[str, str]]:

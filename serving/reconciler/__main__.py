@@ -1,4 +1,4 @@
-"""Runs a reconciler: `python -m serving.reconciler --embedded=true`."""
+"""Runs a reconciler: `python -m serving.reconciler --embedded`."""
 
 from __future__ import annotations
 

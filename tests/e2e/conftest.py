@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import grpc
 import pytest
@@ -12,29 +11,9 @@ from sliceandpack.slicer.v1 import plans_pb2
 from tests.helpers.digit_models import digit_model
 from tests.helpers.market_client import PackerStubs, SlicerStubs
 from tests.helpers.processes import Market
+from tests.helpers.stocked import Stocked
 
 ORIGINS = {"low": (0, 1, 2), "middle": (3, 4, 5), "high": (6, 7, 8)}
-
-
-@dataclass(eq=False)
-class Stocked:
-    """A running market with three models, sliced.
-
-    Attributes:
-        market: The processes.
-        slicer: The slicer's stubs.
-        packer: The packer's stubs.
-        fragments: The names of all fragments by their label.
-    """
-
-    market: Market
-    slicer: SlicerStubs
-    packer: PackerStubs
-    fragments: dict[str, str]
-
-    def pack(self, pack_id: str, *labels: str) -> str:
-        """Packs classes; returns the pack's name."""
-        return self.packer.pack(pack_id, [self.fragments[label] for label in labels]).name
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, plans_pb2
 from tritonclient.utils import InferenceServerException
 
-from tests.e2e.conftest import Stocked
 from tests.helpers.processes import ServiceProcess, children_of, command_of, end
+from tests.helpers.stocked import Stocked
 
 SECONDS = 60.0
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
 from sliceandpack.slicer.v1 import models_pb2, plans_pb2
 
-from tests.e2e.conftest import Stocked
 from tests.helpers.digit_models import DigitModel, digit_model
 from tests.helpers.errors import failed_operation_reason
+from tests.helpers.stocked import Stocked
 
 SECONDS = 60.0
 # Enough gradient steps for a cancel to come in the middle of the work.

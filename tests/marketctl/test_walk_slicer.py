@@ -101,6 +101,15 @@ def test_a_plan_can_be_found_again_followed_and_deleted(slicer: str, pets: str) 
     assert at(slicer, "plans", "show", f"pets/{name}").code == 3
 
 
+def test_an_unknown_class_is_refused_before_a_plan_is_made_for_it(slicer: str, pets: str) -> None:
+    before = at(slicer, "plans", "list", "pets").data
+    ended = at(slicer, "models", "slice", pets, "--class", "unicorn", "--beta", "0.61")
+
+    assert ended.code == 4
+    assert '"reason": "CLASS_UNKNOWN"' in ended.err
+    assert at(slicer, "plans", "list", "pets").data == before
+
+
 def test_a_fragment_can_be_found_and_downloaded(slicer: str, fragment: str, tmp_path: Path) -> None:
     shown = at(slicer, "fragments", "show", fragment).data
     assert shown["label"] == "dog"

@@ -18,9 +18,9 @@ from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
 from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
 from sliceandpack.slicer.v1 import models_pb2
 
-from tests.e2e.conftest import Stocked
 from tests.helpers.digit_models import unseen_digits
 from tests.helpers.errors import failed_operation_reason, reason_of
+from tests.helpers.stocked import Stocked
 
 TARGET = (0, 3, 6)
 LABELS = ("zero", "three", "six")
