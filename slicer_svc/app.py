@@ -17,7 +17,6 @@ from slicer_svc.settings import SlicerSettings
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
 from svckit.server import Service
-from svckit.workers.warming import warming
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -38,6 +37,5 @@ async def compose(settings: SlicerSettings, runtime: Runtime) -> Sequence[Servic
     runner.register("CreatePlan", CreatePlanHandler(foundation), models_pb2.CreatePlanRequest)
     runner.register("SliceModel", SliceModelHandler(foundation), models_pb2.SliceModelRequest)
     await runtime.resources.enter_async_context(runner)
-    await runtime.resources.enter_async_context(warming(foundation.workers, entries.WARM))
     add = partial(models_pb2_grpc.add_ModelsServicer_to_server, ModelsServicer(foundation))
     return (service(models_pb2.DESCRIPTOR, "Models", add), *foundation.services())

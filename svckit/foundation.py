@@ -30,8 +30,10 @@ from svckit.operations.sweeper import OperationSweeper
 from svckit.paging import PageTokens
 from svckit.server import Service, StartupError
 from svckit.settings import ServiceSettings
+from svckit.workers import preload
 from svckit.workers.limits import WorkerLimits
 from svckit.workers.pool import PoolSettings, WorkerPool
+from svckit.workers.warming import warming
 
 # Operations that run beside those that keep the workers busy: some only wait, such as a deployment
 # for its replicas, and may hold up no others.
@@ -125,11 +127,12 @@ async def open_foundation(
     await runtime.resources.enter_async_context(OperationSweeper(operations, clock))
     workers = await runtime.resources.enter_async_context(
         WorkerPool(
-            entries,
+            entries | {preload.ENTRY},
             _pool_settings(settings),
             on_death=lambda cause: metrics.worker_deaths.labels(cause=cause).inc(),
         )
     )
+    await runtime.resources.enter_async_context(warming(workers, entries))
     metrics.queue_depth.labels(queue="workers").set_function(lambda: workers.queued)
     return Foundation(
         clock=clock,
@@ -163,6 +166,11 @@ def _pool_settings(settings: ServiceSettings) -> PoolSettings:
 
 def _empty_folder(folder: Path) -> Path:
     """Makes a folder, without what a process before left behind."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The folder itself stays: it may be where a volume is mounted.
+    for child in folder.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
     return folder

@@ -3,6 +3,5 @@
 CHECK = "slicer_svc.jobs.check:check_model"
 PLAN = "slicer_svc.jobs.plan:plan_model"
 SLICE = "slicer_svc.jobs.slice:slice_model"
-WARM = "slicer_svc.jobs.warm:warm"
-ALL = frozenset({CHECK, PLAN, SLICE, WARM})
+ALL = frozenset({CHECK, PLAN, SLICE})
 """What a worker of the slicer may run."""

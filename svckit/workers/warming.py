@@ -1,27 +1,29 @@
 """Starts a worker before the first job comes, so that nobody waits for its imports."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from svckit.errors import ServiceError
+from svckit.workers import preload
 from svckit.workers.pool import WorkerPool
 
 _log: Final = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def warming(workers: WorkerPool, entry: str) -> AsyncIterator[None]:
-    """Has a worker run an entry in the background; a job that comes meanwhile runs after it.
+async def warming(workers: WorkerPool, entries: Iterable[str]) -> AsyncIterator[None]:
+    """Has a worker import the modules of its jobs in the background; a job that comes waits for it.
 
     Args:
-        workers: The pool.
-        entry: A job that takes an empty request, and whose module imports what other jobs need.
+        workers: The pool, whose entries hold `preload.ENTRY`.
+        entries: The jobs, as ``package.module:function``.
     """
-    task = asyncio.create_task(_warm(workers, entry), name="worker-warming")
+    modules = sorted({entry.partition(":")[0] for entry in entries})
+    task = asyncio.create_task(_warm(workers, modules), name="worker-warming")
     try:
         yield
     finally:
@@ -29,9 +31,9 @@ async def warming(workers: WorkerPool, entry: str) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _warm(workers: WorkerPool, entry: str) -> None:
+async def _warm(workers: WorkerPool, modules: Sequence[str]) -> None:
     try:
-        await workers.run(entry, {})
+        await workers.run(preload.ENTRY, {"modules": list(modules)})
     except ServiceError as error:
         # The first job will meet the same and tells its client.
         _log.warning("worker_not_warmed", reason=error.reason_name)
