@@ -88,9 +88,7 @@ async def test_what_the_repository_has_is_served_before_the_packer_is_reached(
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-@pytest.mark.parametrize(
-    "file", ["1/model.onnx", "1/manifest.json", "1/config.pbtxt", "config.pbtxt"]
-)
+@pytest.mark.parametrize("file", ["1/model.onnx", "1/manifest.json", "config.pbtxt"])
 async def test_a_file_that_rotted_is_made_good(world: World, deployment: str, file: str) -> None:
     async with running_reconciler(world.packer_address, **beside(world.triton)):
         generation = await world.packer.deploy(deployment, classifier_pack(1), version=1)
