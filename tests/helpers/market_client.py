@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from google.api_core import operation as google_operation
 from google.api_core import operations_v1
+from google.api_core.future import polling
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
@@ -25,6 +26,8 @@ from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc, plans_pb2
 from tests.helpers.digit_models import DigitModel
 
 SECONDS = 90.0
+# The stock pauses grow to 20 seconds, which is meant for longer work than that of tests.
+OFTEN = polling.DEFAULT_POLLING.with_delay(initial=0.05, multiplier=1.5, maximum=0.5)
 M = TypeVar("M", bound=Message)
 
 
@@ -41,7 +44,7 @@ class GoogleOperations:
     def future(self, operation: operations_pb2.Operation, kind: type[M]) -> Any:
         """Returns the stock future of an operation."""
         return google_operation.from_gapic(
-            operation, self._client, kind, metadata_type=OperationMetadata
+            operation, self._client, kind, metadata_type=OperationMetadata, polling=OFTEN
         )
 
     def result(self, operation: operations_pb2.Operation, kind: type[M]) -> M:
