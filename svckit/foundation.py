@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, cast
 
+from google.longrunning import operations_pb2
 from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message import Message
 from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
+from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from svckit.artifacts.folder import FolderArtifactStore
 from svckit.artifacts.references import ArtifactReferences
@@ -30,6 +35,7 @@ from svckit.operations.sweeper import OperationSweeper
 from svckit.paging import PageTokens
 from svckit.server import Service, StartupError
 from svckit.settings import ServiceSettings
+from svckit.validation import validated
 from svckit.workers import preload
 from svckit.workers.limits import WorkerLimits
 from svckit.workers.pool import PoolSettings, WorkerPool
@@ -41,6 +47,22 @@ _WAITING_OPERATIONS = 3
 
 # What a worker may map beyond the memory that it uses: libraries, and what is only reserved.
 _MAPPED_BYTES = 2 * 2**30
+
+
+Check = Callable[[AsyncSession], Awaitable[None]]
+"""Refuses, by raising, what the state of the service does not allow."""
+
+
+class Request(Protocol):
+    """What a message that asks for long-running work has.
+
+    Attributes:
+        request_id: A replay with the same id gets the first operation.
+        validate_only: Only the request is checked.
+    """
+
+    request_id: str
+    validate_only: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +98,32 @@ class Foundation:
         """Yields a new folder that is gone afterwards."""
         with tempfile.TemporaryDirectory(dir=self.scratch_folder) as folder:
             yield Path(folder)
+
+    async def accept(
+        self, request: Request, target: str, check: Check, answer: Message
+    ) -> operations_pb2.Operation:
+        """Takes long-running work; with `validate_only` it is only checked.
+
+        Args:
+            request: A request with `request_id` and `validate_only`; its name without "Request" is
+                the kind of work.
+            target: The resource that the work is about.
+            check: Refuses, by raising, what the state of the service does not allow.
+            answer: The response to a request that is only checked.
+
+        Raises:
+            ServiceError: The request is refused.
+        """
+        if request.validate_only:
+            async with self.database.reading() as session:
+                await check(session)
+            return validated(answer)
+        message = cast(Message, request)
+        kind = message.DESCRIPTOR.name.removesuffix("Request")
+        metadata = OperationMetadata(target=target)
+        return await self.operations.submit(
+            kind, message, metadata, request.request_id, check=check
+        )
 
     def services(self) -> Sequence[Service]:
         """Returns artifacts, operations and their events, as every service offers them."""

@@ -9,7 +9,6 @@ import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
-from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import deployments_pb2_grpc
 from sqlalchemy import ColumnElement, select
@@ -39,7 +38,7 @@ from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.masks import masked_fields
 from svckit.names import id_violations
 from svckit.operations.replay import Call
-from svckit.validation import refuse, validated
+from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -92,14 +91,8 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
             await packs.get(session, pack_id)
             await deployments.refuse_taken(session, request.deployment_id)
 
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(request.deployment)
-        target = OperationMetadata(target=DEPLOYMENT.format(request.deployment_id))
-        return await self._foundation.operations.submit(
-            "CreateDeployment", request, target, request.request_id, check=check
-        )
+        target = DEPLOYMENT.format(request.deployment_id)
+        return await self._foundation.accept(request, target, check, request.deployment)
 
     async def UpdateDeployment(
         self, request: pb.UpdateDeploymentRequest, context: Context
@@ -121,14 +114,8 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                 if not request.allow_signature_change:
                     await refuse_changed_signature(session, row, pack)
 
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(request.deployment)
-        target = OperationMetadata(target=request.deployment.name)
-        return await self._foundation.operations.submit(
-            "UpdateDeployment", request, target, request.request_id, check=check
-        )
+        target = request.deployment.name
+        return await self._foundation.accept(request, target, check, request.deployment)
 
     async def GetDeployment(
         self, request: pb.GetDeploymentRequest, context: Context

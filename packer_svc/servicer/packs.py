@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
-from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2_grpc
 from sqlalchemy import ColumnElement, select
@@ -28,14 +27,13 @@ from packer_svc.store.tables import PackRow
 from packer_svc.upkeep import Upkeep
 from svckit.errors import FieldViolation
 from svckit.etags import check_etag
-from svckit.foundation import Foundation
+from svckit.foundation import Check, Foundation
 from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.names import WILDCARD, ResourcePattern, id_violations
 from svckit.operations.replay import Call
-from svckit.validation import refuse, validated
+from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Check = Callable[[AsyncSession], Awaitable[None]]
 
 PACK = ResourcePattern.of(pb.Pack)
 ORDERS: dict[str, ColumnElement[Any]] = {
@@ -69,13 +67,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         refuse(_create_violations(request))
         refuse_duplicates(request.pack.fragments)
         check = self._free(request.pack_id)
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(request.pack)
-        return await self._foundation.operations.submit(
-            "CreatePack", request, _metadata(request.pack_id), request.request_id, check=check
-        )
+        return await self._foundation.accept(request, _target(request), check, request.pack)
 
     async def AddClasses(
         self, request: pb.AddClassesRequest, context: Context
@@ -95,9 +87,8 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             refuse_duplicates([*encode_pack(base).fragments, *request.fragments])
             await self._free(request.pack_id)(session)
 
-        return await self._foundation.operations.submit(
-            "AddClasses", request, _metadata(request.pack_id), request.request_id, check=check
-        )
+        added = pb.Pack(fragments=request.fragments)
+        return await self._foundation.accept(request, _target(request), check, added)
 
     async def RemoveClasses(
         self, request: pb.RemoveClassesRequest, context: Context
@@ -111,9 +102,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             refuse(_removal_violations(request.labels, base.labels))
             await self._free(request.pack_id)(session)
 
-        return await self._foundation.operations.submit(
-            "RemoveClasses", request, _metadata(request.pack_id), request.request_id, check=check
-        )
+        return await self._foundation.accept(request, _target(request), check, pb.Pack())
 
     def _free(self, pack_id: str) -> Check:
         async def check(session: AsyncSession) -> None:
@@ -191,5 +180,7 @@ def _removal_violations(labels: Sequence[str], known: Sequence[str]) -> Iterator
         yield FieldViolation("labels", f"a pack keeps at least {MIN_CLASSES} classes")
 
 
-def _metadata(pack_id: str) -> OperationMetadata:
-    return OperationMetadata(target=PACK.format(pack_id or WILDCARD))
+def _target(
+    request: pb.CreatePackRequest | pb.AddClassesRequest | pb.RemoveClassesRequest,
+) -> str:
+    return PACK.format(request.pack_id or WILDCARD)

@@ -8,10 +8,9 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
-from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2_grpc
 from sliceandpack.slicer.v1 import models_pb2 as pb
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slicer_svc.convert.fragments import encode_fragment
@@ -19,14 +18,14 @@ from slicer_svc.servicer.models import MODEL
 from slicer_svc.servicer.plans import PLAN
 from slicer_svc.store import fragments, models
 from slicer_svc.store.failures import in_use, unknown_class
-from slicer_svc.store.tables import FragmentRow
+from slicer_svc.store.tables import FragmentRow, ModelRow
 from svckit.errors import FieldViolation
 from svckit.filters import equals
 from svckit.foundation import Foundation
 from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.names import WILDCARD, ResourcePattern
 from svckit.operations.replay import Call
-from svckit.validation import refuse, validated
+from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -40,10 +39,15 @@ def _follows(plan: str) -> ColumnElement[bool]:
     return and_(COLUMNS.model_id == model_id, COLUMNS.plan_id == plan_id)
 
 
+def _licensed(licence: str) -> ColumnElement[bool]:
+    return exists().where(ModelRow.id == FragmentRow.model_id, ModelRow.licence == licence)
+
+
 LISTING = Listing(
     filters={
         "label": equals(COLUMNS.label),
         "plan": _follows,
+        "licence": _licensed,
     },
     # The id alone is unique only within a model, and equal models have equal fragments.
     orders={
@@ -88,17 +92,7 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
                 if label not in known:
                     raise unknown_class(model.name, label)
 
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(pb.SliceModelResponse())
-        return await self._foundation.operations.submit(
-            "SliceModel",
-            request,
-            OperationMetadata(target=request.name),
-            request.request_id,
-            check=check,
-        )
+        return await self._foundation.accept(request, request.name, check, pb.SliceModelResponse())
 
     async def GetFragment(
         self, request: pb.GetFragmentRequest, context: Context

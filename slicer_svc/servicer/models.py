@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
-from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.slicer.v1 import models_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2_grpc
 from sqlalchemy import ColumnElement, select
@@ -28,7 +27,7 @@ from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.masks import masked_fields
 from svckit.names import WILDCARD, ResourcePattern, id_violations
 from svckit.operations.replay import Call
-from svckit.validation import refuse, validated
+from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -75,18 +74,8 @@ class ModelMethods(models_pb2_grpc.ModelsServicer):
             if request.model_id:
                 await models.refuse_taken(session, request.model_id)
 
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(request.model)
         target = MODEL.format(request.model_id or WILDCARD)
-        return await self._foundation.operations.submit(
-            "CreateModel",
-            request,
-            OperationMetadata(target=target),
-            request.request_id,
-            check=check,
-        )
+        return await self._foundation.accept(request, target, check, request.model)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         """Returns one model."""

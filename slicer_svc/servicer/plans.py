@@ -7,7 +7,6 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
-from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 from sliceandpack.slicer.v1 import models_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2_grpc, plans_pb2
 from sqlalchemy import select
@@ -21,13 +20,13 @@ from svckit.foundation import Foundation
 from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.names import ResourcePattern
 from svckit.operations.replay import Call
-from svckit.validation import refuse, validated
+from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 PLAN = ResourcePattern.of(plans_pb2.Plan)
 LISTING = Listing(
-    filters={},
+    filters={"method": lambda method: PlanRow.recipe["method"].as_string() == f"METHOD_{method}"},
     orders={"create_time": PlanRow.__table__.c.create_time, "name": PlanRow.__table__.c.id},
     default_order="create_time desc",
     key="name",
@@ -54,17 +53,7 @@ class PlanMethods(models_pb2_grpc.ModelsServicer):
         async def check(session: AsyncSession) -> None:
             await models.get(session, model_id)
 
-        if request.validate_only:
-            async with self._foundation.database.reading() as session:
-                await check(session)
-            return validated(request.plan)
-        return await self._foundation.operations.submit(
-            "CreatePlan",
-            request,
-            OperationMetadata(target=request.parent),
-            request.request_id,
-            check=check,
-        )
+        return await self._foundation.accept(request, request.parent, check, request.plan)
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> plans_pb2.Plan:
         """Returns one plan."""
@@ -77,7 +66,13 @@ class PlanMethods(models_pb2_grpc.ModelsServicer):
     ) -> pb.ListPlansResponse:
         """Lists the plans of a model."""
         (model_id,) = MODEL.parse(request.parent, "parent")
-        query = ListQuery(request.page_size, request.page_token, parent=request.parent)
+        query = ListQuery(
+            request.page_size,
+            request.page_token,
+            request.filter,
+            request.order_by,
+            request.parent,
+        )
         statement = select(PlanRow).where(PlanRow.model_id == model_id)
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)

@@ -19,6 +19,8 @@ from slicer_svc.servicer.models import MODEL
 from slicer_svc.store import fragments, models
 from slicer_svc.store.tables import ReferenceRow
 from svckit.errors import FieldViolation
+from svckit.etags import check_etag
+from svckit.filters import equals
 from svckit.foundation import Foundation
 from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.masks import masked_fields
@@ -39,7 +41,7 @@ MAX_HOLDER = 256
 
 COLUMNS = ReferenceRow.__table__.c
 LISTING = Listing(
-    filters={},
+    filters={"holder": equals(COLUMNS.holder)},
     orders={"create_time": COLUMNS.create_time, "name": COLUMNS.id},
     default_order="create_time desc",
     key="name",
@@ -63,15 +65,19 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
         (model_id,) = MODEL.parse(request.parent, "parent")
         refuse(self._violations(request, model_id))
 
+        reference_id = request.reference_id or new_id("reference")
+
+        async def check(session: AsyncSession) -> None:
+            for name in request.reference.fragments:
+                await fragments.fragment(session, *FRAGMENT.parse(name))
+            if await session.get(ReferenceRow, (model_id, reference_id)) is not None:
+                raise taken(REFERENCE.format(model_id, reference_id))
+
         async def create(session: AsyncSession) -> references_pb2.Reference:
             await models.get(session, model_id, lock=True)
             now = self._foundation.clock.now()
             await fragments.drop_expired(session, model_id, now)
-            for name in request.reference.fragments:
-                await fragments.fragment(session, *FRAGMENT.parse(name))
-            reference_id = request.reference_id or new_id("reference")
-            if await session.get(ReferenceRow, (model_id, reference_id)) is not None:
-                raise taken(REFERENCE.format(model_id, reference_id))
+            await check(session)
             row = ReferenceRow(
                 model_id=model_id,
                 id=reference_id,
@@ -84,6 +90,11 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
             await session.flush()
             return encode_reference(row)
 
+        if request.validate_only:
+            async with self._foundation.database.reading() as session:
+                await models.get(session, model_id)
+                await check(session)
+            return request.reference
         call = Call("CreateReference", request, request.request_id)
         return await self._foundation.operations.replay.once(call, create, references_pb2.Reference)
 
@@ -101,7 +112,13 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
     ) -> pb.ListReferencesResponse:
         """Lists the references on a model."""
         (model_id,) = MODEL.parse(request.parent, "parent")
-        query = ListQuery(request.page_size, request.page_token, parent=request.parent)
+        query = ListQuery(
+            request.page_size,
+            request.page_token,
+            request.filter,
+            request.order_by,
+            request.parent,
+        )
         live = ReferenceRow.expire_time > self._foundation.clock.now()
         statement = select(ReferenceRow).where(ReferenceRow.model_id == model_id, live)
         async with self._foundation.database.reading() as session:
@@ -132,6 +149,7 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
 
         async def renew(session: AsyncSession) -> references_pb2.Reference:
             row = await fragments.reference(session, key, now, lock=True)
+            check_etag(request.reference.etag, encode_reference(row).etag, row.name)
             row.expire_time = expire_time
             return encode_reference(row)
 

@@ -95,6 +95,30 @@ async def test_classes_are_added_and_removed_by_making_new_packs(
     assert await accuracy(packs, added, (0, 1, 3)) > 0.85
 
 
+async def test_changes_that_are_only_checked_make_no_pack(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    base = await packs.create("checked", slicer.named("low/zero", "low/one", "low/two"))
+    added = await packs.stub.AddClasses(
+        pb.AddClassesRequest(
+            name=base.name,
+            fragments=parts(slicer.named("mixed/three")),
+            pack_id="checked-more",
+            validate_only=True,
+        )
+    )
+    removed = await packs.stub.RemoveClasses(
+        pb.RemoveClassesRequest(
+            name=base.name, labels=["one"], pack_id="checked-fewer", validate_only=True
+        )
+    )
+
+    assert (added.done, added.name, removed.done, removed.name) == (True, "", True, "")
+    for pack_id in ("checked-more", "checked-fewer"):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await packs.get(pack_id)
+
+
 async def test_what_cannot_be_removed_is_told(packs: PacksClient, slicer: StockedSlicer) -> None:
     base = await packs.create("smallest", slicer.named("low/zero", "low/one"))
     with pytest.raises(grpc.aio.AioRpcError) as refused:

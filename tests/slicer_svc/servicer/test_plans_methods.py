@@ -43,6 +43,21 @@ async def test_a_plan_tells_what_each_group_keeps_and_costs(
     assert plan == await slicer.call("GetPlan", pb.GetPlanRequest(name=plan.name))
 
 
+async def test_plans_are_listed_by_their_method(slicer: SlicerClient, model: pb.Model) -> None:
+    made = {
+        method: await slicer.plan(
+            model.name, Recipe(beta=0.5, method=plans_pb2.Method.Value(f"METHOD_{method}"))
+        )
+        for method in ("RATE", "CLOSED_FORM")
+    }
+    for method, plan in made.items():
+        request = pb.ListPlansRequest(
+            parent=model.name, filter=f"method = {method}", order_by="create_time"
+        )
+        page = await slicer.call("ListPlans", request)
+        assert [found.name for found in page.plans] == [plan.name]
+
+
 async def test_a_second_plan_measures_nothing(slicer: SlicerClient, model: pb.Model) -> None:
     def phases(events: list[OperationEvent]) -> set[str]:
         return {event.progress.phase for event in events} - {""}

@@ -66,6 +66,50 @@ async def test_a_reference_is_taken_read_renewed_and_let_go(
     await slicer.call("DeleteFragment", pb.DeleteFragmentRequest(name=fragment.name))
 
 
+async def test_a_reference_that_is_only_checked_is_not_taken(
+    slicer: SlicerClient, fragment: Fragment
+) -> None:
+    request = wish(fragment, ahead(days=1))
+    request.validate_only = True
+    answer = await slicer.call("CreateReference", request)
+    request.reference.fragments[0] = f"{model_of(fragment)}/fragments/f-none"
+    error = await refusal_of(slicer.call("CreateReference", request))
+    page = await slicer.call("ListReferences", pb.ListReferencesRequest(parent=model_of(fragment)))
+
+    assert answer.holder == "packs/p"
+    assert facts(error) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
+    assert not page.references
+
+
+async def test_a_reference_is_renewed_only_as_it_was_read(
+    slicer: SlicerClient, fragment: Fragment
+) -> None:
+    taken = await slicer.call("CreateReference", wish(fragment, ahead(days=1)))
+    renewal = pb.UpdateReferenceRequest(
+        reference=Reference(name=taken.name, expire_time=ahead(days=2), etag=taken.etag)
+    )
+    renewed = await slicer.call("UpdateReference", renewal)
+    error = await refusal_of(slicer.call("UpdateReference", renewal))
+
+    assert renewed.etag != taken.etag
+    assert facts(error) == ("ABORTED", "ETAG_MISMATCH")
+
+
+async def test_references_are_listed_by_their_holder(
+    slicer: SlicerClient, fragment: Fragment
+) -> None:
+    taken = await slicer.call("CreateReference", wish(fragment, ahead(days=1)))
+    found = {}
+    for holder in ("packs/p", "packs/q"):
+        request = pb.ListReferencesRequest(
+            parent=model_of(fragment), filter=f'holder = "{holder}"', order_by="name desc"
+        )
+        page = await slicer.call("ListReferences", request)
+        found[holder] = [reference.name for reference in page.references]
+
+    assert found == {"packs/p": [taken.name], "packs/q": []}
+
+
 async def test_a_reference_that_has_expired_holds_nothing_and_cannot_be_renewed(
     slicer: SlicerClient, fragment: Fragment
 ) -> None:

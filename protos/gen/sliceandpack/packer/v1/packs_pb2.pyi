@@ -433,12 +433,15 @@ class AddClassesRequest(_message.Message):
     FRAGMENTS_FIELD_NUMBER: _builtins.int
     PACK_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name of the pack to start from."""
     pack_id: _builtins.str
     """The last part of the new name; made by the service where left out."""
     request_id: _builtins.str
     """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
     @_builtins.property
     def fragments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackFragment]:
         """The fragments to add."""
@@ -450,10 +453,11 @@ class AddClassesRequest(_message.Message):
         fragments: _abc.Iterable[Global___PackFragment] | None = ...,
         pack_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fragments", b"fragments", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fragments", b"fragments", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -469,12 +473,15 @@ class RemoveClassesRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     PACK_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name of the pack to start from."""
     pack_id: _builtins.str
     """The last part of the new name; made by the service where left out."""
     request_id: _builtins.str
     """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels to leave out."""
@@ -486,10 +493,11 @@ class RemoveClassesRequest(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         pack_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -380,22 +380,30 @@ class ListPlansRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The model's name."""
     page_size: _builtins.int
     """How many at most; 0 for 50, at most 1,000."""
     page_token: _builtins.str
     """The next_page_token of the page before."""
+    filter: _builtins.str
+    """Equality on method: method = "RATE"."""
+    order_by: _builtins.str
+    """create_time or name, each with " desc" for the other direction."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -559,7 +567,7 @@ class ListFragmentsRequest(_message.Message):
     page_token: _builtins.str
     """The next_page_token of the page before."""
     filter: _builtins.str
-    """Equality on label and plan, joined by AND: label = "cat"."""
+    """Equality on label, plan and licence, joined by AND: label = "cat"."""
     order_by: _builtins.str
     """create_time, label or name, each with " desc" for the other direction."""
     def __init__(
@@ -643,12 +651,15 @@ class CreateReferenceRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     REFERENCE_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The model's name."""
     reference_id: _builtins.str
     """The last part of the name, ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$; made by the service where left out."""
     request_id: _builtins.str
     """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
     @_builtins.property
     def reference(self) -> _references_pb2.Reference:
         """The reference."""
@@ -660,10 +671,11 @@ class CreateReferenceRequest(_message.Message):
         reference: _references_pb2.Reference | None = ...,
         reference_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "reference", b"reference", "reference_id", b"reference_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "reference", b"reference", "reference_id", b"reference_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -700,22 +712,30 @@ class ListReferencesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The model's name."""
     page_size: _builtins.int
     """How many at most; 0 for 50, at most 1,000."""
     page_token: _builtins.str
     """The next_page_token of the page before."""
+    filter: _builtins.str
+    """Equality on holder: holder = "packs/p1"."""
+    order_by: _builtins.str
+    """create_time or name, each with " desc" for the other direction."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

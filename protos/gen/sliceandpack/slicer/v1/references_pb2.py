@@ -27,7 +27,7 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sliceandpack/slicer/v1/references.proto\x12\x16sliceandpack.slicer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n\tReference\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x06holder\x18\x02 \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x32\n\tfragments\x18\x03 \x03(\tB\x1f\xe2\x41\x02\x02\x05\xfa\x41\x17\n\x15sliceandpack/Fragment\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:Y\xea\x41V\n\x16sliceandpack/Reference\x12%models/{model}/references/{reference}*\nreferences2\treferenceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sliceandpack/slicer/v1/references.proto\x12\x16sliceandpack.slicer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x02\n\tReference\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x06holder\x18\x02 \x01(\tB\x05\xe2\x41\x02\x02\x05\x12\x32\n\tfragments\x18\x03 \x03(\tB\x1f\xe2\x41\x02\x02\x05\xfa\x41\x17\n\x15sliceandpack/Fragment\x12\x35\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01:Y\xea\x41V\n\x16sliceandpack/Reference\x12%models/{model}/references/{reference}*\nreferences2\treferenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,8 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFERENCE'].fields_by_name['expire_time']._serialized_options = b'\342A\001\002'
   _globals['_REFERENCE'].fields_by_name['create_time']._loaded_options = None
   _globals['_REFERENCE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_REFERENCE'].fields_by_name['etag']._loaded_options = None
+  _globals['_REFERENCE'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_REFERENCE']._loaded_options = None
   _globals['_REFERENCE']._serialized_options = b'\352AV\n\026sliceandpack/Reference\022%models/{model}/references/{reference}*\nreferences2\treference'
   _globals['_REFERENCE']._serialized_start=161
-  _globals['_REFERENCE']._serialized_end=468
+  _globals['_REFERENCE']._serialized_end=488
 # @@protoc_insertion_point(module_scope)

@@ -30,10 +30,13 @@ class Reference(_message.Message):
     FRAGMENTS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "models/{model}/references/{reference}"."""
     holder: _builtins.str
     """Who holds it: a pack's name."""
+    etag: _builtins.str
+    """Changes with every change of the reference."""
     @_builtins.property
     def fragments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fragments that are held."""
@@ -54,10 +57,11 @@ class Reference(_message.Message):
         fragments: _abc.Iterable[_builtins.str] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "fragments", b"fragments", "holder", b"holder", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "fragments", b"fragments", "holder", b"holder", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
