@@ -17,8 +17,8 @@ help: ## Print this list
 setup: $(VENV)/.complete $(TRITON)/.complete ## Make .venv and .triton, and check the system's libraries
 
 $(VENV)/.complete: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
-	  || { echo "Python 3.11 or 3.12 is needed: install it (Debian: apt-get install python3.11) or set PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "Python 3.11 is needed: install it (Debian 12: apt-get install python3 python3-venv) or set PYTHON=/path/to/it" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -41,7 +41,7 @@ up: setup ## Run slicer, packer, reconciler and Triton on this machine until Ctr
 	$(BIN)/marketctl up
 
 test: setup ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: setup lint imports sizes contracts docs type ## Run every static check
 

@@ -1,7 +1,8 @@
 """Typed refusals of a submission."""
 
-from collections.abc import Mapping
 from enum import StrEnum
+
+from slicer_svc.slicing.errors import SlicingError
 
 
 class SubmissionReason(StrEnum):
@@ -15,26 +16,5 @@ class SubmissionReason(StrEnum):
     INPUT_SEMANTICS_MISMATCH = "INPUT_SEMANTICS_MISMATCH"
 
 
-class SubmissionError(Exception):
-    """A refusal with a stable reason and one sentence of advice.
-
-    Attributes:
-        reason: The stable reason.
-        message: What is wrong, with the figures that show it.
-        advice: One sentence on what to do about it.
-        metadata: Facts as text, for machines.
-    """
-
-    def __init__(
-        self,
-        reason: SubmissionReason,
-        message: str,
-        *,
-        advice: str,
-        metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.advice = advice
-        self.metadata: Mapping[str, str] = dict(metadata or {})
+class SubmissionError(SlicingError):
+    """A submission is refused; of the same shape as the slicing domain's refusals."""

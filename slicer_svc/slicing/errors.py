@@ -32,7 +32,7 @@ class SlicingError(Exception):
 
     def __init__(
         self,
-        reason: SlicingReason,
+        reason: StrEnum,
         message: str,
         *,
         advice: str,
