@@ -102,7 +102,8 @@ async def test_closing_ends_jobs_and_workers_and_may_be_repeated() -> None:
 
 
 async def test_two_hundred_jobs_leave_nothing_behind() -> None:
-    threads = set(threading.enumerate())
+    # Other tests of this process may have left servers running for later ones.
+    threads, others = set(threading.enumerate()), set(_children())
     async with NotedPool(PoolSettings(size=2, queue=64, jobs_per_worker=40)) as pool:
         await asyncio.gather(*(pool.run(job("echo"), {}) for _ in range(2)))
         before = _open_files()
@@ -112,9 +113,9 @@ async def test_two_hundred_jobs_leave_nothing_behind() -> None:
             results += await asyncio.gather(*batch)
         assert len(results) == 200
         assert _open_files() <= before
-        assert len(_children()) <= 2
+        assert len(set(_children()) - others) <= 2
         assert pool.deaths == []
-    assert _children() == []
+    assert set(_children()) <= others
     for thread in _waiting_for_processes() - threads:
         # One that has reaped its process is on its way out.
         await asyncio.to_thread(thread.join, 10.0)
