@@ -11,7 +11,7 @@ from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 from marketctl.columns import Column, count, duration, moment, small
 from marketctl.command import command
 from marketctl.completion import fragment_names, model_names
-from marketctl.download import Target, fetch
+from marketctl.download import DownloadOptions, fetch
 from marketctl.inputs import input_text
 from marketctl.names import condition, full_name, nested_name, plan_name
 from marketctl.output import Section
@@ -76,7 +76,7 @@ async def show(session: Session, fragment: FragmentName) -> None:
 
 
 @command(app, "download")
-async def download(session: Session, fragment: FragmentName, to: Target = None) -> None:
+async def download(session: Session, fragment: FragmentName, to: DownloadOptions) -> None:
     """Download a fragment's ONNX graph."""
     found = await _get(session, fragment)
     default = Path(f"{found.name.split('/')[1]}-{found.name.rpartition('/')[2]}.onnx")

@@ -14,7 +14,7 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from marketctl.columns import Column, count, last, moment, ratio, share
 from marketctl.command import command
 from marketctl.completion import fragment_names, pack_names
-from marketctl.download import Target, fetch
+from marketctl.download import DownloadOptions, fetch
 from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
 from marketctl.names import condition, full_name, nested_name
@@ -175,7 +175,7 @@ async def lineage(session: Session, pack: PackName) -> None:
 async def download(
     session: Session,
     pack: PackName,
-    to: Target = None,
+    to: DownloadOptions,
     part: Annotated[Part, typer.Option(help="What to download.")] = Part.GRAPH,
 ) -> None:
     """Download a pack's ONNX graph, its manifest, its proof or its smoke test."""
