@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +22,13 @@ from marketctl.names import condition, full_name, plan_name
 from marketctl.plans import print_plan
 from marketctl.progress import transfer_progress
 from marketctl.recipe import RecipeOptions
-from marketctl.session import Service, Session, pages
+from marketctl.session import Session, pages
 from marketctl.submission import ImageOptions, ModelOptions, OtherInputOptions, input_specs
+from svckit.artifacts.digests import artifact_name, digest_of
+from svckit.artifacts.threads import in_thread
 from svckit.clients.artifacts import upload
 from svckit.clients.patience import answer
-from svckit.errors import InvalidArgument
+from svckit.errors import AlreadyExists, InvalidArgument, NotFound
 
 app = typer.Typer(name="models", help="Submitted models.", no_args_is_help=True)
 
@@ -52,12 +55,16 @@ async def submit(
     image: ImageOptions,
     other: OtherInputOptions,
     validate_only: Annotated[
-        bool, typer.Option("--validate-only", help="Check the request, keep nothing.")
+        bool,
+        typer.Option(
+            "--validate-only",
+            help="Check the form of the request only; files are not sent, nor looked into.",
+        ),
     ] = False,
 ) -> None:
     """Submit a trained classifier with a few samples of each class."""
     labels, inputs = model.label_list(), input_specs(image, other)
-    slicer = session.slicer
+    send = _named if validate_only else _sent
     request = models_pb2.CreateModelRequest(
         model_id=model.id or "",
         validate_only=validate_only,
@@ -66,26 +73,71 @@ async def submit(
             licence=model.licence,
             labels=labels,
             inputs=inputs,
-            graph=await _sent(session, slicer, graph.name, graph_to_upload(graph)),
-            samples=await _sent(session, slicer, model.samples.name, model.samples),
+            graph=await send(session, graph.name, graph_to_upload(graph)),
+            samples=await send(session, model.samples.name, model.samples),
         ),
     )
-    title = f"Checking {model.id or graph.name}"
-    call = session.models.CreateModel(request)
-    created = await session.result(slicer, call, models_pb2.Model, title)
     if validate_only:
-        session.printer.note(
-            "The request is well-formed and nothing was kept; the graph and its samples are "
-            "checked when they are submitted."
+        created = await _validated(session, request)
+        session.printer.warn(
+            "Only the form of the request was checked: graph and samples were neither sent nor "
+            "looked into."
         )
+    else:
+        title = f"Checking {model.id or graph.name}"
+        call = session.models.CreateModel(request)
+        created = await session.result(session.slicer, call, models_pb2.Model, title)
     session.printer.one(created, _facts(created))
 
 
-async def _sent(
-    session: Session, service: Service, name: str, source: Path | bytes
-) -> artifacts_pb2.Artifact:
+async def _sent(session: Session, name: str, source: Path | bytes) -> artifacts_pb2.Artifact:
     with transfer_progress(session.printer, f"Sending {name}") as on_progress:
-        return await upload(service.channel, source, on_progress=on_progress)
+        return await upload(session.slicer.channel, source, on_progress=on_progress)
+
+
+async def _named(_session: Session, _name: str, source: Path | bytes) -> artifacts_pb2.Artifact:
+    """Returns what a file would be called in the slicer, without sending it."""
+    data = await in_thread(source.read_bytes) if isinstance(source, Path) else source
+    return artifacts_pb2.Artifact(name=artifact_name(digest_of(data)), size_bytes=len(data))
+
+
+async def _validated(session: Session, request: models_pb2.CreateModelRequest) -> models_pb2.Model:
+    """Asks the slicer about the form of a request whose files it need not have.
+
+    Raises:
+        AlreadyExists: The id is taken.
+        ServiceError: The request is refused.
+    """
+    if request.model_id:
+        await _refuse_taken(session, f"models/{request.model_id}")
+    try:
+        title = "Checking the request"
+        call = session.models.CreateModel(request)
+        return await session.result(session.slicer, call, models_pb2.Model, title)
+    except NotFound as error:
+        # It looks for the files last, and they were not sent.
+        files = (request.model.graph.name, request.model.samples.name)
+        if error.metadata.get("resource") not in files:
+            raise
+        return request.model
+
+
+async def _refuse_taken(session: Session, model: str) -> None:
+    """Refuses the name of a model that is there.
+
+    Raises:
+        AlreadyExists: RESOURCE_EXISTS.
+    """
+    try:
+        await answer(session.models.GetModel(models_pb2.GetModelRequest(name=model)))
+    except NotFound:
+        return
+    raise AlreadyExists(
+        reasons.ERROR_REASON_RESOURCE_EXISTS,
+        f"{model} exists already.",
+        advice="Give another id.",
+        metadata={"resource": model},
+    )
 
 
 @command(app, "list")
@@ -126,15 +178,16 @@ async def delete(
 @command(app, "plan")
 async def plan(session: Session, model: ModelName, recipe: RecipeOptions) -> None:
     """Plan what would be kept of a model, and what it saves."""
-    print_plan(session, await _planned(session, full_name("models", model), recipe))
+    print_plan(session, await _planned(session, full_name("models", model), recipe.recipe()))
 
 
-async def _planned(session: Session, model: str, recipe: RecipeOptions) -> plans_pb2.Plan:
-    request = models_pb2.CreatePlanRequest(
-        parent=model, plan=plans_pb2.Plan(recipe=recipe.recipe())
-    )
+async def _planned(
+    session: Session, model: str, recipe: plans_pb2.Recipe, interrupted: str = ""
+) -> plans_pb2.Plan:
+    request = models_pb2.CreatePlanRequest(parent=model, plan=plans_pb2.Plan(recipe=recipe))
     call = session.models.CreatePlan(request)
-    return await session.result(session.slicer, call, plans_pb2.Plan, f"Planning {last(model)}")
+    title = f"Planning {last(model)}"
+    return await session.result(session.slicer, call, plans_pb2.Plan, title, interrupted)
 
 
 @command(app, "slice")
@@ -154,9 +207,12 @@ async def slice_model(
     name = full_name("models", model)
     if plan is not None and recipe != RecipeOptions():
         raise typer.BadParameter("give either --plan or a recipe", param_hint="--plan")
-    if plan is None:
+    wanted = recipe.recipe()
+    if plan is not None:
+        chosen = plan_name(name, plan)
+    else:
         await _check_labels(session, name, labels or ())
-    chosen = plan_name(name, plan) if plan else (await _planned(session, name, recipe)).name
+        chosen = (await _planned(session, name, wanted, _slice_later(name, labels or ()))).name
     request = models_pb2.SliceModelRequest(name=name, plan=chosen, labels=labels or ())
     call = session.models.SliceModel(request)
     result = await session.result(
@@ -164,6 +220,15 @@ async def slice_model(
     )
     fragments: list[fragments_pb2.Fragment] = list(result.fragments)
     session.printer.many(fragments, FRAGMENT_COLUMNS)
+
+
+def _slice_later(model: str, labels: Sequence[str]) -> str:
+    """Returns what to do when the wait for the plan ended before slicing could begin."""
+    classes = "".join(f" --class {shlex.quote(label)}" for label in labels)
+    return (
+        "Slicing has not begun. Once the plan is made (see `marketctl plans list "
+        f"{last(model)}`), run: marketctl models slice {last(model)} --plan PLAN{classes}"
+    )
 
 
 async def _check_labels(session: Session, model: str, labels: Sequence[str]) -> None:

@@ -101,6 +101,9 @@ async def watch(session: Session, operation: OperationName) -> None:
 async def cancel(session: Session, operation: OperationName) -> None:
     """Cancel an operation; what is finished of it is kept."""
     service, found = await _find(session, operation)
+    if found.done:
+        session.printer.done(found.name, f"is done already ({_state(found)})")
+        return
     await service.operations.cancel(found.name)
     session.printer.done(found.name, "is being cancelled")
 

@@ -105,7 +105,12 @@ class Session:
         return self._services[name]
 
     async def result(
-        self, service: Service, call: Awaitable[operations_pb2.Operation], kind: type[M], title: str
+        self,
+        service: Service,
+        call: Awaitable[operations_pb2.Operation],
+        kind: type[M],
+        title: str,
+        interrupted: str = "",
     ) -> M:
         """Starts an operation, shows its progress, and returns its response.
 
@@ -114,15 +119,20 @@ class Session:
             call: The call that starts it.
             kind: The class of its response.
             title: What it does, for the progress.
+            interrupted: What whoever stops waiting is told beside how to go on.
 
         Raises:
             ServiceError: The call, the operation, or waiting for it failed.
         """
         operation = await answer(call)
-        return response_of(await self.wait(service, operation, title), kind)
+        return response_of(await self.wait(service, operation, title, interrupted), kind)
 
     async def wait(
-        self, service: Service, operation: operations_pb2.Operation, title: str
+        self,
+        service: Service,
+        operation: operations_pb2.Operation,
+        title: str,
+        interrupted: str = "",
     ) -> operations_pb2.Operation:
         """Waits until an operation is done; its progress survives lost connections.
 
@@ -133,6 +143,7 @@ class Session:
             service: Whose operation it is.
             operation: The operation.
             title: What it does, for the progress.
+            interrupted: What whoever stops waiting is told beside how to go on.
 
         Raises:
             ServiceError: Waiting for it failed.
@@ -147,6 +158,8 @@ class Session:
                 f"{operation.name} goes on in the {service.name}. See how far it is with: "
                 f"marketctl operations watch {operation.name}"
             )
+            if interrupted:
+                self.printer.warn(interrupted)
             raise
 
 

@@ -9,12 +9,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import onnx
 import pytest
+from sliceandpack.artifact.v1 import artifacts_pb2, artifacts_pb2_grpc
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from typer.testing import CliRunner
 
 from marketctl.app import app
+from svckit.errors import DeadlineExceeded
 from tests.helpers.command_line import Ended, marketctl
 from tests.helpers.slicer_process import (
     LABELS,
@@ -128,6 +132,30 @@ def test_a_download_needs_its_folder_to_be_there(
     assert at(slicer, "fragments", "download", fragment, "--to", missing).code == 2
 
 
+def test_a_download_makes_the_folder_that_is_asked_for(
+    slicer: str, fragment: str, tmp_path: Path
+) -> None:
+    got = at(slicer, "fragments", "download", fragment, "--to", f"{tmp_path}/new/").data
+    assert Path(got["path"]).parent == tmp_path / "new"
+    assert Path(got["path"]).is_file()
+
+
+def test_a_download_replaces_other_content_only_when_told_to(
+    slicer: str, fragment: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "dog.onnx"
+    path.write_bytes(b"my own work")
+    refused = at(slicer, "fragments", "download", fragment, "--to", path)
+    assert refused.code == 5
+    assert "--force" in refused.err
+    assert path.read_bytes() == b"my own work"
+    assert at(slicer, "fragments", "download", fragment, "--to", path, "--force").code == 0
+    onnx.load(path)
+    again = at(slicer, "fragments", "download", fragment, "--to", path)
+    assert again.code == 0
+    assert "there already" in again.err
+
+
 def test_all_fragments_of_all_models_are_listed(slicer: str, fragment: str) -> None:
     assert fragment in [found["name"] for found in at(slicer, "fragments", "list").data]
 
@@ -157,10 +185,34 @@ def test_labels_may_come_from_a_file(slicer: str, files: Submission, tmp_path: P
     assert ended.data["labels"] == ["a, b", "c", "d"]
 
 
-def test_validating_keeps_nothing(slicer: str, files: Submission) -> None:
-    ended = submit(slicer, files.graph, files.samples, "--id", "thought", "--validate-only")
+def test_validating_looks_at_the_request_alone_and_says_so(slicer: str, tmp_path: Path) -> None:
+    graph, samples = tmp_path / "graph.onnx", tmp_path / "samples.npz"
+    onnx.save(classifier(7), graph)
+    samples.write_bytes(b"no samples that anybody could read")
+    ended = submit(slicer, graph, samples, "--id", "thought", "--validate-only", "--quiet")
     assert ended.code == 0
+    assert "neither sent nor looked into" in ended.err
     assert at(slicer, "models", "show", "thought").code == 3
+    with grpc.insecure_channel(slicer) as channel:
+        request = artifacts_pb2.QueryWriteStatusRequest(name=ended.data["samples"]["name"])
+        status = artifacts_pb2_grpc.ArtifactsStub(channel).QueryWriteStatus(request)
+    assert not status.complete
+    assert status.committed_size == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(("--labels", "cat,dog,cat"), "LABELS_DUPLICATE"), (("--id", "pets"), "RESOURCE_EXISTS")],
+)
+def test_validating_refuses_a_malformed_request(
+    change: tuple[str, ...], reason: str, slicer: str, pets: str, tmp_path: Path
+) -> None:
+    graph, samples = tmp_path / "graph.onnx", tmp_path / "samples.npz"
+    onnx.save(classifier(8), graph)
+    samples.write_bytes(b"other bytes")
+    ended = submit(slicer, graph, samples, "--validate-only", *change)
+    assert ended.code in (4, 5)
+    assert f'"reason": "{reason}"' in ended.err
 
 
 def test_deleting_a_model_takes_it_away(slicer: str, files: Submission) -> None:
@@ -233,6 +285,9 @@ def test_operations_are_found_though_the_packer_is_away(slicer: str, pets: str) 
     assert at(slicer, "operations", "show", name).data["response"]["name"] == pets
     watched = at(slicer, "operations", "watch", name.removeprefix("operations/"))
     assert watched.data["done"] is True
+    cancelled = marketctl("--slicer", slicer, "operations", "cancel", name)
+    assert cancelled.code == 0
+    assert "is done already (succeeded)" in cancelled.err
 
 
 def test_watching_a_failed_operation_fails_as_it_did(slicer: str, files: Submission) -> None:
@@ -261,6 +316,19 @@ def test_ctrl_c_leaves_the_operation_alone_and_says_how_to_go_on(slicer: str, pe
     assert at(slicer, "operations", "show", name).data["done"] is False
     assert at(slicer, "operations", "cancel", name).code == 0
     assert at(slicer, "operations", "watch", name).code == 8
+
+
+def test_who_stops_before_slicing_began_hears_that_no_slice_will_follow(
+    slicer: str, pets: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gives_up(*_: object) -> None:
+        raise DeadlineExceeded(reasons.ERROR_REASON_DEADLINE_EXCEEDED, "Too long.", advice="Wait.")
+
+    monkeypatch.setattr("svckit.clients.operations.Operations.wait", gives_up)
+    ended = at(slicer, "models", "slice", "pets", "--class", "dog", "--beta", "0.33")
+    assert ended.code == 6
+    assert "Slicing has not begun" in ended.err
+    assert "marketctl models slice pets --plan PLAN --class dog" in ended.err
 
 
 def completed(slicer: str, word: str) -> list[str]:
