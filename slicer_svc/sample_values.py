@@ -1,19 +1,28 @@
-"""Checks the values of samples: finite, and within the range that the submission declares."""
+"""Checks the values of samples: finite, and as the submission declares their range."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
-from slicer_svc.input_spec import Image, InputSpec
+from slicer_svc.input_spec import Image, InputSpec, Text
 
 # A value may be off by rounding after normalisation, by this share of the range.
-_TOLERANCE = 1e-3
+_TOLERANCE: Final = 1e-3
+
+# Pictures taken together cover more of their range than this share. Values from 0 to 1 declared as
+# 0 to 255, the mistake that this is for, cover 1/255.
+_LEAST_SPREAD: Final = 1 / 16
 
 
 def check_values(spec: InputSpec, array: NDArray[np.generic]) -> None:
-    """Refuses samples of an input that are not finite or outside of its range.
+    """Refuses samples of an input that are not finite or do not have the range it declares.
+
+    They must lie within the range; those of an image must also cover more than a sliver of it, or
+    a picture that does have this range would be fed to the graph at the wrong scale.
 
     Args:
         spec: The input, shape and element type known.
@@ -24,22 +33,18 @@ def check_values(spec: InputSpec, array: NDArray[np.generic]) -> None:
     """
     lowest, highest = _extremes(spec, array)
     # A NaN among the values makes both extremes NaN.
-    finite = bool(np.isfinite(lowest).all() and np.isfinite(highest).all())
-    minimum, maximum = spec.bounds() or (float("-inf"), float("inf"))
-    slack = _TOLERANCE * (maximum - minimum) if spec.bounds() else 0.0
-    within = bool((lowest >= minimum - slack).all() and (highest <= maximum + slack).all())
-    if not finite or not within:
-        raise SubmissionError(
-            SubmissionReason.SAMPLES_OUT_OF_RANGE,
-            f"{spec.name} has values that are not finite or outside of {minimum:g} to "
-            f"{maximum:g} before normalisation.",
-            advice="Give what the graph is fed, and declare value range, mean and deviation so.",
-            metadata={
-                "array": spec.name,
-                "minimum": f"{minimum:g}",
-                "maximum": f"{maximum:g}",
-            },
-        )
+    if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
+        raise _not_finite(spec, array)
+    bounds = spec.bounds()
+    if bounds is None:
+        return
+    minimum, maximum = bounds
+    slack = _TOLERANCE * (maximum - minimum)
+    if (lowest < minimum - slack).any() or (highest > maximum + slack).any():
+        raise _outside(spec, lowest, highest)
+    spread = float((highest - lowest).max())
+    if isinstance(spec.semantics, Image) and spread < _LEAST_SPREAD * (maximum - minimum):
+        raise _sliver(spec, lowest, highest)
 
 
 def _extremes(
@@ -57,3 +62,63 @@ def _extremes(
     deviation = np.asarray(image.deviation or 1.0)
     mean = np.asarray(image.mean or 0.0)
     return lowest * deviation + mean, highest * deviation + mean
+
+
+def _not_finite(spec: InputSpec, array: NDArray[np.generic]) -> SubmissionError:
+    finite = np.isfinite(array).reshape(len(array), -1)
+    place = int(np.argmin(finite.all(axis=1)))
+    count = finite.size - int(np.count_nonzero(finite))
+    return SubmissionError(
+        SubmissionReason.SAMPLES_OUT_OF_RANGE,
+        f"{spec.name} has NaN or infinite values: {count} of {finite.size}, the first of them in "
+        f"the sample at index {place}.",
+        advice="Leave out or repair the samples whose values are no finite numbers.",
+        metadata={"array": spec.name, "not_finite": str(count), "sample": str(place)},
+    )
+
+
+def _outside(
+    spec: InputSpec, lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> SubmissionError:
+    match spec.semantics:
+        case Image():
+            advice = "Give what the graph is fed, and declare value range, mean and deviation so."
+        case Text():
+            advice = "Declare the size of the vocabulary, and give its tokens counted from 0."
+        case _:
+            advice = "Declare the range that the input has, or leave the range out."
+    return _out_of_range(spec, lowest, highest, "outside of", advice)
+
+
+def _sliver(
+    spec: InputSpec, lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> SubmissionError:
+    advice = (
+        f"Declare the range that pictures have at the samples' scale, such as {lowest.min():g} to "
+        f"{highest.max():g}, or give samples at the scale of the declared range."
+    )
+    return _out_of_range(spec, lowest, highest, "hardly any of", advice)
+
+
+def _out_of_range(
+    spec: InputSpec,
+    lowest: NDArray[np.float64],
+    highest: NDArray[np.float64],
+    found: str,
+    advice: str,
+) -> SubmissionError:
+    minimum, maximum = spec.bounds() or (-np.inf, np.inf)
+    before = " before normalisation" if isinstance(spec.semantics, Image) else ""
+    return SubmissionError(
+        SubmissionReason.SAMPLES_OUT_OF_RANGE,
+        f"The values of {spec.name}{before} span {lowest.min():g} to {highest.max():g}, {found} "
+        f"the declared range {minimum:g} to {maximum:g}.",
+        advice=advice,
+        metadata={
+            "array": spec.name,
+            "minimum": f"{minimum:g}",
+            "maximum": f"{maximum:g}",
+            "lowest": f"{lowest.min():g}",
+            "highest": f"{highest.max():g}",
+        },
+    )

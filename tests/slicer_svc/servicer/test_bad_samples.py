@@ -81,6 +81,7 @@ CASES: Mapping[str, tuple[Submission, str]] = {
     "another shape": (samples(x=ARRAYS["x"][:, :, :4]), "SAMPLES_MISMATCH"),
     "another type": (samples(x=ARRAYS["x"].astype(np.float64)), "SAMPLES_MISMATCH"),
     "out of range": (samples(x=ARRAYS["x"] * 255), "SAMPLES_OUT_OF_RANGE"),
+    "of another scale": (samples(x=ARRAYS["x"] / 255), "SAMPLES_OUT_OF_RANGE"),
     "NaN": (with_nan(), "SAMPLES_OUT_OF_RANGE"),
     "a class without a sample": (
         samples(labels=np.minimum(ARRAYS["labels"], 1)),

@@ -218,8 +218,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "SAMPLES_MISMATCH", "domain": "sliceandpack", "metadata": {"array": "image", "expected": "(n, 1, 8, 8)", "actual": "(n, 8, 8)"}}
     """
     ERROR_REASON_SAMPLES_OUT_OF_RANGE: _ErrorReason.ValueType  # 85
-    """A sample has a value outside of the declared range, or one that is not finite.
-    Example: {"reason": "SAMPLES_OUT_OF_RANGE", "domain": "sliceandpack", "metadata": {"array": "image", "minimum": "0", "maximum": "255"}}
+    """A sample has a value outside of the declared range, or one that is not finite, or the pictures
+    of all samples cover hardly any of that range.
+    Example: {"reason": "SAMPLES_OUT_OF_RANGE", "domain": "sliceandpack", "metadata": {"array": "image", "minimum": "0", "maximum": "255", "lowest": "0", "highest": "1"}}
     """
     ERROR_REASON_SAMPLES_CLASS_MISSING: _ErrorReason.ValueType  # 86
     """A class has no sample.
@@ -487,8 +488,9 @@ ERROR_REASON_SAMPLES_MISMATCH: ErrorReason.ValueType  # 84
 Example: {"reason": "SAMPLES_MISMATCH", "domain": "sliceandpack", "metadata": {"array": "image", "expected": "(n, 1, 8, 8)", "actual": "(n, 8, 8)"}}
 """
 ERROR_REASON_SAMPLES_OUT_OF_RANGE: ErrorReason.ValueType  # 85
-"""A sample has a value outside of the declared range, or one that is not finite.
-Example: {"reason": "SAMPLES_OUT_OF_RANGE", "domain": "sliceandpack", "metadata": {"array": "image", "minimum": "0", "maximum": "255"}}
+"""A sample has a value outside of the declared range, or one that is not finite, or the pictures
+of all samples cover hardly any of that range.
+Example: {"reason": "SAMPLES_OUT_OF_RANGE", "domain": "sliceandpack", "metadata": {"array": "image", "minimum": "0", "maximum": "255", "lowest": "0", "highest": "1"}}
 """
 ERROR_REASON_SAMPLES_CLASS_MISSING: ErrorReason.ValueType  # 86
 """A class has no sample.
