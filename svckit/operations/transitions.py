@@ -4,6 +4,7 @@ from datetime import datetime
 
 from google.rpc import status_pb2
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
+from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from svckit.errors import Cancelled, ResourceExhausted
@@ -35,8 +36,15 @@ def start(session: AsyncSession, row: OperationRow, now: datetime) -> None:
 
 
 async def succeed(session: AsyncSession, row: OperationRow, response: bytes, now: datetime) -> None:
-    """Ends an operation with a response, a serialized `google.protobuf.Any`."""
+    """Ends an operation with a response, a serialized `google.protobuf.Any`.
+
+    Its last progress says that all parts are done: handlers report the part that they begin.
+    """
     row.response = response
+    progress = Progress.FromString(row.progress)
+    progress.done = progress.total
+    progress.eta_seconds = 0.0
+    row.progress = progress.SerializeToString(deterministic=True)
     await _end(session, row, OperationState.SUCCEEDED, now)
 
 

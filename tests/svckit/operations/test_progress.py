@@ -1,9 +1,13 @@
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 
+from svckit.errors import NotFound
+from svckit.operations.job import JobContext
 from svckit.operations.progress import ProgressMeter
 from tests.helpers.clock import ManualClock
-from tests.helpers.operations import progress
+from tests.helpers.operations import Rig, metadata, progress
 
 
 async def eta_after(reports: list[tuple[float, Progress]]) -> float:
@@ -54,3 +58,31 @@ def test_what_was_reported_is_left_as_it_is() -> None:
     measured = ProgressMeter().measure(report, ManualClock().now())
     assert report.eta_seconds == 0
     assert (measured.phase, measured.class_label, measured.layer) == ("pooling", "cat", "conv1")
+
+
+async def test_what_succeeded_has_all_of_its_parts_done_and_no_time_left(rig: Rig) -> None:
+    async def count(context: JobContext, request: StringValue) -> StringValue:
+        await context.report(progress(0))
+        await rig.clock.sleep(4)
+        await context.report(progress(2))
+        return request
+
+    async with rig.runner(count):
+        name = (await rig.submit()).name
+        await rig.running(name)
+        await rig.pass_time_until(lambda: rig.is_done(name), most=20)
+    last = (await rig.events(name))[-1].progress
+    assert metadata(await rig.store.get(name)).progress == last
+    assert (last.done, last.eta_seconds) == (last.total, 0.0)
+    assert last.total > 2
+
+
+async def test_what_failed_shows_how_far_it_came(rig: Rig) -> None:
+    async def count(context: JobContext, request: StringValue) -> StringValue:
+        await context.report(progress(2))
+        raise NotFound(reasons.ERROR_REASON_RESOURCE_NOT_FOUND, "It is gone.", advice="Look.")
+
+    async with rig.runner(count):
+        name = (await rig.submit()).name
+        operation = await rig.done(name)
+    assert metadata(operation).progress.done == 2
