@@ -98,6 +98,15 @@ async def test_all_broken_rules_are_told_at_once(packs: PacksClient) -> None:
         assert field in told
 
 
+async def test_a_malformed_name_is_told_before_the_number_of_fragments(packs: PacksClient) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await packs.begin("few", ["low/zero low/one"])
+    told = str(refused.value.details())
+    assert told.startswith("pack.fragments[0].fragment: 'low/zero low/one' is no models/")
+    assert "pack.fragments: at least 2" in told
+    assert error_info_of(refused.value).metadata["field"] == "pack.fragments[0].fragment"
+
+
 async def test_a_name_that_is_taken_is_refused(packs: PacksClient, slicer: StockedSlicer) -> None:
     names = slicer.named("low/zero", "low/one")
     await packs.create("taken", names)
