@@ -20,6 +20,8 @@ FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
 
 MAX_DISPLAY_NAME = 128
 MAX_LABEL = 256
+MAX_SHOWN = 128
+"""How much of a malformed name a refusal repeats, in characters."""
 MAX_FRAGMENTS = 1_000
 MIN_CLASSES = 2
 MAX_STEPS = 100_000
@@ -48,7 +50,7 @@ def encode_pack(row: PackRow) -> pb.Pack:
         ],
         head=json_format.ParseDict(row.head, pb.HeadSpec()),
         labels=row.labels,
-        inputs=[json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in row.inputs],
+        inputs=decode_inputs(row),
         proof_summary=json_format.ParseDict(row.proof_summary, pb.ProofSummary()),
         parameters=row.parameters,
         macs=row.macs,
@@ -67,6 +69,11 @@ def encode_pack(row: PackRow) -> pb.Pack:
         artifact.size_bytes = size
     message.create_time.FromDatetime(row.create_time)
     return message
+
+
+def decode_inputs(row: PackRow) -> list[input_spec_pb2.InputSpec]:
+    """Returns what a pack is fed."""
+    return [json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in row.inputs]
 
 
 def decode_head(head: pb.HeadSpec) -> HeadSpec:
@@ -97,9 +104,10 @@ def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
     """Yields every broken rule of a pack that is to be made."""
     if len(pack.display_name) > MAX_DISPLAY_NAME:
         yield FieldViolation("pack.display_name", f"at most {MAX_DISPLAY_NAME} characters")
+    # A malformed name comes first: two fragments given as one text are too few only because of it.
+    yield from fragment_violations(pack.fragments, "pack.fragments")
     if len(pack.fragments) < MIN_CLASSES:
         yield FieldViolation("pack.fragments", f"at least {MIN_CLASSES}, of different classes")
-    yield from fragment_violations(pack.fragments, "pack.fragments")
     head = pack.head
     if head.kind not in _KINDS:
         yield FieldViolation("pack.head.kind", "no such kind")
@@ -121,8 +129,9 @@ def fragment_violations(
         yield FieldViolation(field, f"at most {MAX_FRAGMENTS} fragments")
     for place, fragment in enumerate(fragments):
         if not FRAGMENT.matches(fragment.fragment):
+            given = fragment.fragment[:MAX_SHOWN]
             yield FieldViolation(
-                f"{field}[{place}].fragment", f"it has the form {FRAGMENT.pattern}"
+                f"{field}[{place}].fragment", f"{given!r} is no {FRAGMENT.pattern}"
             )
         if len(fragment.label) > MAX_LABEL or not fragment.label.isprintable():
             yield FieldViolation(
