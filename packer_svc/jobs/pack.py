@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import FragmentFeatures, fragment_features
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
@@ -105,24 +106,39 @@ def _summary(proof: Proof) -> dict[str, float]:
 
 
 def gather_samples(fragments: Sequence[Mapping[str, Any]]) -> PackSamples:
-    """Reads the samples of every fragment's class, each class once.
+    """Reads the samples of every fragment's class, each class once an output.
 
     Args:
-        fragments: Each with ``samples``, ``class`` and ``output``.
+        fragments: Each with ``samples``, ``class``, ``output`` and ``part``.
+
+    Raises:
+        FusionError: SAMPLES_CLASS_MISSING, a fragment's class has no sample.
     """
     inputs: dict[str, list[NDArray[np.generic]]] = {}
     labels: list[NDArray[np.int64]] = []
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int, int]] = set()
     for fragment in fragments:
-        if (fragment["samples"], fragment["class"]) in seen:
+        key = (fragment["samples"], fragment["class"], fragment["output"])
+        if key in seen:
             continue
-        seen.add((fragment["samples"], fragment["class"]))
+        seen.add(key)
         with np.load(fragment["samples"], allow_pickle=False) as arrays:
             chosen = arrays["labels"] == fragment["class"]
+            if not chosen.any():
+                raise _no_samples(Part(**fragment["part"]))
             for name in arrays.files:
                 if name != "labels":
                     inputs.setdefault(name, []).append(arrays[name][chosen])
         labels.append(np.full(int(chosen.sum()), fragment["output"], dtype=np.int64))
     return PackSamples(
         {name: np.concatenate(parts) for name, parts in inputs.items()}, np.concatenate(labels)
+    )
+
+
+def _no_samples(part: Part) -> FusionError:
+    return FusionError(
+        FusionReason.SAMPLES_CLASS_MISSING,
+        f"The samples of {part.fragment} have none of its class, {part.label!r} in the pack.",
+        advice="Submit its model again with samples of every class.",
+        metadata={"label": part.label},
     )

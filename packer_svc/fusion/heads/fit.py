@@ -17,6 +17,9 @@ from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
+MAX_TOLD = 10
+"""How many classes a refusal names."""
+
 
 def fit_head(
     features: Sequence[FragmentFeatures],
@@ -103,15 +106,21 @@ def _check(features: Sequence[FragmentFeatures], labels: Labels, classes: int) -
         )
     for number, fragment in enumerate(features):
         _check_fragment(number, fragment, len(labels))
-    outside = labels.min(initial=0) < 0 or labels.max(initial=0) >= classes
-    counts = np.bincount(labels[(labels >= 0) & (labels < classes)], minlength=classes)
-    if outside or counts.min() == 0:
+    _check_labels(labels, classes)
+
+
+def _check_labels(labels: Labels, classes: int) -> None:
+    outside = sorted({int(label) for label in labels} - set(range(classes)))
+    missing = sorted(set(range(classes)) - {int(label) for label in labels})
+    if outside or missing:
+        found = [f"class {label} has no sample" for label in missing]
+        found += [f"there is no class {label}" for label in outside]
         raise FusionError(
             FusionReason.SAMPLES_CLASS_MISSING,
-            f"The labels are not those of {classes} classes with a sample each: "
-            f"{counts.tolist()} samples.",
+            f"The samples are not those of the {classes} classes of the pack, counted from 0: "
+            f"{', '.join(found[:MAX_TOLD])}.",
             advice="Give at least one sample of every class of the pack, and of no other.",
-            metadata={"class": str(int(counts.argmin()))},
+            metadata={"class": str((missing or outside)[0])},
         )
 
 

@@ -203,3 +203,14 @@ def test_inputs_that_cannot_be_fitted_are_refused_with_a_reason() -> None:
             fit_head(given, named, classes, HeadSpec())
         assert caught.value.reason is reason
         assert caught.value.advice
+
+
+def test_classes_without_samples_are_named_and_not_counted() -> None:
+    features, labels = gaussian_features(3, 4, (8,))
+    for given, classes, told in (
+        (labels, 5, "class 3 has no sample, class 4 has no sample"),
+        (labels, 2, "there is no class 2"),
+    ):
+        with pytest.raises(FusionError) as caught:
+            fit_head(features, given, classes, HeadSpec())
+        assert told in caught.value.message
