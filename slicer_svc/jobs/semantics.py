@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import onnx_ir as ir
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.input_spec import ELEMENT_TYPES, FLOAT32, Image, InputSpec, Tensor, Text
 from slicer_svc.slicing.augmentation import Augmentation
+
+# Grey, colour, and colour with an opacity.
+_USUAL_CHANNELS: Final = (1, 3, 4)
+
+_ADVICE: Final = "Declare each input by the graph's own name, with its shape, type and layout."
 
 # A crop may move a picture by this share of its side: 4 of 32 pixels, as is usual, and 1 of 8.
 _CROP_SHARE = 8
@@ -59,6 +65,7 @@ def _check_semantics(spec: InputSpec, shape: tuple[int, ...]) -> None:
         case Image() as image:
             if len(shape) != 3:
                 raise _mismatch(spec.name, f"{spec.name} is {shape}, an image has three axes.")
+            _check_layout(spec.name, image, shape)
             channels = image.channels(shape)
             for given in (image.mean, image.deviation):
                 if len(given) not in (0, channels):
@@ -67,6 +74,23 @@ def _check_semantics(spec: InputSpec, shape: tuple[int, ...]) -> None:
                     )
         case Text() if spec.element_type == FLOAT32:
             raise _mismatch(spec.name, f"{spec.name} is {FLOAT32}, tokens are integers.")
+
+
+def _check_layout(name: str, image: Image, shape: tuple[int, ...]) -> None:
+    """Refuses a layout by which a shape has odd channels where the other one gives usual ones."""
+    other = replace(image, channels_last=not image.channels_last)
+    channels, instead = image.channels(shape), other.channels(shape)
+    if channels not in _USUAL_CHANNELS and instead in _USUAL_CHANNELS:
+        raise _mismatch(
+            name,
+            f"{name} is {shape}: {channels} channels by the declared layout {_layout(image)}, "
+            f"{instead} by {_layout(other)}.",
+            f"Declare the layout {_layout(other)}.",
+        )
+
+
+def _layout(image: Image) -> str:
+    return "NHWC" if image.channels_last else "NCHW"
 
 
 def augmentation_for(specs: Sequence[InputSpec]) -> Augmentation:
@@ -94,10 +118,10 @@ def _side(spec: InputSpec, image: Image) -> int:
     return min(spec.shape[:2] if image.channels_last else spec.shape[1:])
 
 
-def _mismatch(name: str, message: str) -> SubmissionError:
+def _mismatch(name: str, message: str, advice: str = _ADVICE) -> SubmissionError:
     return SubmissionError(
         SubmissionReason.INPUT_SEMANTICS_MISMATCH,
         message,
-        advice="Declare each input by the graph's own name, with its shape, type and layout.",
+        advice=advice,
         metadata={"input": name},
     )

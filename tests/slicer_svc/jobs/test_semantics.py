@@ -54,6 +54,37 @@ def test_what_does_not_fit_the_graph_is_refused_by_the_name_of_the_input(spec: I
     assert caught.value.metadata == {"input": spec.name}
 
 
+def one_input(*sizes: int) -> ir.Model:
+    shape = ", ".join(map(str, ("batch", *sizes)))
+    text = f"one (float[{shape}] x) => (float[{shape}] out) {{ out = Identity (x) }}"
+    return ir.serde.deserialize_model(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "channels_last", "other"),
+    [((8, 8, 3), False, "NHWC"), ((28, 28, 1), False, "NHWC"), ((3, 8, 8), True, "NCHW")],
+)
+def test_a_layout_that_takes_a_side_for_the_channels_is_refused_and_the_other_one_advised(
+    sizes: tuple[int, ...], channels_last: bool, other: str
+) -> None:
+    spec = InputSpec("x", None, None, Image(channels_last, 0.0, 1.0))
+    with pytest.raises(SubmissionError) as caught:
+        complete_inputs(one_input(*sizes), [spec])
+    assert caught.value.reason == SubmissionReason.INPUT_SEMANTICS_MISMATCH
+    assert other in caught.value.advice
+    assert f"{8 if 8 in sizes else 28} channels" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("sizes", "channels_last"),
+    [((8, 8, 3), True), ((3, 8, 3), False), ((12, 8, 8), False), ((4, 8, 1), False)],
+)
+def test_a_layout_that_may_be_meant_is_kept(sizes: tuple[int, ...], channels_last: bool) -> None:
+    spec = InputSpec("x", None, None, Image(channels_last, 0.0, 1.0))
+    (completed,) = complete_inputs(one_input(*sizes), [spec])
+    assert completed.shape == sizes
+
+
 def test_pictures_are_moved_by_an_eighth_of_their_side_and_mirrored_where_that_is_right() -> None:
     assert augmentation_for([picture("x")]) == Augmentation(images=("x",), pad=4)
     mirrored = augmentation_for([picture("x", flip=True), picture("y", flip=True)])
