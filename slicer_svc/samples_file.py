@@ -74,6 +74,7 @@ def read_samples(path: Path, specs: Sequence[InputSpec]) -> Samples:
     if not len(classes):
         raise _mismatch(LABELS, "There is no sample.")
     for spec in specs:
+        _check_count(spec, arrays[spec.name], len(classes))
         _check_type(spec, arrays[spec.name], len(classes))
         check_values(spec, arrays[spec.name])
     return Samples(arrays, classes.astype(np.int64, copy=False))
@@ -134,6 +135,16 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np
     with archive.open(member) as stream:
         array: NDArray[np.generic] = npy.read_array(stream, allow_pickle=False)
         return array
+
+
+def _check_count(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:
+    if array.ndim and len(array) != count and array.shape[1:] == spec.shape:
+        raise SubmissionError(
+            SubmissionReason.SAMPLES_MISMATCH,
+            f"{spec.name} holds {len(array)} samples, but there are {count} labels.",
+            advice="Give every sample one label: the first axes of all arrays are equally long.",
+            metadata={"array": spec.name, "samples": str(len(array)), "labels": str(count)},
+        )
 
 
 def _check_type(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:

@@ -198,3 +198,15 @@ def test_arrays_that_the_graph_does_not_take_are_a_mismatch(
     error = refusal(tmp_path, npz(arrays))
     assert error.reason == R.SAMPLES_MISMATCH
     assert error.metadata["array"]
+
+
+@pytest.mark.parametrize("left_out", ["x", "labels"])
+def test_samples_and_labels_of_different_numbers_are_told_by_their_numbers(
+    tmp_path: Path, left_out: str
+) -> None:
+    error = refusal(tmp_path, npz({**GOOD, left_out: GOOD[left_out][:-1]}))
+    assert error.reason == R.SAMPLES_MISMATCH
+    samples, labels = (11, 12) if left_out == "x" else (12, 11)
+    assert f"{samples} samples" in error.message
+    assert f"{labels} labels" in error.message
+    assert error.metadata == {"array": "x", "samples": str(samples), "labels": str(labels)}
