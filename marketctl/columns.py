@@ -18,11 +18,15 @@ class Column:
         title: What stands above it.
         text: What it says of one message.
         right: Whether it is set flush right, as figures are.
+        words: Whether it may be broken between words where there is little room.
+        spare: Whether it may be left out where there is less.
     """
 
     title: str
     text: Callable[[Any], str]
     right: bool = False
+    words: bool = False
+    spare: bool = False
 
 
 def count(number: float) -> str:

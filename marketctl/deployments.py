@@ -44,15 +44,15 @@ COLUMNS = (
     Column("STATE", lambda deployment: state_text(deployment.state)),
     Column("PACK", lambda deployment: deployment.pack),
     Column("VERSION", lambda deployment: str(deployment.version or ""), True),
-    Column("CHANGED", lambda deployment: moment(deployment.update_time)),
+    Column("CHANGED", lambda deployment: moment(deployment.update_time), spare=True),
 )
 REPLICA_COLUMNS = (
     Column("REPLICA", lambda replica: replica.replica),
-    Column("CONNECTED", lambda replica: "yes" if replica.connected else "no"),
+    Column("CONNECTED", lambda replica: "yes" if replica.connected else "no", spare=True),
     Column("SERVES", lambda replica: replica.pack),
     Column("VERSION", lambda replica: str(replica.version or ""), True),
-    Column("REPORTED", lambda replica: moment(replica.report_time)),
-    Column("PROBLEM", lambda replica: replica.error.message),
+    Column("REPORTED", lambda replica: moment(replica.report_time), spare=True),
+    Column("PROBLEM", lambda replica: replica.error.message, words=True),
 )
 
 

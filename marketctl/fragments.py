@@ -33,15 +33,15 @@ COLUMNS = (
     Column("FRAGMENT", lambda fragment: fragment.name),
     Column("CLASS", lambda fragment: fragment.label),
     Column("PARAMETERS", lambda fragment: count(fragment.parameters), True),
-    Column("MACS", lambda fragment: count(fragment.macs), True),
-    Column("FEATURES", lambda fragment: count(fragment.feature_width), True),
+    Column("MACS", lambda fragment: count(fragment.macs), True, spare=True),
+    Column("FEATURES", lambda fragment: count(fragment.feature_width), True, spare=True),
     Column("ERROR²", lambda fragment: small(fragment.feature_error), True),
-    Column("MADE", lambda fragment: moment(fragment.create_time)),
+    Column("MADE", lambda fragment: moment(fragment.create_time), spare=True),
 )
 KEPT_COLUMNS = (
     Column("LAYER", lambda kept: kept.group),
-    Column("KEPT", lambda kept: count(len(kept.units)), True),
-    Column("UNITS", lambda kept: ", ".join(str(unit) for unit in kept.units)),
+    Column("KEPT", lambda kept: count(len(kept.units)), True, spare=True),
+    Column("UNITS", lambda kept: ", ".join(str(unit) for unit in kept.units), words=True),
 )
 
 

@@ -38,12 +38,12 @@ ModelName = Annotated[
 
 COLUMNS = (
     Column("MODEL", lambda model: model.name),
-    Column("CLASSES", lambda model: ", ".join(model.labels)),
+    Column("CLASSES", lambda model: ", ".join(model.labels), words=True),
     Column("ACCURACY", lambda model: share(model.sample_accuracy), right=True),
-    Column("PARAMETERS", lambda model: count(model.parameters), right=True),
-    Column("MACS", lambda model: count(model.macs), right=True),
-    Column("LICENCE", lambda model: model.licence),
-    Column("SUBMITTED", lambda model: moment(model.create_time)),
+    Column("PARAMETERS", lambda model: count(model.parameters), right=True, spare=True),
+    Column("MACS", lambda model: count(model.macs), right=True, spare=True),
+    Column("LICENCE", lambda model: model.licence, spare=True),
+    Column("SUBMITTED", lambda model: moment(model.create_time), spare=True),
 )
 
 

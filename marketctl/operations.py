@@ -41,11 +41,11 @@ def _done(operation: operations_pb2.Operation) -> str:
 
 COLUMNS = (
     Column("OPERATION", lambda operation: operation.name),
-    Column("KIND", lambda operation: _metadata(operation).kind),
+    Column("KIND", lambda operation: _metadata(operation).kind, spare=True),
     Column("ABOUT", lambda operation: _metadata(operation).target),
     Column("STATE", _state),
-    Column("DONE", _done, True),
-    Column("ASKED FOR", lambda operation: moment(_metadata(operation).create_time)),
+    Column("DONE", _done, True, spare=True),
+    Column("ASKED FOR", lambda operation: moment(_metadata(operation).create_time), spare=True),
 )
 
 

@@ -12,17 +12,15 @@ from typing import Any
 import yaml
 from google.protobuf.message import Message
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
 from marketctl.columns import Column
 from marketctl.exit_codes import exit_code_of
 from marketctl.plain import plain
 from marketctl.settings import Format
+from marketctl.tables import Cells, fact_lines, table_lines
 from svckit.errors import ServiceError
-
-# A table that goes into a pipe is as wide as it needs to be: names are there to be copied.
-_PIPE_WIDTH = 10_000
 
 
 @dataclass(frozen=True)
@@ -97,32 +95,43 @@ class Printer:
         if not self.is_table:
             self.data(plain(message))
             return
-        grid = Table.grid(padding=(0, 2))
-        for title, value in facts:
-            if value:
-                grid.add_row(Text(title, style="bold"), _text(value))
-        if grid.row_count:
-            self._console.print(grid)
+        told = [(title, readable(value)) for title, value in facts if value]
+        for title, value in fact_lines(told, self._width):
+            self._print(Text.assemble((title, "bold"), value))
         for place, section in enumerate(sections):
             if section.rows:
-                gap = "\n" if place or grid.row_count else ""
-                self._console.print(Text(gap + section.title, style="bold"))
+                gap = "\n" if place or told else ""
+                self._print(Text(gap + section.title, style="bold"))
                 self.table(section.columns, section.rows)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Any]) -> None:
-        """Prints a table, nothing of it cut off."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(
-                column.title, justify="right" if column.right else "left", overflow="fold"
+        """Prints a table; where it is too wide for the terminal, only what is spare is left out."""
+        rows = list(rows)
+        cells = [
+            Cells(
+                column.title,
+                [readable(column.text(row)) for row in rows],
+                column.right,
+                column.words,
+                column.spare,
             )
-        for row in rows:
-            table.add_row(*(_text(column.text(row)) for column in columns))
-        self._console.print(table)
+            for column in columns
+        ]
+        for title, text in table_lines(cells, self._width):
+            self._print(Text.assemble((title, "bold"), text))
+
+    @property
+    def _width(self) -> int | None:
+        """How wide a line may be; what goes into a pipe is as wide as it needs to be."""
+        return self._console.width if self._console.is_terminal else None
+
+    def _print(self, text: Text) -> None:
+        # The terminal breaks what is wider, so that a name can be copied whole.
+        self._console.print(text, soft_wrap=True)
 
     def line(self, text: str) -> None:
         """Prints a line of a result that a person reads."""
-        self._console.print(_text(text))
+        self._print(_text(text))
 
     def note(self, text: str) -> None:
         """Says something beside the result, unless it is to be quiet."""
@@ -145,9 +154,10 @@ class Printer:
         if not self.is_table:
             print(json.dumps(_error_data(error), ensure_ascii=False), file=sys.stderr)
             return
-        self.errors.print(
-            Text("Error: ", style="bold red") + _text(f"{error.message} [{error.reason_name}]")
-        )
+        # What happened on this machine has no reason among the services'.
+        known = error.reason != reasons.ERROR_REASON_UNSPECIFIED
+        reason = f" [{error.reason_name}]" if known else ""
+        self.errors.print(Text("Error: ", style="bold red") + _text(error.message + reason))
         for violation in error.violations:
             text = f"{violation.field}: {violation.description}"
             if text not in error.message:
@@ -186,10 +196,7 @@ def _error_data(error: ServiceError) -> dict[str, Any]:
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=stderr)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    return console
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=stderr)
 
 
 def _text(text: str) -> Text:

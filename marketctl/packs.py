@@ -17,8 +17,10 @@ from marketctl.completion import fragment_names, pack_names
 from marketctl.download import DownloadOptions, fetch
 from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
+from marketctl.lineage import lineage_lines
 from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
+from marketctl.plain import plain
 from marketctl.session import Session, pages
 from svckit.clients.patience import answer
 
@@ -49,28 +51,22 @@ NewId = Annotated[
 
 COLUMNS = (
     Column("PACK", lambda pack: pack.name),
-    Column("CLASSES", lambda pack: ", ".join(pack.labels)),
+    Column("CLASSES", lambda pack: ", ".join(pack.labels), words=True),
     Column("PARAMETERS", lambda pack: count(pack.parameters), True),
-    Column("OF ENSEMBLE", lambda pack: ratio(pack.parameters, pack.ensemble_parameters), True),
-    Column("MACS", lambda pack: count(pack.macs), True),
-    Column("MADE", lambda pack: moment(pack.create_time)),
+    Column(
+        "OF ENSEMBLE",
+        lambda pack: ratio(pack.parameters, pack.ensemble_parameters),
+        True,
+        spare=True,
+    ),
+    Column("MACS", lambda pack: count(pack.macs), True, spare=True),
+    Column("MADE", lambda pack: moment(pack.create_time), spare=True),
 )
 FRAGMENT_COLUMNS = (
     Column("FRAGMENT", lambda fragment: fragment.fragment),
     Column("CLASS", lambda fragment: fragment.label),
     Column("LICENCE", lambda fragment: fragment.licence),
 )
-LINEAGE_COLUMNS = (
-    Column("KIND", lambda node: node.kind),
-    Column("NAME", lambda node: node.name),
-    Column("LICENCE", lambda node: node.licence),
-    Column("MADE OF", lambda node: _parents(node.parents)),
-)
-
-
-def _parents(names: Sequence[str]) -> str:
-    """Returns what a thing was made of; its artifacts have lines of their own."""
-    return ", ".join(name for name in names if not name.startswith("artifacts/"))
 
 
 class Part(StrEnum):
@@ -168,7 +164,11 @@ async def lineage(session: Session, pack: PackName) -> None:
     """Tell what a pack was made of: fragments, models, artifacts, licences."""
     request = pb.GetLineageRequest(name=full_name("packs", pack))
     found = await answer(session.packs.GetLineage(request))
-    session.printer.one(found, (), Section("Made of", LINEAGE_COLUMNS, found.nodes))
+    if not session.printer.is_table:
+        session.printer.data(plain(found))
+        return
+    for line in lineage_lines(found, await _get(session, pack)):
+        session.printer.line(line)
 
 
 @command(app, "download")

@@ -24,25 +24,25 @@ PlanName = Annotated[
 
 COLUMNS = (
     Column("PLAN", lambda plan: plan.name),
-    Column("RECIPE", lambda plan: recipe_text(plan.recipe)),
+    Column("RECIPE", lambda plan: recipe_text(plan.recipe), words=True),
     Column("PARAMETERS", lambda plan: ratio(plan.parameters_after, plan.parameters_before), True),
-    Column("MACS", lambda plan: ratio(plan.macs_after, plan.macs_before), True),
+    Column("MACS", lambda plan: ratio(plan.macs_after, plan.macs_before), True, spare=True),
     Column("ERROR²", lambda plan: small(plan.predicted_error), True),
-    Column("MADE", lambda plan: moment(plan.create_time)),
+    Column("MADE", lambda plan: moment(plan.create_time), spare=True),
 )
 GROUP_COLUMNS = (
     Column("LAYER", lambda group: group.group),
     Column("UNITS", lambda group: count(group.unit_count), True),
     Column("KEPT", lambda group: count(group.kept_count), True),
-    Column("PARAMETERS", lambda group: count(group.parameters_before), True),
+    Column("PARAMETERS", lambda group: count(group.parameters_before), True, spare=True),
     Column("AFTER", lambda group: count(group.parameters_after), True),
-    Column("MACS", lambda group: count(group.macs_before), True),
-    Column("AFTER", lambda group: count(group.macs_after), True),
+    Column("MACS", lambda group: count(group.macs_before), True, spare=True),
+    Column("AFTER", lambda group: count(group.macs_after), True, spare=True),
     Column("ERROR²", lambda group: small(group.predicted_error), True),
 )
 WHOLE_COLUMNS = (
-    Column("NODES", lambda part: ", ".join(part.nodes)),
-    Column("WHY", lambda part: part.reason),
+    Column("NODES", lambda part: ", ".join(part.nodes), words=True),
+    Column("WHY", lambda part: part.reason, words=True),
 )
 
 

@@ -45,6 +45,8 @@ COLUMNS = (
     Column(
         "THEN",
         lambda prediction: ", ".join(f"{name} {p:.4f}" for name, p in prediction.classes[1:]),
+        words=True,
+        spare=True,
     ),
 )
 

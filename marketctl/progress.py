@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
+from rich.cells import cell_len
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -13,12 +15,18 @@ from rich.progress import (
     TextColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 from sliceandpack.operation.v1 import operation_events_pb2 as pb
 
 from marketctl.columns import duration, size
 from marketctl.output import Printer, readable
 from svckit.clients.operations import OnEvent
 from svckit.clients.transfer import OnProgress
+
+_BAR: Final = 14
+"""How wide a bar is, cells."""
+_LEAST_LAYER: Final = 6
+_WAITS: Final = "waits for its turn"
 
 
 @contextmanager
@@ -71,9 +79,14 @@ def operation_progress(printer: Printer, title: str) -> Iterator[OnEvent]:
     if printer.quiet or not printer.errors.is_terminal:
         yield _Lines(printer, title).event
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rest]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(_BAR),
+        TextColumn("{task.fields[rest]}", table_column=Column(no_wrap=True)),
+    )
     with Progress(*columns, console=printer.errors) as progress:
-        task = progress.add_task(readable(title), total=None, rest="waits for its turn")
+        room = printer.errors.width - cell_len(_WAITS) - _BAR - 2
+        task = progress.add_task(fitting(title, pb.Progress(), room), total=None, rest=_WAITS)
 
         def show(event: pb.OperationEvent) -> None:
             _update(progress, task, title, event)
@@ -85,17 +98,36 @@ def _update(progress: Progress, task: TaskID, title: str, event: pb.OperationEve
     step = event.progress
     rest = ""
     if event.state == pb.STATE_QUEUED:
-        rest = "waits for its turn"
+        rest = _WAITS
     elif step.eta_seconds >= 0 and step.total:
         rest = f"{step.done}/{step.total}, about {duration(step.eta_seconds)} more"
-    where = step_text(step)
+    room = progress.console.width - cell_len(rest) - _BAR - 2
     progress.update(
         task,
-        description=readable(f"{title}: {where}" if where else title),
+        description=fitting(title, step, room),
         completed=step.done,
         total=step.total or None,
         rest=rest,
     )
+
+
+def fitting(title: str, step: pb.Progress, room: int) -> str:
+    """Returns what an operation works on, in the room that its bar and its figures leave.
+
+    Of a layer's name the end is kept, which tells more; then the layer is left out.
+
+    Args:
+        title: What the operation does.
+        step: How far it is.
+        room: How many cells there are.
+    """
+    where = ", ".join(part for part in (step.phase, step.class_label) if part)
+    known = readable(f"{title}: {where}" if where else title)
+    layer = readable(step.layer)
+    left = room - cell_len(known) - 2
+    if layer and where and left >= _LEAST_LAYER:
+        return f"{known}, {layer if cell_len(layer) <= left else '…' + layer[1 - left :]}"
+    return known if cell_len(known) <= room else known[: max(room - 1, 1)] + "…"
 
 
 class _Lines:

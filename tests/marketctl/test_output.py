@@ -116,6 +116,30 @@ def test_an_error_is_json_where_results_are(capsys: pytest.CaptureFixture[str]) 
     assert error["violations"][1] == {"field": "steps", "description": "negative"}
 
 
+def test_what_went_wrong_here_shows_no_reason_that_says_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = InvalidArgument(reasons.ERROR_REASON_UNSPECIFIED, "The disk is full.", advice="")
+    Printer(Format.TABLE, quiet=True).error(error)
+    assert capsys.readouterr().err == "Error: The disk is full.\n"
+
+
+def test_a_piped_table_has_no_spaces_at_the_ends_of_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = (Column("NAME", lambda model: model.name), Column("L", lambda model: model.licence))
+    models = [
+        models_pb2.Model(name="models/a", licence="MIT"),
+        models_pb2.Model(name="models/long"),
+    ]
+    printer = Printer(Format.TABLE, quiet=False)
+    printer.many(models, columns)
+    printer.one(models[0], [("name", "models/a"), ("a longer title", "x")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert all(line == line.rstrip() for line in lines)
+
+
 def test_quiet_leaves_out_notes_and_keeps_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     printer = Printer(Format.TABLE, quiet=True)
     printer.note("by the way")
