@@ -132,6 +132,7 @@ class SliceModelHandler:
                     "plan": str(await artifacts.path(slicing.plan.document_digest)),
                     "inputs": slicing.model.inputs,
                     "classes": [slicing.places[label] for label in labels],
+                    "labels": names,
                     "folder": str(folder),
                 },
                 on_progress=take,

@@ -45,7 +45,7 @@ def check_model(
     inputs = complete_inputs(normalised, [InputSpec.from_json(spec) for spec in request["inputs"]])
     samples = read_samples(Path(request["samples"]), inputs)
     report(_step(2))
-    found = check_submission(normalised, samples, len(request["labels"]))
+    found = check_submission(normalised, samples, request["labels"])
     Path(request["normalised"]).write_bytes(to_bytes(normalised))
     price = cost(normalised)
     return {

@@ -24,8 +24,8 @@ def slice_model(
 
     Args:
         request: ``normalised``, ``samples`` and ``plan`` are paths; ``inputs`` what
-            `InputSpec.to_json` wrote; ``classes`` the indices of the classes; ``folder`` where
-            fragments are written.
+            `InputSpec.to_json` wrote; ``classes`` the indices of the classes; ``labels`` what the
+            model calls all of its classes; ``folder`` where fragments are written.
         report: Takes ``{"progress": {...}}`` with the fields of `Progress`, and
             ``{"fragment": {...}}`` for every class.
 
@@ -48,7 +48,7 @@ def slice_model(
         augment=checked.augmentation,
         report=lambda progress: report({"progress": asdict(progress)}),
     ):
-        _check_finite(sliced)
+        _check_finite(sliced, request["labels"][sliced.label])
         path = Path(request["folder"]) / f"{sliced.label}.onnx"
         path.write_bytes(to_bytes(sliced.model))
         seconds = time.perf_counter() - start
@@ -57,14 +57,14 @@ def slice_model(
     return {}
 
 
-def _check_finite(sliced: SlicedClass) -> None:
+def _check_finite(sliced: SlicedClass, name: str) -> None:
     # A gradient may leave the range of float32 where the model's own values hardly stay in it.
     if not math.isfinite(sliced.feature_error):
         raise SubmissionError(
             SubmissionReason.GRAPH_NOT_FINITE,
-            f"The fragment of class {sliced.label} computes values that are not finite.",
+            f"The fragment of {name!r} (class {sliced.label}) computes values that are not finite.",
             advice="Use the method closed_form, or rescale the layers of the model.",
-            metadata={"class": str(sliced.label)},
+            metadata={"label": name, "class": str(sliced.label)},
         )
 
 

@@ -1,6 +1,8 @@
 """Whether a model is worth keeping: it fits its labels, beats chance, and can be sliced."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
@@ -17,6 +19,9 @@ from slicer_svc.slicing.walk import minibatches
 
 SIGNIFICANCE = 0.01
 """A model is refused if guessing would do as well with at least this probability."""
+
+# Of classes without samples; the others are often missing for the same cause.
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,13 @@ class Submission:
     groups: int
 
 
-def check_submission(model: ir.Model, samples: Samples, labels: int) -> Submission:
+def check_submission(model: ir.Model, samples: Samples, labels: Sequence[str]) -> Submission:
     """Runs a model on its own samples and checks that it can be kept.
 
     Args:
         model: A normalised model.
         samples: Its samples.
-        labels: How many class labels were submitted.
+        labels: The labels of the classes, in the order of the scores.
 
     Returns:
         The figures.
@@ -55,10 +60,10 @@ def check_submission(model: ir.Model, samples: Samples, labels: int) -> Submissi
             GRAPH_NO_SLICEABLE_UNIT.
     """
     network = Network.of(model)
-    check_labels(network.classifier, labels)
+    check_labels(network.classifier, len(labels))
     check_sample_labels(samples, labels)
     correct = count_correct(network, samples)
-    chance = chance_level(samples, labels)
+    chance = chance_level(samples, len(labels))
     p_value = check_above_chance(correct, len(samples), chance)
     return Submission(
         accuracy=correct / len(samples),
@@ -84,27 +89,33 @@ def check_labels(classifier: Classifier, labels: int) -> None:
         )
 
 
-def check_sample_labels(samples: Samples, labels: int) -> None:
-    """Refuses samples of unknown classes, and classes without a sample.
+def check_sample_labels(samples: Samples, labels: Sequence[str]) -> None:
+    """Refuses samples of unknown classes, and classes without a sample, by their labels.
 
     Raises:
         SlicingError: SAMPLES_MISMATCH or SAMPLES_CLASS_MISSING.
     """
-    outside = samples.labels[(samples.labels < 0) | (samples.labels >= labels)]
+    classes = len(labels)
+    outside = samples.labels[(samples.labels < 0) | (samples.labels >= classes)]
     if len(outside):
         raise SlicingError(
             SlicingReason.SAMPLES_MISMATCH,
-            f"a sample has the label {outside[0]}, outside of the model's {labels} classes",
-            advice=f"Label the samples with class indices from 0 to {labels - 1}.",
+            f"a sample has the label {outside[0]}, outside of the model's {classes} classes",
+            advice=f"Label the samples with class indices from 0 to {classes - 1}.",
             metadata={"label": str(outside[0])},
         )
-    missing = np.setdiff1d(np.arange(labels), samples.labels)
+    missing = np.setdiff1d(np.arange(classes), samples.labels)
     if len(missing):
+        named = ", ".join(f"{labels[place]!r} (class {place})" for place in missing[:_MOST_NAMED])
+        more = " and others" if len(missing) > _MOST_NAMED else ""
         raise SlicingError(
             SlicingReason.SAMPLES_CLASS_MISSING,
-            f"class {missing[0]} has no sample",
+            f"{len(missing)} of {classes} classes are without a sample: {named}{more}",
             advice="Give at least one sample of every class.",
-            metadata={"classes": ",".join(str(label) for label in missing[:100])},
+            metadata={
+                "label": labels[missing[0]],
+                "classes": ",".join(str(place) for place in missing[:100]),
+            },
         )
 
 

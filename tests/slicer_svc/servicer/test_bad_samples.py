@@ -87,6 +87,7 @@ CASES: Mapping[str, tuple[Submission, str]] = {
         samples(labels=np.minimum(ARRAYS["labels"], 1)),
         "SAMPLES_CLASS_MISSING",
     ),
+    "fewer samples than labels": (samples(x=ARRAYS["x"][:-1]), "SAMPLES_MISMATCH"),
     "a label of no class": (samples(labels=ARRAYS["labels"] + 1), "SAMPLES_MISMATCH"),
     "no sample": (samples(x=ARRAYS["x"][:0], labels=ARRAYS["labels"][:0]), "SAMPLES_MISMATCH"),
     "a pickle": (with_pickle(), "SAMPLES_UNREADABLE"),
@@ -122,3 +123,9 @@ async def test_a_refusal_at_chance_tells_its_figures(slicer: SlicerClient) -> No
     assert int(error.metadata["correct"]) < 8
     assert float(error.metadata["p_value"]) >= 0.01
     assert f"{error.metadata['correct']} of 24" in error.message
+
+
+async def test_a_class_without_a_sample_is_told_by_its_label(slicer: SlicerClient) -> None:
+    error = await refusal_of(slicer.submit(CASES["a class without a sample"][0]))
+    assert error.metadata["label"] == "blob-2"
+    assert "'blob-2'" in error.message

@@ -205,6 +205,8 @@ async def test_a_fragment_that_is_not_finite_is_not_kept(slicer: SlicerClient) -
     plan = await slicer.plan(model.name, trained)
     error = await refusal_of(slicer.slice(plan.name))
     assert facts(error) == ("INVALID_ARGUMENT", "GRAPH_NOT_FINITE")
+    assert error.metadata == {"label": "blob-0", "class": "0"}
+    assert "'blob-0'" in error.message
     assert await slicer.fragments(model.name) == []
     # The closed form bears it.
     assert len(await slicer.slice((await slicer.plan(model.name)).name)) == 3

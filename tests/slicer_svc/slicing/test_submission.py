@@ -5,9 +5,15 @@ from onnxgraph.parity import run_onnx
 from onnxgraph.serialise import to_bytes
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.samples import Samples
-from slicer_svc.slicing.submission import chance_level, check_above_chance, check_submission
+from slicer_svc.slicing.submission import (
+    chance_level,
+    check_above_chance,
+    check_sample_labels,
+    check_submission,
+)
 from tests.helpers.small_classifiers import CHAIN, images, model_of
 
+LABELS = ("cat", "dog", "bird")
 LINEAR = """
 linear (float[batch, 4] x) => (float[batch, 3] scores)
   <float[3, 4] w0, float[3] b0>
@@ -29,7 +35,7 @@ def labelled_by_the_model(count: int) -> Samples:
 
 
 def test_a_model_that_fits_its_samples_passes_with_its_figures() -> None:
-    found = check_submission(model_of(CHAIN), labelled_by_the_model(5), 3)
+    found = check_submission(model_of(CHAIN), labelled_by_the_model(5), LABELS)
     assert found.accuracy == 1.0
     assert found.p_value < 0.01
     assert (found.feature_width, found.groups) == (10, 3)
@@ -39,7 +45,7 @@ def test_a_model_at_chance_is_refused_with_the_figures() -> None:
     samples = labelled_by_the_model(5)
     shuffled = Samples(samples.inputs, np.roll(samples.labels, 4))
     with pytest.raises(SlicingError) as caught:
-        check_submission(model_of(CHAIN), shuffled, 3)
+        check_submission(model_of(CHAIN), shuffled, LABELS)
     assert caught.value.reason is SlicingReason.MODEL_AT_CHANCE
     assert "of 15 samples are right" in caught.value.message
     assert "p = " in caught.value.message
@@ -48,29 +54,40 @@ def test_a_model_at_chance_is_refused_with_the_figures() -> None:
 
 def test_an_output_that_does_not_fit_the_labels_is_refused() -> None:
     with pytest.raises(SlicingError) as caught:
-        check_submission(model_of(CHAIN), images(2), 4)
+        check_submission(model_of(CHAIN), images(2), [*LABELS, "fish"])
     assert caught.value.reason is SlicingReason.LABELS_MISMATCH
 
 
 def test_a_class_without_a_sample_is_refused_by_name() -> None:
     samples = images(3)
     with pytest.raises(SlicingError) as caught:
-        check_submission(model_of(CHAIN), samples.take(np.flatnonzero(samples.labels != 2)), 3)
+        check_submission(model_of(CHAIN), samples.take(np.flatnonzero(samples.labels != 2)), LABELS)
     assert caught.value.reason is SlicingReason.SAMPLES_CLASS_MISSING
-    assert caught.value.metadata["classes"] == "2"
+    assert caught.value.metadata == {"label": "bird", "classes": "2"}
+    assert "1 of 3 classes are without a sample: 'bird'" in caught.value.message
+
+
+def test_of_many_classes_without_a_sample_the_first_are_named() -> None:
+    labels = [f"kind-{place}" for place in range(200)]
+    samples = Samples({"x": np.zeros((1, 1))}, np.zeros(1, np.int64))
+    with pytest.raises(SlicingError) as caught:
+        check_sample_labels(samples, labels)
+    assert "199 of 200 classes" in caught.value.message
+    assert "'kind-5' (class 5) and others" in caught.value.message
+    assert "kind-6" not in caught.value.message
 
 
 def test_a_sample_of_an_unknown_class_is_refused() -> None:
     samples = images(3)
     with pytest.raises(SlicingError) as caught:
-        check_submission(model_of(CHAIN), Samples(samples.inputs, samples.labels + 1), 3)
+        check_submission(model_of(CHAIN), Samples(samples.inputs, samples.labels + 1), LABELS)
     assert caught.value.reason is SlicingReason.SAMPLES_MISMATCH
 
 
 def test_a_model_without_a_hidden_layer_is_refused() -> None:
     x = np.zeros((3, 4), dtype=np.float32)
     with pytest.raises(SlicingError) as caught:
-        check_submission(model_of(LINEAR), Samples({"x": x}, np.arange(3, dtype=np.int64)), 3)
+        check_submission(model_of(LINEAR), Samples({"x": x}, np.arange(3, dtype=np.int64)), LABELS)
     assert caught.value.reason is SlicingReason.GRAPH_NO_SLICEABLE_UNIT
 
 
