@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf import json_format
@@ -12,8 +12,12 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from packer_svc.convert.packs import MIN_CLASSES
 from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.inputs import FragmentInputs, check_inputs
-from packer_svc.slicer_client import Origin
-from packer_svc.store.failures import duplicate_fragment, duplicate_label, too_few_classes
+from packer_svc.origins import Origin
+from packer_svc.store.failures import (
+    duplicate_fragment,
+    duplicate_label,
+    too_few_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class PackRecipe:
         display_name: A name for people.
         fragments: The fragments with the labels that were asked for.
         head: How the head is made.
+        kept: What the pack that is changed keeps of its fragments, by their names.
     """
 
     pack_id: str
     display_name: str
     fragments: Sequence[pb.PackFragment]
     head: HeadSpec
+    kept: Mapping[str, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Ingredient:
     """One fragment of a pack.
 
     Attributes:
-        origin: The fragment with its model.
+        origin: The fragment.
         label: The label of the pack's output.
         output: The place of that output.
     """
@@ -46,11 +52,6 @@ class Ingredient:
     origin: Origin
     label: str
     output: int
-
-    @property
-    def source_class(self) -> int:
-        """The place of the fragment's class in its model."""
-        return list(self.origin.model.labels).index(self.origin.fragment.label)
 
 
 def refuse_duplicates(fragments: Sequence[pb.PackFragment]) -> None:
@@ -73,7 +74,7 @@ def combine(
 
     Args:
         fragments: As they were asked for.
-        origins: What the slicer says of them, in the same order.
+        origins: What is known of them, in the same order.
 
     Returns:
         The ingredients; outputs are numbered in the order in which their labels first come.
@@ -88,7 +89,7 @@ def combine(
     outputs: dict[str, int] = {}
     ingredients = []
     for place, (part, origin) in enumerate(zip(fragments, origins, strict=True)):
-        label = part.label or origin.fragment.label
+        label = part.label or origin.label
         other = first_of.setdefault(label, place)
         if other != place and not (part.label and fragments[other].label):
             raise duplicate_label(label, fragments[other].fragment, part.fragment)
@@ -107,7 +108,7 @@ def labels_of(ingredients: Sequence[Ingredient]) -> list[str]:
 def input_facts(origin: Origin) -> dict[str, dict[str, Any]]:
     """Returns what a fragment is fed, by input, as plain JSON."""
     found = {}
-    for spec in origin.fragment.inputs:
+    for spec in origin.inputs:
         facts = json_format.MessageToDict(spec, preserving_proto_field_name=True)
         found[str(facts.pop("name"))] = facts
     return found
@@ -118,8 +119,9 @@ def ensemble_size(ingredients: Sequence[Ingredient]) -> dict[str, int]:
 
     The classifier reads the features and the class scores of every original.
     """
-    models = {one.origin.model.name: one.origin.model for one in ingredients}.values()
-    width = sum(model.feature_width + len(model.labels) for model in models)
+    # Equal in all: a name is given out again after the model that had it was deleted.
+    models = dict.fromkeys(one.origin.model for one in ingredients)
+    width = sum(model.feature_width + model.classes for model in models)
     classes = len(labels_of(ingredients))
     parameters = sum(model.parameters for model in models) + (width + 1) * classes
     macs = sum(model.macs for model in models) + width * classes
@@ -127,4 +129,4 @@ def ensemble_size(ingredients: Sequence[Ingredient]) -> dict[str, int]:
 
 
 def _facts(origin: Origin) -> FragmentInputs:
-    return FragmentInputs(origin.fragment.name, input_facts(origin))
+    return FragmentInputs(origin.fragment, input_facts(origin))

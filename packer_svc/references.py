@@ -15,7 +15,8 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from packer_svc.slicer_client import SlicerClient, model_of
+from packer_svc.origins import model_of
+from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import operations
 from packer_svc.store.tables import HeldReferenceRow, PackRow
 from svckit.clock import Clock
@@ -48,30 +49,50 @@ class HeldReferences:
         self._slicer = slicer
         self._clock = clock
 
-    async def take(self, pack: str, operation: str, fragments: Sequence[str]) -> None:
+    async def take(
+        self, pack: str, operation: str, fragments: Sequence[str], kept: Collection[str]
+    ) -> None:
         """Takes the references of a pack that is being made, each written down beforehand.
 
         Args:
             pack: The name of the pack.
             operation: The name of the operation that makes it.
             fragments: The names of its fragments.
+            kept: Those that the packer can do without: another pack keeps copies of them.
 
         Raises:
-            NotFound: A fragment is gone.
+            NotFound: A fragment is gone that is not kept.
             Unavailable: SLICER_UNAVAILABLE.
         """
         by_model: dict[str, list[str]] = {}
         for fragment in fragments:
             by_model.setdefault(model_of(fragment), []).append(fragment)
         for model, held in by_model.items():
-            await self._hold(
-                HeldReferenceRow(
-                    name=f"{model}/references/{_reference_id(operation, model)}",
-                    operation=operation,
-                    holder=pack,
-                    fragments=held,
-                )
+            row = HeldReferenceRow(
+                name=f"{model}/references/{_reference_id(operation, model)}",
+                operation=operation,
+                holder=pack,
+                fragments=held,
             )
+            try:
+                await self._hold(row)
+            except NotFound:
+                await self._hold_new(row, kept)
+
+    async def _hold_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
+        """Holds what is not kept by another pack, after the slicer did not find it all.
+
+        Raises:
+            NotFound: That is not found either.
+        """
+        new = [fragment for fragment in row.fragments if fragment not in kept]
+        if new:
+            row.fragments = new
+            await self._hold(row)
+        else:
+            # The model was deleted by force: the pack is made of copies.
+            _log.warning("reference_skipped", reference=row.name)
+            await self._forget(row.name)
 
     async def _hold(self, row: HeldReferenceRow) -> None:
         row.expire_time = self._clock.now() + DURATION

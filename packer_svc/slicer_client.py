@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
-from sliceandpack.artifact.v1 import artifacts_pb2
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, models_pb2_grpc
 
-from svckit.artifacts.digests import digest_from_name
+from packer_svc.origins import Origin, model_of, told_origin
+from svckit.artifacts.digests import artifact_name
 from svckit.artifacts.failures import full_disk_is_an_answer
 from svckit.artifacts.store import ArtifactStore
 from svckit.clients.artifacts import download
@@ -32,19 +31,6 @@ _DOWNLOAD = TransferPolicy(attempts=3, idle_seconds=_CALL_SECONDS)
 
 # How many fragments or models are asked for at the same time.
 _AT_ONCE = 8
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A fragment with the model that it was cut out of.
-
-    Attributes:
-        fragment: The fragment.
-        model: Its model.
-    """
-
-    fragment: fragments_pb2.Fragment
-    model: models_pb2.Model
 
 
 class SlicerClient:
@@ -73,7 +59,7 @@ class SlicerClient:
         models = await _all(self._model(name, gate) for name in names)
         by_name = dict(zip(names, models, strict=True))
         return [
-            Origin(fragment, by_name[model_of(name)])
+            told_origin(fragment, by_name[model_of(name)])
             for name, fragment in zip(fragments, found, strict=True)
         ]
 
@@ -87,26 +73,25 @@ class SlicerClient:
             request = models_pb2.GetModelRequest(name=name)
             return await reached(self._models.GetModel(request, timeout=_CALL_SECONDS))
 
-    async def fetch(self, artifact: artifacts_pb2.Artifact, folder: Path) -> Path:
+    async def fetch(self, digest: str, folder: Path) -> Path:
         """Returns a verified file with an artifact's bytes, read from the slicer at most once.
 
         A copy that was damaged on the disk is read from the slicer again.
 
         Args:
-            artifact: The artifact.
+            digest: The artifact's digest.
             folder: Where it is downloaded to before it is kept.
 
         Raises:
             Unavailable: SLICER_UNAVAILABLE.
             ServiceError: The slicer refused, or the disk is full.
         """
-        digest = digest_from_name(artifact.name)
         if await self._cache.touch(digest):
             with suppress(DataLoss):
                 return await self._cache.path(digest)
         path = folder / digest.removeprefix("sha256:")
         with full_disk_is_an_answer():
-            await reached(download(self._channel, artifact.name, path, policy=_DOWNLOAD))
+            await reached(download(self._channel, artifact_name(digest), path, policy=_DOWNLOAD))
         await self._cache.put_file(path)
         path.unlink()
         return await self._cache.path(digest)
@@ -154,11 +139,6 @@ class SlicerClient:
         request = models_pb2.DeleteReferenceRequest(name=name)
         with suppress(NotFound):
             await reached(self._models.DeleteReference(request, timeout=_CALL_SECONDS))
-
-
-def model_of(fragment: str) -> str:
-    """Returns the name of a fragment's model."""
-    return fragment.partition("/fragments/")[0]
 
 
 async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

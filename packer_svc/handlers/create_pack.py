@@ -6,8 +6,10 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import decode_head, encode_pack
 from packer_svc.handlers.make_pack import PackMaker
+from packer_svc.origins import kept_origins
 from packer_svc.recipe import PackRecipe
 from packer_svc.store import packs
+from packer_svc.store.tables import PackRow
 from svckit.database import Database
 from svckit.names import ResourcePattern
 from svckit.operations.job import JobContext
@@ -61,16 +63,20 @@ class PackHandlers:
         fragments = [part for part in _asked(base) if part.label not in request.labels]
         return await self._changed(context, base, fragments, request.pack_id)
 
-    async def _base(self, name: str) -> pb.Pack:
+    async def _base(self, name: str) -> PackRow:
         (pack_id,) = PACK.parse(name)
         async with self._database.reading() as session:
-            return encode_pack(await packs.get(session, pack_id))
+            return await packs.get(session, pack_id)
 
     async def _changed(
-        self, context: JobContext, base: pb.Pack, fragments: list[pb.PackFragment], pack_id: str
+        self, context: JobContext, base: PackRow, fragments: list[pb.PackFragment], pack_id: str
     ) -> pb.Pack:
         recipe = PackRecipe(
-            pack_id or made_id(context), base.display_name, fragments, decode_head(base.head)
+            pack_id or made_id(context),
+            base.display_name,
+            fragments,
+            decode_head(encode_pack(base).head),
+            kept_origins(base),
         )
         return await self._maker.make(context, recipe)
 
@@ -80,6 +86,6 @@ def made_id(context: JobContext) -> str:
     return f"pack-{context.job.operation.rpartition('/')[2][:12]}"
 
 
-def _asked(pack: pb.Pack) -> list[pb.PackFragment]:
+def _asked(pack: PackRow) -> list[pb.PackFragment]:
     """A pack's fragments as they would be asked for, with the labels that they have."""
     return [pb.PackFragment(fragment=one.fragment, label=one.label) for one in pack.fragments]

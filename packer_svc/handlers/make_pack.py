@@ -13,6 +13,7 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import encode_pack, head_json
 from packer_svc.jobs import entries
+from packer_svc.origins import Origin, kept_row
 from packer_svc.recipe import (
     Ingredient,
     PackRecipe,
@@ -25,8 +26,8 @@ from packer_svc.recipe import (
 from packer_svc.references import HeldReferences
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import packs
-from packer_svc.store.tables import PackFragmentRow, PackRow
-from svckit.artifacts.digests import Artifact, digest_from_name
+from packer_svc.store.tables import PackRow
+from svckit.artifacts.digests import Artifact
 from svckit.foundation import Foundation
 from svckit.operations.job import JobContext
 
@@ -67,10 +68,21 @@ class PackMaker:
             await packs.refuse_taken(session, recipe.pack_id)
         refuse_duplicates(recipe.fragments)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
-        names = [part.fragment for part in recipe.fragments]
-        ingredients = combine(recipe.fragments, await self._slicer.origins(names))
-        await self._references.take(f"packs/{recipe.pack_id}", context.job.operation, names)
+        ingredients = combine(recipe.fragments, await self._origins(recipe))
+        await self._references.take(
+            f"packs/{recipe.pack_id}",
+            context.job.operation,
+            [part.fragment for part in recipe.fragments],
+            recipe.kept.keys(),
+        )
         return await self._join(context, recipe, ingredients)
+
+    async def _origins(self, recipe: PackRecipe) -> list[Origin]:
+        """Returns the fragments; the slicer is asked only for those that no pack kept."""
+        names = [part.fragment for part in recipe.fragments]
+        new = [name for name in names if name not in recipe.kept]
+        told = dict(zip(new, await self._slicer.origins(new), strict=True))
+        return [recipe.kept[name] if name in recipe.kept else told[name] for name in names]
 
     async def _join(
         self, context: JobContext, recipe: PackRecipe, ingredients: Sequence[Ingredient]
@@ -110,16 +122,16 @@ class PackMaker:
     async def _job_part(self, one: Ingredient, folder: Path) -> dict[str, Any]:
         origin = one.origin
         return {
-            "graph": str(await self._slicer.fetch(origin.fragment.graph, folder)),
-            "samples": str(await self._slicer.fetch(origin.model.samples, folder)),
-            "class": one.source_class,
+            "graph": str(await self._slicer.fetch(origin.graph_digest, folder)),
+            "samples": str(await self._slicer.fetch(origin.samples_digest, folder)),
+            "class": origin.source_class,
             "output": one.output,
             "part": {
-                "fragment": origin.fragment.name,
+                "fragment": origin.fragment,
                 "label": one.label,
-                "graph_digest": digest_from_name(origin.fragment.graph.name),
-                "samples_digest": digest_from_name(origin.model.samples.name),
-                "licence": origin.model.licence,
+                "graph_digest": origin.graph_digest,
+                "samples_digest": origin.samples_digest,
+                "licence": origin.licence,
             },
         }
 
@@ -127,8 +139,8 @@ class PackMaker:
 def _copies(place: int, one: Ingredient) -> tuple[tuple[str, str], ...]:
     """The roles and digests of what a pack keeps of a fragment."""
     return (
-        (f"fragment-{place}", digest_from_name(one.origin.fragment.graph.name)),
-        (f"samples-{place}", digest_from_name(one.origin.model.samples.name)),
+        (f"fragment-{place}", one.origin.graph_digest),
+        (f"samples-{place}", one.origin.samples_digest),
     )
 
 
@@ -147,18 +159,8 @@ def _new_row(
         display_name=recipe.display_name,
         head=head_json(recipe.head),
         labels=labels_of(ingredients),
-        inputs=[json_format.MessageToDict(spec) for spec in ingredients[0].origin.fragment.inputs],
-        fragments=[
-            PackFragmentRow(
-                place=place,
-                fragment=one.origin.fragment.name,
-                label=one.label,
-                graph_digest=digest_from_name(one.origin.fragment.graph.name),
-                samples_digest=digest_from_name(one.origin.model.samples.name),
-                licence=one.origin.model.licence,
-            )
-            for place, one in enumerate(ingredients)
-        ],
+        inputs=[json_format.MessageToDict(spec) for spec in ingredients[0].origin.inputs],
+        fragments=[kept_row(place, one.label, one.origin) for place, one in enumerate(ingredients)],
         **artifacts,
         **found,
     )

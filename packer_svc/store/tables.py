@@ -89,7 +89,7 @@ class PackRow(Base):
 
 
 class PackFragmentRow(Base):
-    """One fragment of a pack.
+    """One fragment of a pack, with all that another pack made of it needs to know.
 
     Attributes:
         pack_id: The pack.
@@ -99,6 +99,11 @@ class PackFragmentRow(Base):
         graph_digest: Its graph.
         samples_digest: The samples of its model.
         licence: The licence of its model.
+        source_class: The place of its class in its model.
+        model_classes: How many classes its model tells apart.
+        model_feature_width: The width of the features that its model's classifier reads.
+        model_parameters: Its model's floating parameters.
+        model_macs: Its model's multiply-accumulate operations per sample.
     """
 
     __tablename__ = "pack_fragments"
@@ -113,6 +118,11 @@ class PackFragmentRow(Base):
     graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     samples_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     licence: Mapped[str] = mapped_column(String(256))
+    source_class: Mapped[int]
+    model_classes: Mapped[int]
+    model_feature_width: Mapped[int]
+    model_parameters: Mapped[int]
+    model_macs: Mapped[int]
 
 
 class HeldReferenceRow(Base):

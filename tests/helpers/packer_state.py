@@ -60,6 +60,11 @@ def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> Pac
                 graph_digest=digests["graph"],
                 samples_digest=digests["proof"],
                 licence="MIT",
+                source_class=0,
+                model_classes=2,
+                model_feature_width=4,
+                model_parameters=20,
+                model_macs=20,
             )
             for place, label in enumerate(labels)
         ],

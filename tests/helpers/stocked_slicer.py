@@ -33,6 +33,23 @@ class StockedSlicer:
         """Returns the names of fragments."""
         return [self.fragments[key] for key in keys]
 
+    def add(self, name: str, digits: tuple[int, ...], beta: float) -> list[str]:
+        """Submits a model of digits and slices all of its classes.
+
+        Args:
+            name: The model's id.
+            digits: What it tells apart.
+            beta: The share of the units that every group keeps.
+
+        Returns:
+            The names of its fragments.
+        """
+        with grpc.insecure_channel(self.process.address) as channel:
+            slicer = SlicerStubs(channel)
+            model = slicer.submit(name, digit_model(digits, width=4))
+            plan = slicer.plan(name, plans_pb2.Recipe(beta=beta, views=1))
+            return slicer.slice(name, plan.name, model.labels)
+
     async def holders(self, model: str) -> dict[str, str]:
         """Returns who holds references on a model, by the reference's name."""
         async with grpc.aio.insecure_channel(self.process.address) as channel:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import grpc
 import pytest
-from sliceandpack.packer.v1 import packs_pb2
+from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
 
 from tests.helpers.operations_client import OperationFailedError, metadata_of
-from tests.helpers.packs_client import PacksClient, slow_head
+from tests.helpers.packs_client import Fragment, PacksClient, parts, slow_head
 from tests.helpers.processes import ServiceProcess, children_of, end
 from tests.helpers.slicer import small_disk, until
 from tests.helpers.stocked_slicer import StockedSlicer
@@ -155,18 +155,59 @@ async def test_a_slicer_that_is_away_is_told_and_one_that_comes_back_is_waited_f
     assert "packs/impatient" not in found
 
 
+async def delete_by_force(slicer: StockedSlicer, model: str) -> None:
+    async with grpc.aio.insecure_channel(slicer.process.address) as channel:
+        stub = models_pb2_grpc.ModelsStub(channel)
+        await stub.DeleteModel(models_pb2.DeleteModelRequest(name=f"models/{model}", force=True))
+
+
+async def added(packs: PacksClient, base: pb.Pack, fragments: list[Fragment], to: str) -> pb.Pack:
+    request = pb.AddClassesRequest(name=base.name, fragments=parts(fragments), pack_id=to)
+    return await packs.result(await packs.stub.AddClasses(request))
+
+
 async def test_a_pack_outlives_a_model_that_was_deleted_by_force(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
-    names = slicer.named("spare/four", "spare/five")
-    made = await packs.create("outlives", names)
-    async with grpc.aio.insecure_channel(slicer.process.address) as channel:
-        stub = models_pb2_grpc.ModelsStub(channel)
-        request = models_pb2.DeleteModelRequest(name="models/spare", force=True)
-        await stub.DeleteModel(request)
+    made = await packs.create("outlives", slicer.named("spare/four", "spare/five", "low/zero"))
+    pair = await packs.create("pair", slicer.named("spare/four", "spare/five"))
+    await delete_by_force(slicer, "spare")
 
     assert await packs.read(made.graph)
     # The lineage is the packer's own: it asks no slicer.
-    lineage = await packs.stub.GetLineage(packs_pb2.GetLineageRequest(name=made.name))
+    lineage = await packs.stub.GetLineage(pb.GetLineageRequest(name=made.name))
     assert "models/spare" in {node.name for node in lineage.nodes}
-    await packs.delete("outlives")
+    # So are the fragments that it was made of: further packs are made of these copies.
+    request = pb.RemoveClassesRequest(name=made.name, labels=["zero"], pack_id="kept-pair")
+    fewer = await packs.result(await packs.stub.RemoveClasses(request))
+    assert (fewer.graph, fewer.fragments) == (pair.graph, pair.fragments)
+    assert fewer.inputs == pair.inputs
+    assert fewer.ensemble_parameters == pair.ensemble_parameters
+    assert fewer.ensemble_macs == pair.ensemble_macs
+    more = await added(packs, fewer, [*slicer.named("low/one")], "kept-more")
+    assert list(more.labels) == ["four", "five", "one"]
+    assert "packs/kept-more" in (await slicer.holders("low")).values()
+    for pack_id in ("outlives", "pair", "kept-pair", "kept-more"):
+        await packs.delete(pack_id)
+
+
+async def test_a_model_that_was_made_anew_joins_the_copies_of_the_old_one(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    old = await asyncio.to_thread(slicer.add, "anew", (4, 5), 0.5)
+    base = await packs.create("of-old", [*old, *slicer.named("low/zero")])
+    await delete_by_force(slicer, "anew")
+    new = await asyncio.to_thread(slicer.add, "anew", (4, 5), 0.7)
+    both = await added(packs, base, [(new[0], "four")], "of-both")
+
+    assert not set(old) & set(new)
+    assert [one.fragment for one in both.fragments] == [*names_of(base), new[0]]
+    # The slicer holds what it still has; the packer has copies of the rest.
+    assert "packs/of-both" in (await slicer.holders("anew")).values()
+    with pytest.raises(OperationFailedError) as failed:
+        await packs.create("of-gone", [old[0], *slicer.named("low/zero")])
+    assert failed.value.reason == "RESOURCE_NOT_FOUND"
+
+
+def names_of(pack: pb.Pack) -> list[str]:
+    return [one.fragment for one in pack.fragments]

@@ -99,6 +99,11 @@ def upgrade() -> None:
         sa.Column("graph_digest", sa.String(length=71), nullable=False),
         sa.Column("samples_digest", sa.String(length=71), nullable=False),
         sa.Column("licence", sa.String(length=256), nullable=False),
+        sa.Column("source_class", sa.BigInteger(), nullable=False),
+        sa.Column("model_classes", sa.BigInteger(), nullable=False),
+        sa.Column("model_feature_width", sa.BigInteger(), nullable=False),
+        sa.Column("model_parameters", sa.BigInteger(), nullable=False),
+        sa.Column("model_macs", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["pack_id"],
             ["packs.id"],

@@ -1,0 +1,136 @@
+"""Where the fragments of a pack come from: all that is needed to join them, whoever tells it.
+
+The slicer tells it of a fragment that is new to a pack. Of one that another pack holds already,
+that pack's rows do, so that packs can be changed after the models are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2, models_pb2
+
+from packer_svc.convert.packs import decode_inputs
+from packer_svc.store.tables import PackFragmentRow, PackRow
+from svckit.artifacts.digests import digest_from_name
+
+
+@dataclass(frozen=True)
+class OriginModel:
+    """What a pack has to know of a fragment's model to be compared with it.
+
+    Attributes:
+        name: The resource name.
+        classes: How many classes it tells apart.
+        feature_width: The width of the features that its classifier reads.
+        parameters: Floating parameters.
+        macs: Multiply-accumulate operations per sample.
+    """
+
+    name: str
+    classes: int
+    feature_width: int
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A fragment with what it needs of its model.
+
+    Attributes:
+        fragment: The resource name.
+        label: What its class is called unless another label is asked for.
+        source_class: The place of that class in its model.
+        graph_digest: Its graph.
+        samples_digest: The samples of its model.
+        licence: The licence of its model.
+        inputs: What it is fed.
+        model: Its model.
+    """
+
+    fragment: str
+    label: str
+    source_class: int
+    graph_digest: str
+    samples_digest: str
+    licence: str
+    inputs: Sequence[input_spec_pb2.InputSpec]
+    model: OriginModel
+
+
+def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Origin:
+    """Returns what the slicer says of a fragment and its model."""
+    return Origin(
+        fragment=fragment.name,
+        label=fragment.label,
+        source_class=list(model.labels).index(fragment.label),
+        graph_digest=digest_from_name(fragment.graph.name),
+        samples_digest=digest_from_name(model.samples.name),
+        licence=model.licence,
+        inputs=fragment.inputs,
+        model=OriginModel(
+            name=model.name,
+            classes=len(model.labels),
+            feature_width=model.feature_width,
+            parameters=model.parameters,
+            macs=model.macs,
+        ),
+    )
+
+
+def kept_origins(pack: PackRow) -> dict[str, Origin]:
+    """Returns what a pack keeps of its fragments, by their names.
+
+    They share the pack's inputs: it was made because they agreed on them.
+    """
+    inputs = decode_inputs(pack)
+    return {part.fragment: _kept_origin(part, inputs) for part in pack.fragments}
+
+
+def _kept_origin(part: PackFragmentRow, inputs: Sequence[input_spec_pb2.InputSpec]) -> Origin:
+    return Origin(
+        fragment=part.fragment,
+        label=part.label,
+        source_class=part.source_class,
+        graph_digest=part.graph_digest,
+        samples_digest=part.samples_digest,
+        licence=part.licence,
+        inputs=inputs,
+        model=OriginModel(
+            name=model_of(part.fragment),
+            classes=part.model_classes,
+            feature_width=part.model_feature_width,
+            parameters=part.model_parameters,
+            macs=part.model_macs,
+        ),
+    )
+
+
+def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
+    """Returns what a pack keeps of a fragment.
+
+    Args:
+        place: The fragment's place in the pack.
+        label: The label of the pack's output that it stands for.
+        origin: The fragment.
+    """
+    return PackFragmentRow(
+        place=place,
+        fragment=origin.fragment,
+        label=label,
+        graph_digest=origin.graph_digest,
+        samples_digest=origin.samples_digest,
+        licence=origin.licence,
+        source_class=origin.source_class,
+        model_classes=origin.model.classes,
+        model_feature_width=origin.model.feature_width,
+        model_parameters=origin.model.parameters,
+        model_macs=origin.model.macs,
+    )
+
+
+def model_of(fragment: str) -> str:
+    """Returns the name of a fragment's model."""
+    return fragment.partition("/fragments/")[0]

@@ -1,0 +1,58 @@
+"""Which fragments may be combined, and which outputs they are given."""
+
+from __future__ import annotations
+
+from sliceandpack.packer.v1 import packs_pb2 as pb
+from sliceandpack.slicer.v1 import input_spec_pb2
+
+from packer_svc.origins import Origin, OriginModel
+from packer_svc.recipe import combine, ensemble_size, labels_of
+from tests.helpers.packs_client import Fragment, parts
+
+SHARED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+INPUT = input_spec_pb2.InputSpec(
+    name="x", element_type=input_spec_pb2.ELEMENT_TYPE_FLOAT32, shape=[4]
+)
+
+
+def origin(
+    part: pb.PackFragment, *, source_class: int = 0, samples: str = SHARED, parameters: int = 10
+) -> Origin:
+    """A fragment of one of two classes, called "cat" and "dog"."""
+    return Origin(
+        fragment=part.fragment,
+        label=("cat", "dog")[source_class],
+        source_class=source_class,
+        graph_digest=f"sha256:{'3' * 64}",
+        samples_digest=samples,
+        licence="",
+        inputs=[INPUT],
+        model=OriginModel(part.fragment.partition("/fragments/")[0], 2, 4, parameters, 20),
+    )
+
+
+def test_models_of_shared_samples_join_as_one_output_and_beside_other_classes() -> None:
+    named: list[Fragment] = [("models/a/fragments/f", "cat"), ("models/b/fragments/f", "cat")]
+    asked = parts([*named, "models/b/fragments/g"])
+    found = combine(asked, [origin(asked[0]), origin(asked[1]), origin(asked[2], source_class=1)])
+
+    assert labels_of(found) == ["cat", "dog"]
+    assert [one.output for one in found] == [0, 0, 1]
+
+
+def test_one_class_of_other_samples_is_another_class() -> None:
+    asked = parts(["models/a/fragments/f", ("models/b/fragments/f", "tiger")])
+    found = combine(asked, [origin(asked[0]), origin(asked[1], samples=OTHER)])
+
+    assert labels_of(found) == ["cat", "tiger"]
+
+
+def test_a_model_counts_once_and_another_of_its_name_again() -> None:
+    asked = parts([("models/a/fragments/f", "cat"), ("models/a/fragments/g", "dog")])
+
+    def size(parameters: int) -> int:
+        second = origin(asked[1], source_class=1, parameters=parameters)
+        return ensemble_size(combine(asked, [origin(asked[0]), second]))["parameters"]
+
+    assert size(10) == 10 + (4 + 2 + 1) * 2
+    assert size(11) == 10 + 11 + (2 * (4 + 2) + 1) * 2
