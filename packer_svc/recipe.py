@@ -16,6 +16,7 @@ from packer_svc.origins import Origin
 from packer_svc.store.failures import (
     duplicate_fragment,
     duplicate_label,
+    same_samples,
     too_few_classes,
 )
 
@@ -80,11 +81,12 @@ def combine(
         The ingredients; outputs are numbered in the order in which their labels first come.
 
     Raises:
-        InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it; or
-            FIELD_INVALID, all of them share one output.
+        InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it, or
+            the same samples and not one label; or FIELD_INVALID, all of them share one output.
         FusionError: FRAGMENTS_INCOMPATIBLE, they disagree on an input.
     """
     check_inputs([_facts(origin) for origin in origins])
+    _refuse_same_samples(fragments, origins)
     first_of: dict[str, int] = {}
     outputs: dict[str, int] = {}
     ingredients = []
@@ -98,6 +100,15 @@ def combine(
     if len(outputs) < MIN_CLASSES:
         raise too_few_classes(list(outputs))
     return tuple(ingredients)
+
+
+def _refuse_same_samples(fragments: Sequence[pb.PackFragment], origins: Sequence[Origin]) -> None:
+    """Refuses fragments of one class of one file of samples that were not given one label."""
+    first_of: dict[tuple[str, int], pb.PackFragment] = {}
+    for part, origin in zip(fragments, origins, strict=True):
+        other = first_of.setdefault((origin.samples_digest, origin.source_class), part)
+        if other is not part and not (part.label and part.label == other.label):
+            raise same_samples(other.fragment, part.fragment)
 
 
 def labels_of(ingredients: Sequence[Ingredient]) -> list[str]:

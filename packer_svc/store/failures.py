@@ -38,6 +38,17 @@ def duplicate_label(label: str, first: str, second: str) -> InvalidArgument:
     )
 
 
+def same_samples(first: str, second: str) -> InvalidArgument:
+    """Returns the error for two outputs that stand for one class of one file of samples."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_FRAGMENTS_DUPLICATE,
+        f"{first} and {second} stand for the same samples: no two outputs can be told apart by "
+        "them.",
+        advice="Give both fragments one shared label, or leave one of them out.",
+        metadata={"fragment": second, "first": first},
+    )
+
+
 def too_few_classes(labels: Sequence[str]) -> InvalidArgument:
     """Returns the error for a pack that would have a single output."""
     return InvalidArgument(

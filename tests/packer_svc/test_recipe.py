@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import input_spec_pb2
 
 from packer_svc.origins import Origin, OriginModel
 from packer_svc.recipe import combine, ensemble_size, labels_of
+from svckit.errors import InvalidArgument
 from tests.helpers.packs_client import Fragment, parts
 
 SHARED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -29,6 +31,17 @@ def origin(
         inputs=[INPUT],
         model=OriginModel(part.fragment.partition("/fragments/")[0], 2, 4, parameters, 20),
     )
+
+
+@pytest.mark.parametrize("labels", [("", ""), ("cat", ""), ("", "tiger"), ("cat", "tiger")])
+def test_one_class_of_shared_samples_cannot_be_two_outputs(labels: tuple[str, str]) -> None:
+    asked = parts([("models/a/fragments/f", labels[0]), ("models/b/fragments/f", labels[1])])
+    with pytest.raises(InvalidArgument) as refused:
+        combine(asked, [origin(part) for part in asked])
+
+    assert refused.value.reason_name == "FRAGMENTS_DUPLICATE"
+    assert "models/a/fragments/f and models/b/fragments/f" in refused.value.message
+    assert "one shared label" in refused.value.advice
 
 
 def test_models_of_shared_samples_join_as_one_output_and_beside_other_classes() -> None:
