@@ -48,7 +48,8 @@ async def test_a_plan_deleted_while_its_slicing_waits_ends_the_slicing(
 ) -> None:
     model = await slicer.submit(submission(MLP, classes=4))
     slow, quick = await slicer.plan(model.name, SLOW), await slicer.plan(model.name)
-    runs = [await slicer.start_slicing(slow.name, [label]) for label in model.labels[:2]]
+    # As many as run at once and more: all of one plan, so that they go one after the other.
+    runs = [await slicer.start_slicing(slow.name, [label]) for label in 2 * list(model.labels)]
     waits = await slicer.start_slicing(quick.name)
     await slicer.call("DeletePlan", pb.DeletePlanRequest(name=quick.name))
     error = await refusal_of(slicer.operations.result(waits.name, pb.SliceModelResponse))
@@ -56,7 +57,7 @@ async def test_a_plan_deleted_while_its_slicing_waits_ends_the_slicing(
     results: list[Message] = [
         await slicer.operations.result(run.name, pb.SliceModelResponse) for run in runs
     ]
-    assert len(results) == 2
+    assert len(results) == 8
 
 
 async def test_slicing_a_model_that_was_deleted_ends_not_found(
