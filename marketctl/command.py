@@ -81,7 +81,7 @@ def perform(session: Session, function: Callable[[Session], Awaitable[None]]) ->
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # The reader of the output has gone; Typer ends quietly.
-        _fail(session, _local(error))
+        _fail(session, local(error))
     except Exception as error:
         if not isinstance(error, DomainError):
             raise
@@ -112,8 +112,12 @@ def named(error: ServiceError, settings: Settings) -> ServiceError:
     return error
 
 
-def _local(error: OSError) -> ServiceError:
-    """Returns the error of a file on this machine that cannot be read or written."""
+def local(error: OSError) -> ServiceError:
+    """Returns the error of a file on this machine that cannot be read or written.
+
+    Args:
+        error: What the system said.
+    """
     place = f"{error.filename}: " if error.filename else ""
     return ServiceError(
         reasons.ERROR_REASON_UNSPECIFIED,

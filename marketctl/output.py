@@ -157,13 +157,13 @@ class Printer:
         # What happened on this machine has no reason among the services'.
         known = error.reason != reasons.ERROR_REASON_UNSPECIFIED
         reason = f" [{error.reason_name}]" if known else ""
-        self.errors.print(Text("Error: ", style="bold red") + _text(error.message + reason))
+        self.errors.print(Text.assemble(("Error: ", "bold red"), _text(error.message + reason)))
         for violation in error.violations:
             text = f"{violation.field}: {violation.description}"
             if text not in error.message:
                 self.errors.print(_text(f"  {text}"))
         if error.advice:
-            self.errors.print(Text("What to do: ", style="bold") + _text(error.advice))
+            self.errors.print(Text.assemble(("What to do: ", "bold"), _text(error.advice)))
 
 
 def readable(text: str) -> str:

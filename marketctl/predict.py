@@ -11,11 +11,14 @@ import typer
 from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
 
 from marketctl.columns import Column
-from marketctl.command import command
+from marketctl.command import command, local
 from marketctl.completion import deployment_names
+from marketctl.exit_codes import ExitCode
 from marketctl.names import full_name
+from marketctl.output import Printer
 from marketctl.session import Session
 from svckit.clients.patience import answer
+from svckit.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from marketctl.samples import Sample
@@ -82,21 +85,42 @@ async def predict(
     """Ask a deployment which class pictures or samples are of.
 
     A picture is decoded, scaled to the model's size and normalised as the model's submission says.
-    An npz has an array per input, as the model is fed.
+    An npz has an array per input, as the model is fed. A picture of a folder that cannot be read is
+    left out; the exit code is then 4.
     """
     from marketctl.samples import read_samples
     from serving.client import TritonClient
 
     name = full_name("deployments", deployment)
     pack = await _pack_of(session, name)
-    samples = read_samples(paths, list(pack.inputs), session.printer.warn)
+    complaints = _Complaints(session.printer)
+    samples = read_samples(paths, list(pack.inputs), complaints)
     async with TritonClient(session.settings.triton) as triton:
         asked = _Question(triton, name.removeprefix("deployments/"), min(top, len(pack.labels)))
         found = [prediction async for prediction in asked.answers(samples, batch)]
-    if session.printer.is_table:
-        session.printer.table(COLUMNS, found)
-    else:
+    if not session.printer.is_table:
         session.printer.data([_data(prediction) for prediction in found])
+    elif found:
+        session.printer.table(COLUMNS, found)
+    if complaints.count:
+        noun = "picture" if complaints.count == 1 else "pictures"
+        session.printer.warn(f"{complaints.count} {noun} could not be read.")
+        raise typer.Exit(ExitCode.INVALID)
+
+
+class _Complaints:
+    """Prints what is wrong with a folder, and counts the pictures that could not be read."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self.count = 0
+
+    def warn(self, text: str) -> None:
+        self._printer.warn(text)
+
+    def unreadable(self, error: InvalidArgument | OSError) -> None:
+        self.count += 1
+        self._printer.error(local(error) if isinstance(error, OSError) else error)
 
 
 async def _pack_of(session: Session, name: str) -> packs_pb2.Pack:

@@ -26,8 +26,22 @@ def image_input(shape: list[int], **changes: Any) -> pb.InputSpec:
 GREY = image_input([1, 4, 4])
 
 
-def read(path: Path, spec: pb.InputSpec = GREY) -> list[Sample]:
-    return list(read_samples([path], [spec], lambda _: None))
+class Heard:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.unread: list[Exception] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def unreadable(self, error: InvalidArgument | OSError) -> None:
+        self.unread.append(error)
+
+
+def read(path: Path, spec: pb.InputSpec = GREY, heard: Heard | None = None) -> list[Sample]:
+    return list(read_samples([path], [spec], heard or Heard()))
 
 
 def saved(path: Path, pixels: Any, mode: str | None = None) -> Path:
@@ -87,14 +101,51 @@ def test_a_folder_gives_its_pictures_in_order_and_tells_of_the_rest(tmp_path: Pa
     for name in ("b.png", "a.png"):
         saved(tmp_path / name, np.zeros((4, 4), np.uint8))
     (tmp_path / "notes.txt").write_text("no picture")
-    said: list[str] = []
-    samples = list(read_samples([tmp_path], [GREY], said.append))
+    heard = Heard()
+    samples = read(tmp_path, heard=heard)
     assert [Path(sample.source).name for sample in samples] == ["a.png", "b.png"]
-    assert len(said) == 1
+    assert len(heard.warnings) == 1
+
+
+def test_a_picture_of_a_folder_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    for name in ("a.png", "c.png"):
+        saved(tmp_path / name, np.zeros((4, 4), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    heard = Heard()
+    samples = read(tmp_path, heard=heard)
+    assert [Path(sample.source).name for sample in samples] == ["a.png", "c.png"]
+    assert ["b.png" in str(error) for error in heard.unread] == [True]
+
+
+@pytest.mark.parametrize("changes", [{}, {"mean": [0.5], "standard_deviation": [0.25]}])
+def test_values_of_another_scale_are_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    spec = image_input([1, 4, 4], **changes)
+    images = np.linspace(0, 255, 16, dtype=np.float32).reshape(1, 1, 4, 4)
+    np.savez(tmp_path / "s.npz", image=images)
+    with pytest.raises(InvalidArgument, match="the model takes 0 to 1"):
+        read(tmp_path / "s.npz", spec)
+
+
+def test_normalised_values_of_the_declared_scale_are_taken(tmp_path: Path) -> None:
+    spec = image_input([1, 4, 4], mean=[0.5], standard_deviation=[0.25])
+    images = (np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4) - 0.5) / 0.25
+    np.savez(tmp_path / "s.npz", image=images)
+    heard = Heard()
+    assert len(read(tmp_path / "s.npz", spec, heard)) == 1
+    assert heard.warnings == []
+
+
+def test_values_that_cover_hardly_any_of_the_range_are_asked_about(tmp_path: Path) -> None:
+    spec = image_input([1, 4, 4], value_range=pb.ValueRange(minimum=0, maximum=255))
+    images = np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 1, 4, 4)
+    np.savez(tmp_path / "s.npz", image=images)
+    heard = Heard()
+    assert len(read(tmp_path / "s.npz", spec, heard)) == 1
+    assert "spans 0 to 1 only" in heard.warnings[0]
 
 
 def test_an_npz_gives_a_sample_each_in_order(tmp_path: Path) -> None:
-    images = np.arange(32, dtype=np.float32).reshape(2, 1, 4, 4)
+    images = np.arange(32, dtype=np.float32).reshape(2, 1, 4, 4) / 32
     np.savez(tmp_path / "s.npz", image=images, labels=np.zeros(2, np.int64))
     samples = read(tmp_path / "s.npz")
     assert [sample.source for sample in samples] == [
@@ -118,6 +169,7 @@ def test_double_precision_becomes_single(tmp_path: Path) -> None:
         ({"image": np.zeros((1, 1, 4, 4), np.uint8)}, "uint8"),
         ({"image": np.full((1, 1, 4, 4), np.nan, np.float32)}, "finite"),
         ({"image": np.array([{}], object)}, "plain arrays"),
+        ({"image": np.zeros((0, 1, 4, 4), np.float32)}, "no samples"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(
