@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 _CHUNK_BYTES = 2**20
 _LINES = 20
+# What is no error, and yet nothing to pass over: requests failed in between.
+_NEWS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "triton_died": "Triton died; it is started again.",
+        "triton_restarted": "Triton was started again, and loads what it served.",
+    }
+)
 # How Triton marks the lines that are no errors: I1121 18:00:00.123456 …
 _CALM = re.compile(r"[IWV]\d{4} \d\d:\d\d:\d\d")
 
@@ -24,9 +34,11 @@ class LogTail:
         self._path = path
         self._offset = path.stat().st_size if path.exists() else 0
 
-    def errors(self) -> list[str]:
-        """Returns the new lines that tell of errors, one line each, not too many at once."""
-        lines = [text for line in self._new_lines() if (text := error_text(line))]
+    def news(self) -> list[str]:
+        """Returns what new lines tell of errors and restarts, a line each, not too many at once."""
+        lines = [
+            text for line in self._new_lines() if (text := news_text(line) or error_text(line))
+        ]
         if len(lines) > _LINES:
             return [*lines[:_LINES], f"… and {len(lines) - _LINES} more lines in {self._path}"]
         return lines
@@ -41,6 +53,19 @@ class LogTail:
         whole = data[: data.rfind(b"\n") + 1] or (data if len(data) == _CHUNK_BYTES else b"")
         self._offset += len(whole)
         return whole.decode(errors="replace").splitlines()
+
+
+def news_text(line: str) -> str:
+    """Returns what a line of a log tells of a restart within a process; empty if nothing.
+
+    Args:
+        line: One of our JSON lines, or any other.
+    """
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return ""
+    return _NEWS.get(str(entry.get("event")), "") if isinstance(entry, dict) else ""
 
 
 def error_text(line: str) -> str:

@@ -173,11 +173,11 @@ class Supervisor:
             self._on_change()
 
     async def _tail(self) -> None:
-        """Repeats the errors of all logs on the terminal."""
+        """Repeats the errors and the restarts of all logs on the terminal."""
         while True:
             await asyncio.sleep(_TAIL_SECONDS)
             for name, tail in self._tails.items():
-                for line in tail.errors():
+                for line in tail.news():
                     self._say(f"{name}: {line}")
 
 

@@ -34,14 +34,24 @@ def test_a_person_sees_errors_and_what_no_library_marked(line: str, text: str) -
     assert error_text(line) == text
 
 
+def test_a_tail_tells_of_tritons_restarts_too(tmp_path: Path) -> None:
+    log = tmp_path / "reconciler.log"
+    tail = LogTail(log)
+    lines = [entry("warning", "triton_died"), entry("info", "triton_restarted"), "[]", "{}"]
+    log.write_text("\n".join(lines) + "\n")
+    died, again, *_ = tail.news()
+    assert "Triton died" in died
+    assert "started again" in again
+
+
 def test_a_tail_tells_each_error_once(tmp_path: Path) -> None:
     log = tmp_path / "slicer.log"
     log.write_text(entry("error", "old") + "\n")
     tail = LogTail(log)
     with log.open("a") as stream:
         stream.write(entry("info", "fine") + "\n" + entry("error", "new") + "\n")
-    assert tail.errors() == ["new"]
-    assert tail.errors() == []
+    assert tail.news() == ["new"]
+    assert tail.news() == []
 
 
 def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
@@ -49,17 +59,17 @@ def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
     tail = LogTail(log)
     line = entry("error", "torn")
     log.write_text(line[:10])
-    assert tail.errors() == []
+    assert tail.news() == []
     with log.open("a") as stream:
         stream.write(line[10:] + "\n")
-    assert tail.errors() == ["torn"]
+    assert tail.news() == ["torn"]
 
 
 def test_a_flood_of_errors_is_cut_short(tmp_path: Path) -> None:
     log = tmp_path / "slicer.log"
     tail = LogTail(log)
     log.write_text("".join(entry("error", f"e{number}") + "\n" for number in range(100)))
-    lines = tail.errors()
+    lines = tail.news()
     assert len(lines) == 21
     assert "80 more lines" in lines[-1]
 
