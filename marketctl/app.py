@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup, TyperOption
 
 from marketctl import deployments, doctor, fragments, models, operations, packs, plans, predict, up
@@ -70,13 +69,7 @@ app = typer.Typer(
 
 def _root(context: typer.Context, settings: Settings) -> None:
     """Cut classes out of trained classifiers, pack them into one model, serve it with Triton."""
-    try:
-        settings.check()
-    except ValidationError as error:
-        problems = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-        raise typer.BadParameter("; ".join(problems)) from None
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    settings.check()
     context.obj = Session(settings, Printer(settings.output, quiet=settings.quiet))
 
 

@@ -26,14 +26,16 @@ class HeadOptions:
     ] = None
     encoder_width: Annotated[
         int | None,
-        typer.Option(help="Of the paper's head; chosen if left out.", rich_help_panel="Head"),
+        typer.Option(
+            help="Of the paper's head, at least 1; chosen if left out.", rich_help_panel="Head"
+        ),
     ] = None
     delta: Annotated[
         float | None,
-        typer.Option(help="Weight of its reconstruction.", rich_help_panel="Head"),
+        typer.Option(help="Weight of its reconstruction, at least 0.", rich_help_panel="Head"),
     ] = None
     steps: Annotated[
-        int | None, typer.Option(help="Its gradient steps.", rich_help_panel="Head")
+        int | None, typer.Option(help="Its gradient steps, 0 to 100000.", rich_help_panel="Head")
     ] = None
     seed: Annotated[
         int | None, typer.Option(help="Of all that is random; 0.", rich_help_panel="Head")

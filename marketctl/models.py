@@ -50,7 +50,10 @@ COLUMNS = (
 @command(app, "submit")
 async def submit(
     session: Session,
-    graph: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An ONNX file.")],
+    graph: Annotated[
+        Path,
+        typer.Argument(metavar="GRAPH", exists=True, dir_okay=False, help="An ONNX file."),
+    ],
     model: ModelOptions,
     image: ImageOptions,
     other: OtherInputOptions,

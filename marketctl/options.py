@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, TypeGuard, get_type_hints
+from typing import Annotated, Any, TypeGuard, get_args, get_origin, get_type_hints
 
 
 def flattened(function: Callable[..., None]) -> Callable[..., None]:
@@ -22,7 +23,9 @@ def flattened(function: Callable[..., None]) -> Callable[..., None]:
         function(**{parameter.name: _value(parameter, hints, values) for parameter in given})
 
     parameters = [
-        option for parameter in given for option in _options(parameter, hints[parameter.name])
+        option.replace(annotation=_flag(option.annotation))
+        for parameter in given
+        for option in _options(parameter, hints[parameter.name])
     ]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -51,6 +54,18 @@ def _options(parameter: inspect.Parameter, kind: Any) -> Iterator[inspect.Parame
             default=inspect.Parameter.empty if required else field.default,
             annotation=types[field.name],
         )
+
+
+def _flag(kind: Any) -> Any:  # noqa: ANN401
+    """Returns the annotation of a flag without the word for a value that it does not take."""
+    if get_origin(kind) is not Annotated:
+        return kind
+    bare, option = get_args(kind)
+    if bare is not bool:
+        return kind
+    option = copy.copy(option)
+    option.metavar = ""
+    return Annotated[bare, option]
 
 
 def _is_group(kind: Any) -> TypeGuard[type]:  # noqa: ANN401

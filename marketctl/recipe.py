@@ -30,26 +30,36 @@ class RecipeOptions:
     ] = None
     beta: Annotated[
         float | None,
-        typer.Option(help="Share of units that every group keeps; 0.5.", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Share of units that every group keeps, above 0, at most 1; 0.5.",
+            rich_help_panel=_PANEL,
+        ),
     ] = None
     budget_params: Annotated[
         float | None,
-        typer.Option(help="Share of the parameters to keep instead.", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Share of the parameters to keep instead, above 0, at most 1.",
+            rich_help_panel=_PANEL,
+        ),
     ] = None
     budget_macs: Annotated[
         float | None,
-        typer.Option(help="Share of the MACs to keep instead.", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Share of the MACs to keep instead, above 0, at most 1.", rich_help_panel=_PANEL
+        ),
     ] = None
     steps: Annotated[
         int | None,
-        typer.Option(help="Gradient steps of rate and threshold.", rich_help_panel=_PANEL),
+        typer.Option(
+            help="Gradient steps of rate and threshold, 0 to 10000; 20.", rich_help_panel=_PANEL
+        ),
     ] = None
     seed: Annotated[
         int | None, typer.Option(help="Of all that is random; 0.", rich_help_panel=_PANEL)
     ] = None
     views: Annotated[
         int | None,
-        typer.Option(help="Augmented views of each sample.", rich_help_panel=_PANEL),
+        typer.Option(help="Augmented views of each sample, 1 to 64; 8.", rich_help_panel=_PANEL),
     ] = None
 
     def recipe(self) -> plans_pb2.Recipe:

@@ -115,13 +115,36 @@ class Settings:
         """Checks what the options say together.
 
         Raises:
-            ValueError: An address is none, TLS files are missing, or plain text would leave this
-                machine.
+            typer.BadParameter: An address is none, TLS files are missing, or plain text would leave
+                this machine.
         """
-        for address in (self.slicer, self.packer):
-            self.client(address)
-        if not Address.parse(self.triton).is_loopback and not self.insecure:
-            raise ValueError(
-                f"{self.triton} is on another machine, and Triton is called in plain text: give "
-                "--insecure if the network between is trusted"
+        for option in ("slicer", "packer", "triton"):
+            text: str = getattr(self, option)
+            try:
+                address = Address.parse(text)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint=f"--{option}") from None
+            if address.port == 0:
+                raise typer.BadParameter(
+                    f"{text!r} has no port that anybody listens on", param_hint=f"--{option}"
+                )
+            if not address.is_loopback and not self.insecure:
+                self._refuse_plain_text(option, text)
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise typer.BadParameter("give --tls-certificate and --tls-key together")
+        if self.tls_certificate is not None and self.tls_ca is None:
+            raise typer.BadParameter("give --tls-ca with --tls-certificate and --tls-key")
+
+    def _refuse_plain_text(self, option: str, address: str) -> None:
+        """Refuses to send plain text to another machine."""
+        trusted = "--insecure if the network between is trusted"
+        if option == "triton":
+            why = f"and Triton is called in plain text: give {trusted}"
+            raise typer.BadParameter(
+                f"{address} is on another machine, {why}", param_hint="--triton"
+            )
+        if self.tls_ca is None:
+            raise typer.BadParameter(
+                f"{address} is on another machine: give --tls-ca, or {trusted}",
+                param_hint=f"--{option}",
             )

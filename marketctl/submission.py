@@ -154,8 +154,8 @@ class OtherInputOptions:
         typer.Option(
             exists=True,
             dir_okay=False,
-            metavar="JSON",
-            help="All inputs as an array of InputSpec, in place of the options above.",
+            metavar="FILE",
+            help="All inputs as a JSON array of InputSpec, in place of the options above.",
             rich_help_panel=_PANEL,
         ),
     ] = None

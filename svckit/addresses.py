@@ -26,7 +26,7 @@ class Address:
         host, separator, port = text.rpartition(":")
         bare = host.removeprefix("[").removesuffix("]")
         if not separator or not bare or not port.isdecimal() or int(port) > 0xFFFF:
-            raise ValueError(f"{text!r} is not an address: write host:port, such as 127.0.0.1:0")
+            raise ValueError(f"{text!r} is not an address: write host:port, such as 127.0.0.1:7101")
         if ":" in bare and not host.startswith("["):
             raise ValueError(f"{text!r} is ambiguous: write [host]:port for IPv6")
         return cls(bare, int(port))

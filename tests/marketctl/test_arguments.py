@@ -82,6 +82,27 @@ def test_global_options_come_from_the_environment_too() -> None:
     assert "'nowhere' is not an address" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--slicer", "foo"), "--slicer"),
+        (("--packer", "foo"), "--packer"),
+        (("--triton", "127.0.0.1:0"), "--triton"),
+        (("--packer", "10.0.0.1:7102"), "give --tls-ca, or --insecure"),
+        (("--tls-key", __file__), "--tls-certificate and --tls-key"),
+        (("--tls-key", __file__, "--tls-certificate", __file__), "--tls-ca"),
+    ],
+)
+def test_a_wrong_global_option_is_named_as_it_is_given(
+    options: tuple[str, ...], complaint: str
+) -> None:
+    ended = marketctl(*options, "models", "list", COLUMNS="200")
+    assert ended.code == 2
+    assert complaint in ended.err
+    assert "tls_" not in ended.err
+    assert "such as 127.0.0.1:0" not in ended.err
+
+
 def test_a_service_that_does_not_answer_is_named_with_its_address() -> None:
     ended = marketctl("models", "list", "--slicer", NOWHERE)
     assert f"The slicer at {NOWHERE} cannot be reached: Connection refused." in ended.err
@@ -97,6 +118,17 @@ def test_no_command_has_an_option_of_the_same_name_as_a_global_one() -> None:
 
 def test_every_command_has_a_sentence_of_help() -> None:
     assert all(command.help for command in all_commands())
+
+
+def test_a_flag_asks_for_no_value_and_a_number_tells_its_limits() -> None:
+    sliced = marketctl("models", "slice", "--help", COLUMNS="200").out
+    submitted = marketctl("models", "submit", "--help", COLUMNS="200").out
+    for option in ("--flip", "--validate-only"):
+        line = next(line for line in submitted.splitlines() if option in line)
+        assert "bool" not in line
+    assert "GRAPH" in submitted
+    for limits in ("above 0, at most 1", "0 to 10000", "1 to 64"):
+        assert limits in sliced
 
 
 @pytest.mark.parametrize(
