@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 
 from marketctl.columns import Column, last, moment
@@ -15,6 +16,7 @@ from marketctl.names import condition, full_name
 from marketctl.output import Section
 from marketctl.session import Session, pages
 from svckit.clients.patience import answer
+from svckit.errors import FailedPrecondition
 
 app = typer.Typer(name="deployments", help="The names that clients call.", no_args_is_help=True)
 
@@ -100,7 +102,18 @@ async def switch(
     )
     call = session.deployments.UpdateDeployment(request)
     title = f"Switching {last(name)}"
-    _print(session, await session.result(session.packer, call, pb.Deployment, title))
+    try:
+        switched = await session.result(session.packer, call, pb.Deployment, title)
+    except FailedPrecondition as error:
+        if error.reason != reasons.ERROR_REASON_SIGNATURE_CHANGED:
+            raise
+        raise FailedPrecondition(
+            error.reason,
+            error.message,
+            advice="Make a deployment of another name, or give --allow-signature-change.",
+            metadata=error.metadata,
+        ) from None
+    _print(session, switched)
 
 
 @command(app, "list")
