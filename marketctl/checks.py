@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -65,12 +65,17 @@ async def checks(session: Session, triton: Path, state_dir: Path) -> AsyncIterat
     """
     yield _python()
     yield _packages()
-    yield await _triton_environment(triton)
+    live = await _triton(session)
+    environment = await _triton_environment(triton)
+    if environment.status is Status.FAIL and live.status is Status.OK:
+        # A Triton that lives was started from somewhere else.
+        environment = replace(environment, status=Status.WARN)
+    yield environment
     for check in _space(state_dir):
         yield check
     yield await _service(session.slicer)
     yield (packer := await _service(session.packer))
-    yield await _triton(session)
+    yield live
     if packer.status is Status.OK:
         yield await _deployments(session)
 

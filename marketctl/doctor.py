@@ -13,6 +13,7 @@ from marketctl.checks import Check, Status, checks
 from marketctl.command import command
 from marketctl.exit_codes import ExitCode
 from marketctl.session import Session
+from marketctl.stack import TRITON, triton_folder
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,11 +30,11 @@ async def doctor(
     state_dir: Annotated[Path, typer.Option(help="Where services keep their state.")] = Path("var"),
     triton_env: Annotated[
         Path, typer.Option(help="The environment of the embedded Triton.")
-    ] = Path(".triton"),
+    ] = TRITON,
 ) -> None:
     """Check this machine, the services and Triton; exit code 1 if a check fails."""
     done: list[Check] = []
-    async for check in checks(session, triton_env, state_dir):
+    async for check in checks(session, triton_folder(triton_env), state_dir):
         done.append(check)
         if session.printer.is_table:
             _print(session, check)

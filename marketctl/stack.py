@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 START_SECONDS = 60.0
 """How long a process may take until it serves."""
 
+TRITON = Path(".triton")
+"""Where `make setup` puts the environment of the embedded Triton, in the project's folder."""
+
 Facts = Mapping[str, Mapping[str, str]]
 """What the ready file of each process that runs says, by the process's name."""
 
@@ -96,6 +99,16 @@ class Stack:
         given = common | options(self, facts) | _same_addresses(name, known)
         pairs = [f"--{key}={value}" for key, value in given.items()]
         return [sys.executable, "-m", *program, *pairs]
+
+
+def triton_folder(folder: Path) -> Path:
+    """Returns where the embedded Triton is: also beside the project, where the default is not here.
+
+    Args:
+        folder: What was given, or `TRITON`.
+    """
+    beside = Path(__file__).parents[1] / TRITON
+    return beside if folder == TRITON and not folder.exists() and beside.exists() else folder
 
 
 def _slicer_options(stack: Stack, _facts: Facts) -> dict[str, str]:

@@ -16,7 +16,15 @@ import typer
 from marketctl.columns import Column
 from marketctl.command import command
 from marketctl.session import Session
-from marketctl.stack import FREE_PORTS, Ports, Stack, refuse_taken, sole_user
+from marketctl.stack import (
+    FREE_PORTS,
+    TRITON,
+    Ports,
+    Stack,
+    refuse_taken,
+    sole_user,
+    triton_folder,
+)
 from marketctl.supervisor import Supervisor
 
 
@@ -61,14 +69,14 @@ async def up(
     ] = None,
     triton_env: Annotated[
         Path, typer.Option(help="The environment of the embedded Triton.")
-    ] = Path(".triton"),
+    ] = TRITON,
 ) -> None:
     """Run slicer, packer, reconciler and Triton on this machine until Ctrl-C.
 
     A process that dies is started again. A second Ctrl-C ends everything at once.
     """
     ports = FREE_PORTS if free_ports else Ports()
-    stack = Stack(state_dir.absolute(), triton_env.absolute(), ports)
+    stack = Stack(state_dir.absolute(), triton_folder(triton_env).absolute(), ports)
     with sole_user(stack.state_dir):
         refuse_taken(ports)
         await _up(session, stack, ready_file)

@@ -1,14 +1,39 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 import yaml
+from tritonclient.grpc import service_pb2
 
+from marketctl import stack
 from tests.helpers.command_line import Ended, marketctl
 
 NOWHERE = "127.0.0.1:1"
+
+
+@contextmanager
+def live_triton() -> Iterator[str]:
+    """Yields the address of a server that says it is live, as Triton says it."""
+    live = service_pb2.ServerLiveResponse(live=True).SerializeToString()
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: live)
+    service = "inference.GRPCInferenceService"
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(service, {"ServerLive": handler})]
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
 
 
 def doctor(folder: Path, slicer: str = NOWHERE) -> Ended:
@@ -50,6 +75,25 @@ def test_a_missing_triton_fails_with_what_to_do(examined: Ended) -> None:
     triton = found(examined, "Triton in")
     assert triton["status"] == "fail"
     assert "make setup" in triton["advice"]
+
+
+def test_a_missing_triton_is_a_warning_where_another_one_lives(tmp_path: Path) -> None:
+    with live_triton() as address:
+        services = ("--slicer", NOWHERE, "--packer", NOWHERE, "--triton", address)
+        folders = ("--state-dir", tmp_path / "var", "--triton-env", tmp_path / ".triton")
+        ended = marketctl(*services, "-o", "json", "doctor", *folders)
+    assert found(ended, "Triton at")["status"] == "ok"
+    assert found(ended, "Triton in")["status"] == "warn"
+
+
+def test_the_embedded_triton_is_looked_for_beside_the_project_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Path(stack.__file__).parents[1]
+    expected = project / ".triton" if (project / ".triton").exists() else Path(".triton")
+    assert stack.triton_folder(stack.TRITON) == expected
+    assert stack.triton_folder(tmp_path / "elsewhere") == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize("service", ["Slicer", "Packer", "Triton at"])
