@@ -46,11 +46,11 @@ def test_the_server_imports_nothing_that_parses_or_runs_a_model() -> None:
 
 @pytest.fixture(scope="module")
 def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    """A slicer with little memory, on a small disk where that can be made."""
+    """A slicer on a small disk, where that can be made."""
     folder = tmp_path_factory.mktemp("tight")
     with (
         small_disk(folder / "state", DISK_BYTES),
-        slicer_process(folder, f"--worker-memory-bytes={MEMORY_BYTES}") as process,
+        slicer_process(folder) as process,
     ):
         yield process
 
@@ -106,16 +106,15 @@ async def test_a_restart_finds_all_that_was_kept(tight: ServiceProcess) -> None:
         assert await slicer.slice(plan.name) == fragments
 
 
-async def test_a_job_that_wants_more_memory_than_it_may_is_ended_typed(
-    tight: ServiceProcess,
-) -> None:
-    async with slicer_client(tight.address) as slicer:
-        error = await refusal_of(slicer.submit(hungry(), "hungry"))
-        assert facts(error) == ("RESOURCE_EXHAUSTED", "WORKER_MEMORY")
-        assert error.metadata["limit_bytes"] == str(MEMORY_BYTES)
-        assert "models/hungry" not in await names(slicer)
-        assert scratch_of(tight) == []
-        assert await slicer.is_serving()
+async def test_a_job_that_wants_more_memory_than_it_may_is_ended_typed(tmp_path: Path) -> None:
+    with slicer_process(tmp_path, f"--worker-memory-bytes={MEMORY_BYTES}") as process:
+        async with slicer_client(process.address) as slicer:
+            error = await refusal_of(slicer.submit(hungry(), "hungry"))
+            assert facts(error) == ("RESOURCE_EXHAUSTED", "WORKER_MEMORY")
+            assert error.metadata["limit_bytes"] == str(MEMORY_BYTES)
+            assert "models/hungry" not in await names(slicer)
+            assert scratch_of(process) == []
+            assert await slicer.is_serving()
 
 
 async def names(slicer: SlicerClient) -> set[str]:
