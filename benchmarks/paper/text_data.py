@@ -85,10 +85,10 @@ def read_trec(folder: Path) -> TextSet:
         DataMissingError: Neither is there.
     """
     if (folder / "train_5500.label").exists():
-        parts = [_label_file(folder / name) for name in ("train_5500.label", "TREC_10.label")]
+        train, test = (_label_file(folder / name) for name in ("train_5500.label", "TREC_10.label"))
     else:
-        parts = _tsv(folder / "trec6.tsv", "TREC", _question_words)
-    return _text_set("TREC", *parts, TREC_NAMES)
+        train, test = _tsv(folder / "trec6.tsv", "TREC", _question_words)
+    return _text_set("TREC", train, test, TREC_NAMES)
 
 
 def read_sst5(folder: Path) -> TextSet:
@@ -102,10 +102,10 @@ def read_sst5(folder: Path) -> TextSet:
         DataMissingError: Neither is there.
     """
     if (folder / "train.txt").exists():
-        parts = [_tree_file(folder / name) for name in ("train.txt", "test.txt")]
+        train, test = (_tree_file(folder / name) for name in ("train.txt", "test.txt"))
     else:
-        parts = _tsv(folder / "sst5.tsv", "SST-5", _plain_words)
-    return _text_set("SST-5", *parts, SST_NAMES)
+        train, test = _tsv(folder / "sst5.tsv", "SST-5", _plain_words)
+    return _text_set("SST-5", train, test, SST_NAMES)
 
 
 def _text_set(
@@ -117,7 +117,9 @@ def _text_set(
     return TextSet(name, train, test, names, vocabulary, longest)
 
 
-def _tsv(path: Path, name: str, split: Callable[[str], Iterable[str]]) -> list[LabelledSentences]:
+def _tsv(
+    path: Path, name: str, split: Callable[[str], Iterable[str]]
+) -> tuple[LabelledSentences, LabelledSentences]:
     if not path.exists():
         raise DataMissingError(
             f"{path.parent} holds no {name}: put the official files or {path.name} there "
@@ -125,12 +127,13 @@ def _tsv(path: Path, name: str, split: Callable[[str], Iterable[str]]) -> list[L
         )
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [
+    train, test = (
         _sentences(
             [(int(row["label"]), row["text"]) for row in rows if row["split"] == part], split
         )
         for part in ("train", "test")
-    ]
+    )
+    return train, test
 
 
 def _label_file(path: Path) -> LabelledSentences:
