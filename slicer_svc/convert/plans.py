@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 from sliceandpack.slicer.v1 import plans_pb2 as pb
 
-from slicer_svc.slicing.recipe import Method, Recipe
+from slicer_svc.slicing.recipe import MAX_BLOCK, THRESHOLDS, Adaptation, Criterion, Method, Recipe
 from slicer_svc.store.tables import PlanRow
 from svckit.errors import FieldViolation
 
@@ -29,40 +29,76 @@ _METHODS = {
     pb.METHOD_CLOSED_FORM: Method.CLOSED_FORM,
     pb.METHOD_RATE: Method.RATE,
     pb.METHOD_THRESHOLD: Method.THRESHOLD,
+    pb.METHOD_THRESHOLD_PLAIN: Method.THRESHOLD_PLAIN,
+}
+_SIZES = {
+    "beta": "beta",
+    "budget_parameters": "budget_params",
+    "budget_macs": "budget_macs",
+    "budget_bytes": "budget_bytes",
+    "budget_latency": "budget_latency",
+    "budget_latency_ms": "budget_latency_ms",
 }
 
 
 def recipe_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     """Yields every broken rule of a recipe."""
-    size = recipe.WhichOneof("size")
-    if size is not None:
-        value = getattr(recipe, size)
-        if not math.isfinite(value) or not 0 < value <= 1:
-            yield FieldViolation(f"plan.recipe.{size}", "it is above 0 and at most 1")
-        if recipe.method == pb.METHOD_THRESHOLD and size != "beta":
-            yield FieldViolation(f"plan.recipe.{size}", "a threshold takes beta only")
-    if recipe.method not in _METHODS:
-        yield FieldViolation("plan.recipe.method", "no such method")
+    yield from _size_violations(recipe)
+    yield from _method_violations(recipe)
     if recipe.HasField("steps") and not 0 <= recipe.steps <= MAX_STEPS:
         yield FieldViolation("plan.recipe.steps", f"0 to {MAX_STEPS}")
     if recipe.HasField("views") and not 1 <= recipe.views <= MAX_VIEWS:
         yield FieldViolation("plan.recipe.views", f"1 to {MAX_VIEWS}")
+    if recipe.HasField("block") and not 1 <= recipe.block <= MAX_BLOCK:
+        yield FieldViolation("plan.recipe.block", f"1 to {MAX_BLOCK}")
     if recipe.seed < 0:
         yield FieldViolation("plan.recipe.seed", "it is at least 0")
+
+
+def _size_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
+    size = recipe.WhichOneof("size")
+    if size is None:
+        return
+    value = getattr(recipe, size)
+    if size == "budget_latency_ms":
+        if not math.isfinite(value) or value <= 0:
+            yield FieldViolation(f"plan.recipe.{size}", "it is above 0")
+    elif not math.isfinite(value) or not 0 < value <= 1:
+        yield FieldViolation(f"plan.recipe.{size}", "it is above 0 and at most 1")
+    if _METHODS.get(recipe.method) in THRESHOLDS and size != "beta":
+        yield FieldViolation(f"plan.recipe.{size}", "a threshold takes beta only")
+
+
+def _method_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
+    method = _METHODS.get(recipe.method)
+    if method is None:
+        yield FieldViolation("plan.recipe.method", "no such method")
+    choices = (
+        ("criterion", pb.Criterion, "CRITERION_SUBSET"),
+        ("adaptation", pb.Adaptation, "ADAPTATION_REFIT"),
+    )
+    for field, kind, default in choices:
+        number = getattr(recipe, field)
+        if number not in kind.values():
+            yield FieldViolation(f"plan.recipe.{field}", f"no such {field}")
+        elif number not in (0, kind.Value(default)) and method is not Method.CLOSED_FORM:
+            yield FieldViolation(f"plan.recipe.{field}", f"only closed_form takes another {field}")
 
 
 def decode_recipe(recipe: pb.Recipe) -> Recipe:
     """Returns what a checked recipe says, with defaults where it is silent."""
     defaults = Recipe()
-    sizes = {"beta": None, "budget_parameters": None, "budget_macs": None}
     size = recipe.WhichOneof("size")
-    if size is not None:
-        sizes[size] = getattr(recipe, size)
+    sizes = {} if size is None else {_SIZES[size]: getattr(recipe, size)}
+    criterion = pb.Criterion.Name(recipe.criterion or pb.CRITERION_SUBSET)
+    adaptation = pb.Adaptation.Name(recipe.adaptation or pb.ADAPTATION_REFIT)
     return Recipe(
         method=_METHODS[recipe.method],
-        beta=sizes["beta"],
-        budget_params=sizes["budget_parameters"],
-        budget_macs=sizes["budget_macs"],
+        criterion=Criterion[criterion.removeprefix("CRITERION_")],
+        adaptation=Adaptation[adaptation.removeprefix("ADAPTATION_")],
+        **sizes,
+        block=recipe.block if recipe.HasField("block") else None,
+        predict_latency=recipe.predict_latency,
         steps=recipe.steps if recipe.HasField("steps") else defaults.steps,
         seed=recipe.seed,
         views=recipe.views if recipe.HasField("views") else defaults.views,
@@ -71,14 +107,19 @@ def decode_recipe(recipe: pb.Recipe) -> Recipe:
 
 def encode_recipe(recipe: Recipe) -> pb.Recipe:
     """Returns the message of a recipe, defaults filled in."""
-    message = pb.Recipe(steps=recipe.steps, seed=recipe.seed, views=recipe.views)
-    message.method = pb.Method.Value(f"METHOD_{recipe.method.name}")
-    if recipe.budget_params is not None:
-        message.budget_parameters = recipe.budget_params
-    elif recipe.budget_macs is not None:
-        message.budget_macs = recipe.budget_macs
-    else:
-        message.beta = recipe.share
+    message = pb.Recipe(
+        method=pb.Method.Value(f"METHOD_{recipe.method.name}"),
+        criterion=pb.Criterion.Value(f"CRITERION_{recipe.criterion.name}"),
+        adaptation=pb.Adaptation.Value(f"ADAPTATION_{recipe.adaptation.name}"),
+        block=recipe.block,
+        predict_latency=recipe.predict_latency,
+        steps=recipe.steps,
+        seed=recipe.seed,
+        views=recipe.views,
+    )
+    given = {name: getattr(recipe, field) for name, field in _SIZES.items()}
+    size = next((name for name in given if given[name] is not None), "beta")
+    setattr(message, size, recipe.share if size == "beta" else given[size])
     return message
 
 

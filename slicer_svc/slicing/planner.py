@@ -16,7 +16,7 @@ from slicer_svc.slicing.errors import invalid_field
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Curve, GroupPlan, KeptWhole, Plan
 from slicer_svc.slicing.progress import Progress, Report, ignore
-from slicer_svc.slicing.recipe import Method, Recipe
+from slicer_svc.slicing.recipe import THRESHOLDS, Recipe
 from slicer_svc.slicing.samples import Samples, balanced_weights
 from slicer_svc.slicing.selection import kept_count, select_by_threshold
 from slicer_svc.slicing.walk import minibatches
@@ -59,7 +59,7 @@ def make_plan(
     costs = CostModel(network)
     if recipe.has_budget:
         kept = _by_budget(curves, costs, recipe)
-    elif recipe.method is Method.THRESHOLD:
+    elif recipe.method in THRESHOLDS:
         kept = _by_threshold(network, samples, recipe.share)
     else:
         kept = {group.id: kept_count(group.units, recipe.share) for group in network.groups}

@@ -9,6 +9,9 @@ from slicer_svc.slicing.errors import SlicingError, invalid_field
 DEFAULT_BETA = 0.5
 """Share of units kept where neither β nor a budget is given (the paper's setting)."""
 
+MAX_BLOCK = 1024
+"""The largest block of units that a recipe may ask for."""
+
 
 class Method(StrEnum):
     """How the units of a class are chosen and the rest made up for."""
@@ -16,22 +19,63 @@ class Method(StrEnum):
     CLOSED_FORM = "closed_form"
     RATE = "rate"
     THRESHOLD = "threshold"
+    THRESHOLD_PLAIN = "threshold_plain"
+
+
+THRESHOLDS = frozenset({Method.THRESHOLD, Method.THRESHOLD_PLAIN})
+"""The methods that decide by themselves how many units of a class stay (Eq. 5)."""
+
+
+class Criterion(StrEnum):
+    """By what `closed_form` orders the units of a group; all but `subset` are for comparison."""
+
+    SUBSET = "subset"
+    SUBSET_IDENTITY = "subset_identity"
+    RANDOM = "random"
+    L1 = "l1"
+    ACTIVATION_NORM = "activation_norm"
+    POOLED_ACTIVATION_NORM = "pooled_activation_norm"
+    CLASS_TAYLOR = "class_taylor"
+    VARIANCE = "variance"
+    LEGO = "lego"
+    LEARNED_MASK = "learned_mask"
+    CLASSIFIER_NORM = "classifier_norm"
+
+
+class Adaptation(StrEnum):
+    """How `closed_form` makes up for dropped units; all but `refit` are for comparison."""
+
+    REFIT = "refit"
+    REPAIR = "repair"
+    NONE = "none"
+    TRAINED = "trained"
+    DISTIL = "distil"
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Settings of one slicing run, checked when made.
 
-    At most one of `beta`, `budget_params` and `budget_macs` is given; without any of them β is
-    `DEFAULT_BETA`. Where the paper is silent (steps, learning rate, α, γ) the defaults were set
-    so that a small convolutional network takes seconds a class on one core.
+    At most one of `beta` and the budgets is given; without any of them β is `DEFAULT_BETA`. Where
+    the paper is silent (steps, learning rate, α, γ) the defaults were set so that a small
+    convolutional network takes seconds a class on one core.
 
     Attributes:
-        method: `closed_form` (no gradient), or the paper's `rate` (Eq. 6) or `threshold` (Eq. 5).
+        method: `closed_form` (no gradient), or the paper's `rate` (Eq. 6) or `threshold` (Eq. 5;
+            `threshold_plain` with 1 − β itself, as the AAAI version prints it).
+        criterion: By what `closed_form` orders units; the paper's methods have their own.
+        adaptation: How `closed_form` makes up for dropped units; the paper's methods have theirs.
         beta: Share of every group's units that is kept, in (0, 1].
         budget_params: Parameters of a fragment as a fraction of the original's, in (0, 1].
         budget_macs: MACs of a fragment as a fraction of the original's, in (0, 1].
-        steps: Gradient steps of pooling and again of adaptation, per group (`rate`, `threshold`).
+        budget_bytes: Bytes of a fragment's initializers as a fraction of the original's, in (0, 1].
+        budget_latency: Predicted time of a fragment for one sample on one thread of the machine
+            that plans, as a fraction of the original's, in (0, 1].
+        budget_latency_ms: The same in milliseconds, above 0.
+        block: With a budget, units of a group are kept in multiples of this number, or all of
+            them; 1 is no block, None the block that suits the machine that plans (`blocks.py`).
+        predict_latency: Whether the plan tells the predicted time, also under another budget.
+        steps: Gradient steps of pooling and again of adaptation, per group, where one trains.
         seed: Seed of the augmented views.
         views: Views of every sample, the sample itself included.
         alpha: Weight of the pooling penalty of Eq. 4, relative to its value before training.
@@ -40,9 +84,16 @@ class Recipe:
     """
 
     method: Method = Method.CLOSED_FORM
+    criterion: Criterion = Criterion.SUBSET
+    adaptation: Adaptation = Adaptation.REFIT
     beta: float | None = None
     budget_params: float | None = None
     budget_macs: float | None = None
+    budget_bytes: float | None = None
+    budget_latency: float | None = None
+    budget_latency_ms: float | None = None
+    block: int | None = None
+    predict_latency: bool = False
     steps: int = 20
     seed: int = 0
     views: int = 8
@@ -56,19 +107,8 @@ class Recipe:
         Raises:
             SlicingError: FIELD_INVALID, naming the field.
         """
-        shares = {
-            "beta": self.beta,
-            "budget_params": self.budget_params,
-            "budget_macs": self.budget_macs,
-        }
-        given = {name: share for name, share in shares.items() if share is not None}
-        for name, share in given.items():
-            if not 0 < share <= 1:
-                raise _invalid(name, f"{share} is outside of (0, 1]")
-        if len(given) > 1:
-            raise _invalid(" and ".join(given), "only one of β and the budgets can hold")
-        if self.method is Method.THRESHOLD and (self.budget_params or self.budget_macs):
-            raise _invalid("method", "a threshold decides by itself how many units stay")
+        self._check_size()
+        self._check_method()
         for name, number, least in (("steps", self.steps, 0), ("views", self.views, 1)):
             if number < least:
                 raise _invalid(name, f"{number} is below {least}")
@@ -78,6 +118,39 @@ class Recipe:
         if not 0 < self.learning_rate < float("inf"):
             raise _invalid("learning_rate", f"{self.learning_rate} is not a positive number")
 
+    def _check_size(self) -> None:
+        given = {name: size for name, size in self._sizes().items() if size is not None}
+        for name, size in given.items():
+            if name == "budget_latency_ms":
+                if not 0 < size < float("inf"):
+                    raise _invalid(name, f"{size} is not a positive number of milliseconds")
+            elif not 0 < size <= 1:
+                raise _invalid(name, f"{size} is outside of (0, 1]")
+        if len(given) > 1:
+            raise _invalid(" and ".join(given), "only one of β and the budgets can hold")
+        if self.block is not None and not 1 <= self.block <= MAX_BLOCK:
+            raise _invalid("block", f"{self.block} is outside of 1 to {MAX_BLOCK}")
+
+    def _check_method(self) -> None:
+        if self.method in THRESHOLDS and self.has_budget:
+            raise _invalid("method", "a threshold decides by itself how many units stay")
+        if self.method is Method.CLOSED_FORM:
+            return
+        if self.criterion is not Criterion.SUBSET:
+            raise _invalid("criterion", f"the method {self.method} has a criterion of its own")
+        if self.adaptation is not Adaptation.REFIT:
+            raise _invalid("adaptation", f"the method {self.method} has an adaptation of its own")
+
+    def _sizes(self) -> dict[str, float | None]:
+        return {
+            "beta": self.beta,
+            "budget_params": self.budget_params,
+            "budget_macs": self.budget_macs,
+            "budget_bytes": self.budget_bytes,
+            "budget_latency": self.budget_latency,
+            "budget_latency_ms": self.budget_latency_ms,
+        }
+
     @property
     def share(self) -> float:
         """β, or its default where neither β nor a budget is given."""
@@ -86,7 +159,13 @@ class Recipe:
     @property
     def has_budget(self) -> bool:
         """Whether a budget, not β, sets how many units stay."""
-        return self.budget_params is not None or self.budget_macs is not None
+        return any(size is not None for name, size in self._sizes().items() if name != "beta")
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether a plan needs the times that the model's nodes take on this machine."""
+        budgets = (self.budget_latency, self.budget_latency_ms)
+        return self.predict_latency or any(budget is not None for budget in budgets)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
@@ -100,7 +179,14 @@ class Recipe:
             SlicingError: FIELD_INVALID where a field is unknown or out of its range.
         """
         try:
-            return cls(**{**data, "method": Method(data["method"])})
+            return cls(
+                **{
+                    **data,
+                    "method": Method(data["method"]),
+                    "criterion": Criterion(data.get("criterion", Criterion.SUBSET)),
+                    "adaptation": Adaptation(data.get("adaptation", Adaptation.REFIT)),
+                }
+            )
         except (TypeError, KeyError, ValueError) as error:
             raise _invalid("recipe", str(error)) from error
 

@@ -1,10 +1,11 @@
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
-from slicer_svc.slicing.recipe import Method, Recipe
+from slicer_svc.slicing.recipe import Adaptation, Criterion, Method, Recipe
 from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
 
 
@@ -16,7 +17,15 @@ from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
         ({"beta": float("nan")}, "beta"),
         ({"budget_params": -0.1}, "budget_params"),
         ({"beta": 0.5, "budget_macs": 0.5}, "beta and budget_macs"),
+        ({"budget_bytes": 1.1}, "budget_bytes"),
+        ({"budget_latency": 0.0}, "budget_latency"),
+        ({"budget_latency_ms": float("inf")}, "budget_latency_ms"),
+        ({"budget_bytes": 0.5, "budget_latency": 0.5}, "budget_bytes and budget_latency"),
+        ({"block": 0}, "block"),
         ({"method": Method.THRESHOLD, "budget_macs": 0.5}, "method"),
+        ({"method": Method.THRESHOLD_PLAIN, "budget_bytes": 0.5}, "method"),
+        ({"method": Method.RATE, "criterion": Criterion.L1}, "criterion"),
+        ({"method": Method.THRESHOLD, "adaptation": Adaptation.NONE}, "adaptation"),
         ({"steps": -1}, "steps"),
         ({"views": 0}, "views"),
         ({"alpha": float("inf")}, "alpha"),
@@ -34,12 +43,15 @@ def test_a_recipe_out_of_range_is_refused_by_the_name_of_its_field(
 
 
 def test_a_recipe_survives_json() -> None:
-    recipe = Recipe(method=Method.RATE, beta=0.25, steps=0, seed=3)
-    assert Recipe.from_json(recipe.to_json()) == recipe
+    for recipe in (
+        Recipe(method=Method.RATE, beta=0.25, steps=0, seed=3),
+        Recipe(criterion=Criterion.LEGO, adaptation=Adaptation.DISTIL, budget_latency_ms=2.5),
+    ):
+        assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
 def test_unknown_fields_and_methods_of_a_recipe_are_refused() -> None:
-    for data in ({"method": "magic"}, {}, {"method": "rate", "colour": 1}):
+    for data in ({"method": "magic"}, {}, {"method": "rate", "colour": 1}, {"criterion": "no"}):
         with pytest.raises(SlicingError):
             Recipe.from_json(data)
 

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sliceandpack.artifact.v1 import artifacts_pb2 as sliceandpack_dot_artifact_dot_v1_dot_artifacts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sliceandpack/slicer/v1/plans.proto\x12\x16sliceandpack.slicer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(sliceandpack/artifact/v1/artifacts.proto\"\xe6\x01\n\x06Recipe\x12\x34\n\x06method\x18\x01 \x01(\x0e\x32\x1e.sliceandpack.slicer.v1.MethodB\x04\xe2\x41\x01\x01\x12\x0e\n\x04\x62\x65ta\x18\x02 \x01(\x01H\x00\x12\x1b\n\x11\x62udget_parameters\x18\x03 \x01(\x01H\x00\x12\x15\n\x0b\x62udget_macs\x18\x04 \x01(\x01H\x00\x12\x18\n\x05steps\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04seed\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\x05views\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x42\x06\n\x04sizeB\x08\n\x06_stepsB\x08\n\x06_views\"\xc8\x01\n\tGroupPlan\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x12\n\nunit_count\x18\x03 \x01(\x03\x12\x12\n\nkept_count\x18\x04 \x01(\x03\x12\x19\n\x11parameters_before\x18\x05 \x01(\x03\x12\x18\n\x10parameters_after\x18\x06 \x01(\x03\x12\x13\n\x0bmacs_before\x18\x07 \x01(\x03\x12\x12\n\nmacs_after\x18\x08 \x01(\x03\x12\x17\n\x0fpredicted_error\x18\t \x01(\x01\"*\n\tWholePart\x12\r\n\x05nodes\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xc8\x04\n\x04Plan\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x34\n\x06recipe\x18\x02 \x01(\x0b\x32\x1e.sliceandpack.slicer.v1.RecipeB\x04\xe2\x41\x01\x02\x12\x37\n\x06groups\x18\x03 \x03(\x0b\x32!.sliceandpack.slicer.v1.GroupPlanB\x04\xe2\x41\x01\x03\x12<\n\x0bwhole_parts\x18\x04 \x03(\x0b\x32!.sliceandpack.slicer.v1.WholePartB\x04\xe2\x41\x01\x03\x12\x1f\n\x11parameters_before\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10parameters_after\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bmacs_before\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nmacs_after\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x62ytes_before\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x62ytes_after\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fpredicted_error\x18\x0b \x01(\x01\x42\x04\xe2\x41\x01\x03\x12:\n\x08\x64ocument\x18\x0c \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:@\xea\x41=\n\x11sliceandpack/Plan\x12\x1bmodels/{model}/plans/{plan}*\x05plans2\x04plan*_\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x16\n\x12METHOD_CLOSED_FORM\x10\x01\x12\x0f\n\x0bMETHOD_RATE\x10\x02\x12\x14\n\x10METHOD_THRESHOLD\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sliceandpack/slicer/v1/plans.proto\x12\x16sliceandpack.slicer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(sliceandpack/artifact/v1/artifacts.proto\"\xf2\x03\n\x06Recipe\x12\x34\n\x06method\x18\x01 \x01(\x0e\x32\x1e.sliceandpack.slicer.v1.MethodB\x04\xe2\x41\x01\x01\x12\x0e\n\x04\x62\x65ta\x18\x02 \x01(\x01H\x00\x12\x1b\n\x11\x62udget_parameters\x18\x03 \x01(\x01H\x00\x12\x15\n\x0b\x62udget_macs\x18\x04 \x01(\x01H\x00\x12\x16\n\x0c\x62udget_bytes\x18\x08 \x01(\x01H\x00\x12\x18\n\x0e\x62udget_latency\x18\t \x01(\x01H\x00\x12\x1b\n\x11\x62udget_latency_ms\x18\n \x01(\x01H\x00\x12\x18\n\x05steps\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04seed\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\x05views\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x02\x88\x01\x01\x12:\n\tcriterion\x18\x0b \x01(\x0e\x32!.sliceandpack.slicer.v1.CriterionB\x04\xe2\x41\x01\x01\x12<\n\nadaptation\x18\x0c \x01(\x0e\x32\".sliceandpack.slicer.v1.AdaptationB\x04\xe2\x41\x01\x01\x12\x18\n\x05\x62lock\x18\r \x01(\x05\x42\x04\xe2\x41\x01\x01H\x03\x88\x01\x01\x12\x1d\n\x0fpredict_latency\x18\x0e \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x06\n\x04sizeB\x08\n\x06_stepsB\x08\n\x06_viewsB\x08\n\x06_block\"\xd7\x01\n\tGroupPlan\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x12\n\nunit_count\x18\x03 \x01(\x03\x12\x12\n\nkept_count\x18\x04 \x01(\x03\x12\x19\n\x11parameters_before\x18\x05 \x01(\x03\x12\x18\n\x10parameters_after\x18\x06 \x01(\x03\x12\x13\n\x0bmacs_before\x18\x07 \x01(\x03\x12\x12\n\nmacs_after\x18\x08 \x01(\x03\x12\x17\n\x0fpredicted_error\x18\t \x01(\x01\x12\r\n\x05\x62lock\x18\n \x01(\x03\"*\n\tWholePart\x12\r\n\x05nodes\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x07Latency\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x11\n\tbefore_ms\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x66ter_ms\x18\x03 \x01(\x01\"\x80\x05\n\x04Plan\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x34\n\x06recipe\x18\x02 \x01(\x0b\x32\x1e.sliceandpack.slicer.v1.RecipeB\x04\xe2\x41\x01\x02\x12\x37\n\x06groups\x18\x03 \x03(\x0b\x32!.sliceandpack.slicer.v1.GroupPlanB\x04\xe2\x41\x01\x03\x12<\n\x0bwhole_parts\x18\x04 \x03(\x0b\x32!.sliceandpack.slicer.v1.WholePartB\x04\xe2\x41\x01\x03\x12\x1f\n\x11parameters_before\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10parameters_after\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bmacs_before\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nmacs_after\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x62ytes_before\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x62ytes_after\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fpredicted_error\x18\x0b \x01(\x01\x42\x04\xe2\x41\x01\x03\x12:\n\x08\x64ocument\x18\x0c \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x36\n\x07latency\x18\x0e \x01(\x0b\x32\x1f.sliceandpack.slicer.v1.LatencyB\x04\xe2\x41\x01\x03:@\xea\x41=\n\x11sliceandpack/Plan\x12\x1bmodels/{model}/plans/{plan}*\x05plans2\x04plan*{\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x16\n\x12METHOD_CLOSED_FORM\x10\x01\x12\x0f\n\x0bMETHOD_RATE\x10\x02\x12\x14\n\x10METHOD_THRESHOLD\x10\x03\x12\x1a\n\x16METHOD_THRESHOLD_PLAIN\x10\x04*\xcb\x02\n\tCriterion\x12\x19\n\x15\x43RITERION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43RITERION_SUBSET\x10\x01\x12\x1d\n\x19\x43RITERION_SUBSET_IDENTITY\x10\x02\x12\x14\n\x10\x43RITERION_RANDOM\x10\x03\x12\x10\n\x0c\x43RITERION_L1\x10\x04\x12\x1d\n\x19\x43RITERION_ACTIVATION_NORM\x10\x05\x12$\n CRITERION_POOLED_ACTIVATION_NORM\x10\x06\x12\x1a\n\x16\x43RITERION_CLASS_TAYLOR\x10\x07\x12\x16\n\x12\x43RITERION_VARIANCE\x10\x08\x12\x12\n\x0e\x43RITERION_LEGO\x10\t\x12\x1a\n\x16\x43RITERION_LEARNED_MASK\x10\n\x12\x1d\n\x19\x43RITERION_CLASSIFIER_NORM\x10\x0b*\x99\x01\n\nAdaptation\x12\x1a\n\x16\x41\x44\x41PTATION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41\x44\x41PTATION_REFIT\x10\x01\x12\x15\n\x11\x41\x44\x41PTATION_REPAIR\x10\x02\x12\x13\n\x0f\x41\x44\x41PTATION_NONE\x10\x03\x12\x16\n\x12\x41\x44\x41PTATION_TRAINED\x10\x04\x12\x15\n\x11\x41\x44\x41PTATION_DISTIL\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECIPE'].fields_by_name['seed']._serialized_options = b'\342A\001\001'
   _globals['_RECIPE'].fields_by_name['views']._loaded_options = None
   _globals['_RECIPE'].fields_by_name['views']._serialized_options = b'\342A\001\001'
+  _globals['_RECIPE'].fields_by_name['criterion']._loaded_options = None
+  _globals['_RECIPE'].fields_by_name['criterion']._serialized_options = b'\342A\001\001'
+  _globals['_RECIPE'].fields_by_name['adaptation']._loaded_options = None
+  _globals['_RECIPE'].fields_by_name['adaptation']._serialized_options = b'\342A\001\001'
+  _globals['_RECIPE'].fields_by_name['block']._loaded_options = None
+  _globals['_RECIPE'].fields_by_name['block']._serialized_options = b'\342A\001\001'
+  _globals['_RECIPE'].fields_by_name['predict_latency']._loaded_options = None
+  _globals['_RECIPE'].fields_by_name['predict_latency']._serialized_options = b'\342A\001\001'
   _globals['_PLAN'].fields_by_name['name']._loaded_options = None
   _globals['_PLAN'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_PLAN'].fields_by_name['recipe']._loaded_options = None
@@ -69,16 +77,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLAN'].fields_by_name['document']._serialized_options = b'\342A\001\003'
   _globals['_PLAN'].fields_by_name['create_time']._loaded_options = None
   _globals['_PLAN'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_PLAN'].fields_by_name['latency']._loaded_options = None
+  _globals['_PLAN'].fields_by_name['latency']._serialized_options = b'\342A\001\003'
   _globals['_PLAN']._loaded_options = None
   _globals['_PLAN']._serialized_options = b'\352A=\n\021sliceandpack/Plan\022\033models/{model}/plans/{plan}*\005plans2\004plan'
-  _globals['_METHOD']._serialized_start=1264
-  _globals['_METHOD']._serialized_end=1359
+  _globals['_METHOD']._serialized_start=1668
+  _globals['_METHOD']._serialized_end=1791
+  _globals['_CRITERION']._serialized_start=1794
+  _globals['_CRITERION']._serialized_end=2125
+  _globals['_ADAPTATION']._serialized_start=2128
+  _globals['_ADAPTATION']._serialized_end=2281
   _globals['_RECIPE']._serialized_start=198
-  _globals['_RECIPE']._serialized_end=428
-  _globals['_GROUPPLAN']._serialized_start=431
-  _globals['_GROUPPLAN']._serialized_end=631
-  _globals['_WHOLEPART']._serialized_start=633
-  _globals['_WHOLEPART']._serialized_end=675
-  _globals['_PLAN']._serialized_start=678
-  _globals['_PLAN']._serialized_end=1262
+  _globals['_RECIPE']._serialized_end=696
+  _globals['_GROUPPLAN']._serialized_start=699
+  _globals['_GROUPPLAN']._serialized_end=914
+  _globals['_WHOLEPART']._serialized_start=916
+  _globals['_WHOLEPART']._serialized_end=958
+  _globals['_LATENCY']._serialized_start=960
+  _globals['_LATENCY']._serialized_end=1023
+  _globals['_PLAN']._serialized_start=1026
+  _globals['_PLAN']._serialized_end=1666
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,8 @@ class _MethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Method.ValueTy
     """The paper's selection by rate (Eq. 6) with its adaptation (Eq. 8)."""
     METHOD_THRESHOLD: _Method.ValueType  # 3
     """The paper's selection by threshold (Eq. 5) with its adaptation (Eq. 8)."""
+    METHOD_THRESHOLD_PLAIN: _Method.ValueType  # 4
+    """The same with the threshold 1 - beta itself, as the paper's second version prints it."""
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
     """How a model is sliced."""
@@ -47,7 +49,105 @@ METHOD_RATE: Method.ValueType  # 2
 """The paper's selection by rate (Eq. 6) with its adaptation (Eq. 8)."""
 METHOD_THRESHOLD: Method.ValueType  # 3
 """The paper's selection by threshold (Eq. 5) with its adaptation (Eq. 8)."""
+METHOD_THRESHOLD_PLAIN: Method.ValueType  # 4
+"""The same with the threshold 1 - beta itself, as the paper's second version prints it."""
 Global___Method: _TypeAlias = Method  # noqa: Y015
+
+class _Criterion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CriterionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Criterion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CRITERION_UNSPECIFIED: _Criterion.ValueType  # 0
+    """Not given: subset."""
+    CRITERION_SUBSET: _Criterion.ValueType  # 1
+    """Greedy column subset selection in the metric of the consumers."""
+    CRITERION_SUBSET_IDENTITY: _Criterion.ValueType  # 2
+    """The same in the identity metric."""
+    CRITERION_RANDOM: _Criterion.ValueType  # 3
+    """At random, by the seed."""
+    CRITERION_L1: _Criterion.ValueType  # 4
+    """The absolute sum of a unit's weights."""
+    CRITERION_ACTIVATION_NORM: _Criterion.ValueType  # 5
+    """The mean absolute activation on the class."""
+    CRITERION_POOLED_ACTIVATION_NORM: _Criterion.ValueType  # 6
+    """The same after the paper's pooling (Eq. 3 and 4)."""
+    CRITERION_CLASS_TAYLOR: _Criterion.ValueType  # 7
+    """The first-order change of the class's loss without the unit."""
+    CRITERION_VARIANCE: _Criterion.ValueType  # 8
+    """The variance of the activation."""
+    CRITERION_LEGO: _Criterion.ValueType  # 9
+    """The contribution to what is kept behind it, in the manner of Model LEGO."""
+    CRITERION_LEARNED_MASK: _Criterion.ValueType  # 10
+    """A mask learned by gradient steps, in the manner of GradSplitter."""
+    CRITERION_CLASSIFIER_NORM: _Criterion.ValueType  # 11
+    """The norm of the classifier's weights times the deviation of what they read."""
+
+class Criterion(_Criterion, metaclass=_CriterionEnumTypeWrapper):
+    """By what the closed form orders the units of a group; all but the default are for comparison."""
+
+CRITERION_UNSPECIFIED: Criterion.ValueType  # 0
+"""Not given: subset."""
+CRITERION_SUBSET: Criterion.ValueType  # 1
+"""Greedy column subset selection in the metric of the consumers."""
+CRITERION_SUBSET_IDENTITY: Criterion.ValueType  # 2
+"""The same in the identity metric."""
+CRITERION_RANDOM: Criterion.ValueType  # 3
+"""At random, by the seed."""
+CRITERION_L1: Criterion.ValueType  # 4
+"""The absolute sum of a unit's weights."""
+CRITERION_ACTIVATION_NORM: Criterion.ValueType  # 5
+"""The mean absolute activation on the class."""
+CRITERION_POOLED_ACTIVATION_NORM: Criterion.ValueType  # 6
+"""The same after the paper's pooling (Eq. 3 and 4)."""
+CRITERION_CLASS_TAYLOR: Criterion.ValueType  # 7
+"""The first-order change of the class's loss without the unit."""
+CRITERION_VARIANCE: Criterion.ValueType  # 8
+"""The variance of the activation."""
+CRITERION_LEGO: Criterion.ValueType  # 9
+"""The contribution to what is kept behind it, in the manner of Model LEGO."""
+CRITERION_LEARNED_MASK: Criterion.ValueType  # 10
+"""A mask learned by gradient steps, in the manner of GradSplitter."""
+CRITERION_CLASSIFIER_NORM: Criterion.ValueType  # 11
+"""The norm of the classifier's weights times the deviation of what they read."""
+Global___Criterion: _TypeAlias = Criterion  # noqa: Y015
+
+class _Adaptation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdaptationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Adaptation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADAPTATION_UNSPECIFIED: _Adaptation.ValueType  # 0
+    """Not given: refit."""
+    ADAPTATION_REFIT: _Adaptation.ValueType  # 1
+    """A linear repair of the dropped units, then a refit of the consumer's own weights."""
+    ADAPTATION_REPAIR: _Adaptation.ValueType  # 2
+    """The linear repair alone."""
+    ADAPTATION_NONE: _Adaptation.ValueType  # 3
+    """Units are dropped and nothing is made up for."""
+    ADAPTATION_TRAINED: _Adaptation.ValueType  # 4
+    """The paper's training (Eq. 8)."""
+    ADAPTATION_DISTIL: _Adaptation.ValueType  # 5
+    """The refit, then a short distillation of the features."""
+
+class Adaptation(_Adaptation, metaclass=_AdaptationEnumTypeWrapper):
+    """How the closed form makes up for dropped units; all but the default are for comparison."""
+
+ADAPTATION_UNSPECIFIED: Adaptation.ValueType  # 0
+"""Not given: refit."""
+ADAPTATION_REFIT: Adaptation.ValueType  # 1
+"""A linear repair of the dropped units, then a refit of the consumer's own weights."""
+ADAPTATION_REPAIR: Adaptation.ValueType  # 2
+"""The linear repair alone."""
+ADAPTATION_NONE: Adaptation.ValueType  # 3
+"""Units are dropped and nothing is made up for."""
+ADAPTATION_TRAINED: Adaptation.ValueType  # 4
+"""The paper's training (Eq. 8)."""
+ADAPTATION_DISTIL: Adaptation.ValueType  # 5
+"""The refit, then a short distillation of the features."""
+Global___Adaptation: _TypeAlias = Adaptation  # noqa: Y015
 
 @_typing.final
 class Recipe(_message.Message):
@@ -59,9 +159,16 @@ class Recipe(_message.Message):
     BETA_FIELD_NUMBER: _builtins.int
     BUDGET_PARAMETERS_FIELD_NUMBER: _builtins.int
     BUDGET_MACS_FIELD_NUMBER: _builtins.int
+    BUDGET_BYTES_FIELD_NUMBER: _builtins.int
+    BUDGET_LATENCY_FIELD_NUMBER: _builtins.int
+    BUDGET_LATENCY_MS_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
+    CRITERION_FIELD_NUMBER: _builtins.int
+    ADAPTATION_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
+    PREDICT_LATENCY_FIELD_NUMBER: _builtins.int
     method: Global___Method.ValueType
     """The method."""
     beta: _builtins.float
@@ -70,6 +177,14 @@ class Recipe(_message.Message):
     """The share of the parameters that is kept, in (0, 1]."""
     budget_macs: _builtins.float
     """The share of the MACs that is kept, in (0, 1]."""
+    budget_bytes: _builtins.float
+    """The share of the bytes of all weights that is kept, in (0, 1]."""
+    budget_latency: _builtins.float
+    """The share of the time of one sample on one thread that is kept, in (0, 1], as predicted from
+    what was measured on the slicer's machine.
+    """
+    budget_latency_ms: _builtins.float
+    """The same time in milliseconds, above 0."""
     steps: _builtins.int
     """Gradient steps of pooling and again of adaptation, per group, for the paper's methods; 0 to
     10,000, 20 where left out.
@@ -78,6 +193,16 @@ class Recipe(_message.Message):
     """The seed of all that is drawn at random."""
     views: _builtins.int
     """Augmented views of each sample, 1 to 64; 8 where left out."""
+    criterion: Global___Criterion.ValueType
+    """The closed form's criterion; for comparison."""
+    adaptation: Global___Adaptation.ValueType
+    """The closed form's adaptation; for comparison."""
+    block: _builtins.int
+    """With a budget, a group keeps a multiple of this number of units, or all of them; 1 to 1,024.
+    Where left out, the block that suits the slicer's machine.
+    """
+    predict_latency: _builtins.bool
+    """Whether the plan tells the predicted time, also under another budget."""
     def __init__(
         self,
         *,
@@ -85,20 +210,31 @@ class Recipe(_message.Message):
         beta: _builtins.float = ...,
         budget_parameters: _builtins.float = ...,
         budget_macs: _builtins.float = ...,
+        budget_bytes: _builtins.float = ...,
+        budget_latency: _builtins.float = ...,
+        budget_latency_ms: _builtins.float = ...,
         steps: _builtins.int | None = ...,
         seed: _builtins.int = ...,
         views: _builtins.int | None = ...,
+        criterion: Global___Criterion.ValueType = ...,
+        adaptation: Global___Adaptation.ValueType = ...,
+        block: _builtins.int | None = ...,
+        predict_latency: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_steps", b"_steps", "_views", b"_views", "beta", b"beta", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_block", b"_block", "_steps", b"_steps", "_views", b"_views", "beta", b"beta", "block", b"block", "budget_bytes", b"budget_bytes", "budget_latency", b"budget_latency", "budget_latency_ms", b"budget_latency_ms", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_steps", b"_steps", "_views", b"_views", "beta", b"beta", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "method", b"method", "seed", b"seed", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block", b"_block", "_steps", b"_steps", "_views", b"_views", "adaptation", b"adaptation", "beta", b"beta", "block", b"block", "budget_bytes", b"budget_bytes", "budget_latency", b"budget_latency", "budget_latency_ms", b"budget_latency_ms", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "criterion", b"criterion", "method", b"method", "predict_latency", b"predict_latency", "seed", b"seed", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__block: _TypeAlias = _typing.Literal["block"]  # noqa: Y015
+    _WhichOneofArgType__block: _TypeAlias = _typing.Literal["_block", b"_block"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
     _WhichOneofReturnType__views: _TypeAlias = _typing.Literal["views"]  # noqa: Y015
     _WhichOneofArgType__views: _TypeAlias = _typing.Literal["_views", b"_views"]  # noqa: Y015
-    _WhichOneofReturnType_size: _TypeAlias = _typing.Literal["beta", "budget_parameters", "budget_macs"]  # noqa: Y015
+    _WhichOneofReturnType_size: _TypeAlias = _typing.Literal["beta", "budget_parameters", "budget_macs", "budget_bytes", "budget_latency", "budget_latency_ms"]  # noqa: Y015
     _WhichOneofArgType_size: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__block) -> _WhichOneofReturnType__block | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
     @_typing.overload
@@ -123,6 +259,7 @@ class GroupPlan(_message.Message):
     MACS_BEFORE_FIELD_NUMBER: _builtins.int
     MACS_AFTER_FIELD_NUMBER: _builtins.int
     PREDICTED_ERROR_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
     group: _builtins.str
     """The group's name, that of its first producing node."""
     unit_count: _builtins.int
@@ -139,6 +276,8 @@ class GroupPlan(_message.Message):
     """MACs of the producing nodes per sample after."""
     predicted_error: _builtins.float
     """The predicted relative squared error of the features if only this group were cut so."""
+    block: _builtins.int
+    """The block of units that a budget was spent in."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The nodes that produce the units."""
@@ -155,10 +294,11 @@ class GroupPlan(_message.Message):
         macs_before: _builtins.int = ...,
         macs_after: _builtins.int = ...,
         predicted_error: _builtins.float = ...,
+        block: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "kept_count", b"kept_count", "macs_after", b"macs_after", "macs_before", b"macs_before", "nodes", b"nodes", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "unit_count", b"unit_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "group", b"group", "kept_count", b"kept_count", "macs_after", b"macs_after", "macs_before", b"macs_before", "nodes", b"nodes", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "unit_count", b"unit_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +333,36 @@ class WholePart(_message.Message):
 Global___WholePart: _TypeAlias = WholePart  # noqa: Y015
 
 @_typing.final
+class Latency(_message.Message):
+    """How long a graph takes for one sample on one thread."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_FIELD_NUMBER: _builtins.int
+    BEFORE_MS_FIELD_NUMBER: _builtins.int
+    AFTER_MS_FIELD_NUMBER: _builtins.int
+    machine: _builtins.str
+    """The processor and the runtime that were measured."""
+    before_ms: _builtins.float
+    """Milliseconds of the whole model, as measured."""
+    after_ms: _builtins.float
+    """Milliseconds of a fragment, as predicted."""
+    def __init__(
+        self,
+        *,
+        machine: _builtins.str = ...,
+        before_ms: _builtins.float = ...,
+        after_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_ms", b"after_ms", "before_ms", b"before_ms", "machine", b"machine"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Latency: _TypeAlias = Latency  # noqa: Y015
+
+@_typing.final
 class Plan(_message.Message):
     """Which units of a model are kept."""
 
@@ -211,6 +381,7 @@ class Plan(_message.Message):
     PREDICTED_ERROR_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "models/{model}/plans/{plan}"."""
     parameters_before: _builtins.int
@@ -247,6 +418,10 @@ class Plan(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def latency(self) -> Global___Latency:
+        """How long the whole model and a fragment take; absent unless the recipe asks for it."""
+
     def __init__(
         self,
         *,
@@ -263,10 +438,11 @@ class Plan(_message.Message):
         predicted_error: _builtins.float = ...,
         document: _artifacts_pb2.Artifact | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        latency: Global___Latency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "document", b"document", "recipe", b"recipe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "document", b"document", "latency", b"latency", "recipe", b"recipe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_after", b"bytes_after", "bytes_before", b"bytes_before", "create_time", b"create_time", "document", b"document", "groups", b"groups", "macs_after", b"macs_after", "macs_before", b"macs_before", "name", b"name", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "recipe", b"recipe", "whole_parts", b"whole_parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_after", b"bytes_after", "bytes_before", b"bytes_before", "create_time", b"create_time", "document", b"document", "groups", b"groups", "latency", b"latency", "macs_after", b"macs_after", "macs_before", b"macs_before", "name", b"name", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "recipe", b"recipe", "whole_parts", b"whole_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
