@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxgraph.operators.ledger import Ledger
 from onnxgraph.operators.operator import Call, Dims
-from onnxgraph.operators.units import NOTHING, AxisUnits, Layout
+from onnxgraph.operators.units import NOTHING, AxisUnits, Grid, Grids, Indices, Layout
 
 
 def dims_of(value: ir.Value | None) -> Dims:
@@ -20,21 +21,42 @@ def dims_of(value: ir.Value | None) -> Dims:
     return tuple(size if isinstance(size, int) else None for size in value.shape)
 
 
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where units stand in one value.
+
+    Attributes:
+        layout: Units that lie along one axis each.
+        grids: Units that are spread over several axes.
+    """
+
+    layout: Layout = NOTHING
+    grids: Grids = ()
+
+    @property
+    def units(self) -> Indices:
+        """All units of the value."""
+        axes = [units.units for units in self.layout.values()]
+        return np.concatenate([*axes, *(grid.units.reshape(-1) for grid in self.grids), np.zeros(0, np.int64)])
+
+
 class Step:
-    """A node, the unit layouts of its inputs, and the ledger to write into.
+    """A node, where units stand in its inputs, and the ledger to write into.
 
     A flow rule reads `layout(i)`, writes `emit(...)`, and freezes what it cannot follow with
-    `block(...)`. What it does not emit holds no cuttable units.
+    `block(...)`. What it does not emit holds no cuttable units. A rule that can follow units which
+    are spread over several axes reads `grids(i)` too; where it does not, they stay whole.
     """
 
     def __init__(
-        self, node: ir.Node, call: Call, layouts: Sequence[Layout], ledger: Ledger
+        self, node: ir.Node, call: Call, inputs: Sequence[Placed], ledger: Ledger
     ) -> None:
         self.node = node
         self.call = call
         self.ledger = ledger
-        self._layouts = layouts
-        self.emitted: Layout = NOTHING
+        self._inputs = inputs
+        self._followed: set[int] = set()
+        self.emitted: dict[int, Placed] = {}
 
     @property
     def name(self) -> str:
@@ -44,11 +66,16 @@ class Step:
     @property
     def arity(self) -> int:
         """How many inputs the node has, absent ones included."""
-        return len(self._layouts)
+        return len(self._inputs)
 
     def layout(self, index: int = 0) -> Layout:
         """Where units stand in input `index`."""
-        return self._layouts[index] if index < len(self._layouts) else NOTHING
+        return self._inputs[index].layout if index < len(self._inputs) else NOTHING
+
+    def grids(self, index: int = 0) -> Grids:
+        """Units of input `index` that are spread over several axes, for the rule to follow."""
+        self._followed.add(index)
+        return self._inputs[index].grids if index < len(self._inputs) else ()
 
     def dims(self, index: int = 0) -> Dims:
         """The shape of input `index`."""
@@ -67,19 +94,26 @@ class Step:
             return None
         return value.const_value.numpy()
 
-    def emit(self, layout: Layout) -> None:
-        """Sets where units stand in the first output."""
-        self.emitted = {axis: units for axis, units in layout.items() if units.present.size}
+    def emit(self, layout: Layout, grids: Grids = (), *, output: int = 0) -> None:
+        """Sets where units stand in an output."""
+        found = {axis: units for axis, units in layout.items() if units.present.size}
+        self.emitted[output] = Placed(found, grids)
 
-    def freeze(self, units: AxisUnits, why: str) -> None:
-        """Keeps the units of one axis whole, naming this node."""
+    def freeze(self, units: AxisUnits | Grid, why: str) -> None:
+        """Keeps the units of one axis or grid whole, naming this node."""
         self.ledger.freeze(units.units, self.reason(why))
 
     def block(self, why: str) -> None:
         """Keeps every unit that reaches this node whole."""
-        for layout in self._layouts:
-            for units in layout.values():
-                self.freeze(units, why)
+        for placed in self._inputs:
+            self.ledger.freeze(placed.units, self.reason(why))
+
+    def finish(self) -> None:
+        """Keeps spread units whole that the rule has not asked for."""
+        for index, placed in enumerate(self._inputs):
+            if index not in self._followed:
+                for grid in placed.grids:
+                    self.freeze(grid, "does not follow units that are spread over several axes")
 
     def reason(self, why: str) -> str:
         """`why`, with the node's operator and name in front."""
