@@ -1,6 +1,6 @@
 """Slicing without a gradient: selection, repair and refit from Gram matrices (ALGORITHM.md, 3)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -10,31 +10,21 @@ from torch import Tensor
 
 from onnxgraph.linear import consumer_metric, patches, unit_rows
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
 from slicer_svc.slicing.network import Network
-from slicer_svc.slicing.repairs import Units, fit_repair, widened
-from slicer_svc.slicing.ridge import Moments, affine_ridge, ridge
+from slicer_svc.slicing.progress import Step
+from slicer_svc.slicing.repairs import Units
+from slicer_svc.slicing.ridge import Moments
 from slicer_svc.slicing.sliced import Sliced, without_dropped
 from slicer_svc.slicing.subset import Target, greedy_columns
 from slicer_svc.slicing.walk import Minibatch, Walk
-from slicer_svc.slicing.workbench import (
-    Site,
-    Workbench,
-    folded,
-    kept_places,
-    rows_of,
-)
-
-REFIT_RIDGE = 1e-2
-"""λ of the refit, as a share of the patches' mean energy."""
+from slicer_svc.slicing.workbench import Site, Workbench, kept_places
 
 POSITIONS = 64
 """Positions per sample that a refit looks at: neighbouring patches say nearly the same."""
 
 PATCH_ELEMENTS = 1 << 24
 """Elements of the patches that are held at once."""
-
-Step = Callable[[str], None]
-"""Told the name of every node that is finished."""
 
 Grams = Mapping[tuple[str, str], NDArray[np.float64]]
 """By node and group: Σ w·a·aᵀ of the group's units as that node reads them, `(u, u)`."""
@@ -95,6 +85,7 @@ def slice_closed_form(
     view: TorchView,
     batches: Sequence[Minibatch],
     counts: Mapping[str, int],
+    adaptation: SiteAdaptation,
     step: Step,
 ) -> Sliced:
     """Slices one class without a gradient.
@@ -104,13 +95,14 @@ def slice_closed_form(
         view: A view of that model.
         batches: Class-weighted views of the samples.
         counts: Units to keep, by group.
-        step: Told each site twice: once measured, once repaired.
+        adaptation: What every consumer of cut units does about the dropped ones.
+        step: Told each site twice: once measured, once adapted.
 
     Returns:
         The sliced model.
     """
     kept = choose_units(network, measure_grams(network, view, batches, step), counts)
-    repaired, repairs = repair_network(network, view, batches, kept, step)
+    repaired, repairs = repair_network(network, view, batches, kept, adaptation, step)
     last = network.classifier.node
     return Sliced(
         model=without_dropped(repaired, network.groups, kept),
@@ -124,9 +116,10 @@ def repair_network(
     view: TorchView,
     batches: Sequence[Minibatch],
     kept: Mapping[str, Units],
+    adaptation: SiteAdaptation,
     step: Step,
 ) -> tuple[ir.Model, dict[tuple[str, str], NDArray[np.float64]]]:
-    """Repairs and refits every consumer of cut units, from the front to the back.
+    """Adapts every consumer of cut units, from the front to the back.
 
     Asymmetric: the regressors are activations of the network as already sliced, the targets those
     of the original, so that a layer also makes up for the errors of the ones before it.
@@ -136,10 +129,11 @@ def repair_network(
         view: A view of that model.
         batches: Weighted samples.
         kept: Kept units by group.
+        adaptation: What each of them does about the dropped units.
         step: Told each node.
 
     Returns:
-        The repaired model at full width: rows of dropped units are zero in every consumer, so that
+        The adapted model at full width: rows of dropped units are zero in every consumer, so that
         cutting the units away changes nothing. And by node and group R as `(u, u)`, its columns
         of dropped units zero; nodes that nothing has changed for have none.
     """
@@ -150,20 +144,20 @@ def repair_network(
     repairs: dict[tuple[str, str], NDArray[np.float64]] = {}
     for site in network.sites:
         if repairs or any(len(kept[group]) < units[group] for group in site.reads):
-            fit = _SiteFit(site, bench.matrix(site.node), kept, network.model)
+            fit = _SiteFit(site, bench.matrix(site.node), kept, network.model, adaptation)
             then = original.advance(site.place, [site.value])
             now = sliced.advance(site.place, [site.value])
             for batch, before, after in zip(batches, then, now, strict=True):
                 fit.add(before[site.value], after[site.value], batch.weights)
-            found = fit.repairs()
-            bench.set_matrix(site.node, *fit.refitted(found))
-            repairs.update({(site.node, group): repair for group, repair in found.items()})
+            found = fit.adapted()
+            bench.set_matrix(site.node, found.weight, found.bias)
+            repairs.update({(site.node, group): r for group, r in found.repairs.items()})
         step(site.node)
     return bench.model, repairs
 
 
 class _SiteFit:
-    """Gathers the moments of one site and solves for its repairs and its new matrix."""
+    """Gathers what an adaptation reads of one site, and asks it for the new matrix."""
 
     def __init__(
         self,
@@ -171,7 +165,9 @@ class _SiteFit:
         matrix: tuple[NDArray[np.float64], NDArray[np.float64] | None],
         kept: Mapping[str, Units],
         model: ir.Model,
+        adaptation: SiteAdaptation,
     ) -> None:
+        self._adaptation = adaptation
         self._site = site
         self._weight, bias = matrix
         # A bias that is one number for all outputs stays as it is: no fragment grows.
@@ -179,15 +175,18 @@ class _SiteFit:
         self._kept = kept
         self._model = model
         self._places = kept_places(site, kept)
-        self._units = {group: Moments() for group in site.reads}
-        self._kernel = Moments()
+        self._units = {group: Moments() for group in site.reads if adaptation.reads_units}
+        self._kernel = Moments() if adaptation.reads_patches else None
         self._random = torch.Generator().manual_seed(site.place)
 
     def add(self, before: Tensor, after: Tensor, weights: Tensor) -> None:
         """Adds a minibatch of what the node reads in the original and in the sliced network."""
-        for group, consumer in self._site.reads.items():
+        for group, moments in self._units.items():
+            consumer = self._site.reads[group]
             regressors = unit_rows(consumer, after)[:, torch.from_numpy(self._kept[group])]
-            self._units[group].add(regressors, unit_rows(consumer, before), weights)
+            moments.add(regressors, unit_rows(consumer, before), weights)
+        if self._kernel is None:
+            return
         left = after.index_select(self._site.axis, torch.from_numpy(self._places))
         matrix = torch.from_numpy(self._weight)
         for part in _parts(before, len(self._weight) // self._site.width):
@@ -196,28 +195,19 @@ class _SiteFit:
             target = self._patches(before[part])[chosen].double() @ matrix
             self._kernel.add(rows[chosen], target, weights[part])
 
-    def repairs(self) -> dict[str, NDArray[np.float64]]:
-        """R of every group, `(u, u)`."""
-        return {
-            group: widened(
-                fit_repair(moments.gram, moments.cross, self._kept[group]), self._kept[group]
+    def adapted(self) -> AdaptedSite:
+        """The node's new matrix, bias and repairs."""
+        return self._adaptation.adapt(
+            CutSite(
+                site=self._site,
+                weight=self._weight,
+                bias=self._bias,
+                kept=self._kept,
+                places=self._places,
+                units=self._units,
+                kernel=self._kernel,
             )
-            for group, moments in self._units.items()
-        }
-
-    def refitted(
-        self, repairs: Mapping[str, NDArray[np.float64]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """The node's matrix and bias, fitted on patches about the folded repairs."""
-        rows = rows_of(self._places, self._site, len(self._weight))
-        centre = folded(self._weight, self._site, repairs)[rows]
-        damping = REFIT_RIDGE * self._kernel.scale
-        weight = np.zeros_like(self._weight)
-        if self._bias is None:
-            weight[rows] = ridge(self._kernel.gram, self._kernel.cross, centre, damping)
-            return weight, None
-        weight[rows], shift = affine_ridge(self._kernel, centre, damping)
-        return weight, self._bias + shift
+        )
 
     def _positions(self, rows: int, samples: int) -> Tensor:
         """Rows of at most `POSITIONS` positions a sample, others at every call."""

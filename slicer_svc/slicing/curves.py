@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from onnxgraph.groups import UnitGroup
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.closed_form import Grams, Step, measure_grams, targets_of
+from slicer_svc.slicing.closed_form import Grams, measure_grams, targets_of
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Curve
+from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.repairs import Units, fit_repair, mixed, widened
 from slicer_svc.slicing.selection import kept_count
 from slicer_svc.slicing.subset import greedy_columns

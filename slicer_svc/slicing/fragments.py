@@ -11,14 +11,15 @@ from torch import Tensor
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.augmentation import Augmentation, augmented
 from slicer_svc.slicing.class_data import ClassData
-from slicer_svc.slicing.closed_form import Step, slice_closed_form
+from slicer_svc.slicing.closed_form import slice_closed_form
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
 from slicer_svc.slicing.measures import RelativeError, flat
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Plan
-from slicer_svc.slicing.progress import Progress, Report, ignore
+from slicer_svc.slicing.progress import Progress, Report, Step, ignore
 from slicer_svc.slicing.recipe import Method
 from slicer_svc.slicing.repairs import Units, restored
 from slicer_svc.slicing.samples import Samples, class_weights
@@ -123,7 +124,7 @@ class _Slicer:
         network, recipe = self._network, self._plan.recipe
         if recipe.method is Method.CLOSED_FORM:
             batches = minibatches(self._views, class_weights(self._views.labels, label))
-            sliced = slice_closed_form(network, self._view, batches, self._plan.kept, step)
+            sliced = slice_closed_form(network, self._view, batches, self._plan.kept, Refit(), step)
         else:
             data = ClassData(network, self._view, self._views, label, recipe.seed)
             sliced = slice_trained(network, data, self._plan.kept, recipe, step)

@@ -27,6 +27,10 @@ Report = Callable[[Progress], None]
 """Receives progress; an exception that it raises ends the work."""
 
 
+Step = Callable[[str], None]
+"""Told the name of every node or group that is finished."""
+
+
 def ignore(progress: Progress) -> None:
     """The report of a caller who does not watch."""
     del progress

@@ -9,9 +9,9 @@ from slicer_svc.slicing.activations import mean_activations
 from slicer_svc.slicing.adaptation import Choice, adapt, first_repairs
 from slicer_svc.slicing.assembly import Assembly
 from slicer_svc.slicing.class_data import ClassData
-from slicer_svc.slicing.closed_form import Step
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pooling import pool
+from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.recipe import Method, Recipe
 from slicer_svc.slicing.repairs import Units, widened
 from slicer_svc.slicing.selection import select_by_rate, select_by_threshold

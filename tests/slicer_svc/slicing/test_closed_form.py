@@ -5,6 +5,7 @@ import torch
 from onnxgraph.parity import run_onnx
 from onnxgraph.serialise import to_bytes
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.closed_form import slice_closed_form
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
@@ -18,7 +19,9 @@ from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
 def sliced(network: Network, samples: Samples, share: float) -> Sliced:
     counts = {group.id: kept_count(group.units, share) for group in network.groups}
     batches = minibatches(samples, balanced_weights(samples.labels))
-    return slice_closed_form(network, TorchView(network.model), batches, counts, lambda _: None)
+    return slice_closed_form(
+        network, TorchView(network.model), batches, counts, Refit(), lambda _: None
+    )
 
 
 def score_error(network: Network, other: Sliced, samples: Samples) -> float:
@@ -51,7 +54,7 @@ def test_units_that_others_make_redundant_cost_nothing() -> None:
     samples = images(10)
     batches = minibatches(samples, balanced_weights(samples.labels))
     view = TorchView(network.model)
-    result = slice_closed_form(network, view, batches, counts, lambda _: None)
+    result = slice_closed_form(network, view, batches, counts, Refit(), lambda _: None)
     assert sorted(unit % 3 for unit in result.kept[network.groups[0].id]) == [0, 1, 2]
     assert score_error(network, result, images(10, seed=1)) < 1e-3
 
@@ -82,5 +85,5 @@ def test_a_coupled_width_is_repaired_at_each_of_its_consumers() -> None:
     samples = images(20)
     batches = minibatches(samples, balanced_weights(samples.labels))
     view = TorchView(network.model)
-    result = slice_closed_form(network, view, batches, counts, lambda _: None)
+    result = slice_closed_form(network, view, batches, counts, Refit(), lambda _: None)
     assert score_error(network, result, images(20, seed=1)) < 0.05

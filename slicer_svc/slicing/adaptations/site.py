@@ -1,0 +1,67 @@
+"""The seam: what an adaptation is told of one consumer of cut units, and what it gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicer_svc.slicing.repairs import Units
+from slicer_svc.slicing.ridge import Moments
+from slicer_svc.slicing.workbench import Site
+
+
+@dataclass(frozen=True, eq=False)
+class CutSite:
+    """One linear node that reads cut units, and what was measured at it.
+
+    Attributes:
+        site: Where the units stand.
+        weight: The node's matrix in the original, float64 `(k, out)`.
+        bias: Its bias, float64 `(out,)`; None where there is none, or one that may not change.
+        kept: Kept units by group, sorted.
+        places: Kept places on the node's contracted axis, sorted.
+        units: By group, moments of its kept units in the sliced network against all of its units
+            in the original; empty unless `SiteAdaptation.reads_units`.
+        kernel: Moments of the patches of kept places in the sliced network against the node's
+            outputs, bias left out, in the original; None unless `SiteAdaptation.reads_patches`.
+    """
+
+    site: Site
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64] | None
+    kept: Mapping[str, Units]
+    places: Units
+    units: Mapping[str, Moments]
+    kernel: Moments | None
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedSite:
+    """What becomes of that node.
+
+    Attributes:
+        weight: Its matrix at full width, `(k, out)`: rows of dropped units are zero.
+        bias: Its bias `(out,)`; None to leave it as it is.
+        repairs: By group, R as `(u, u)`, columns of dropped units zero: what brings its units back.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64] | None
+    repairs: Mapping[str, NDArray[np.float64]]
+
+
+class SiteAdaptation(Protocol):
+    """How one consumer of cut units is given its new matrix, without a gradient."""
+
+    @property
+    def reads_units(self) -> bool:
+        """Whether `CutSite.units` is needed."""
+
+    @property
+    def reads_patches(self) -> bool:
+        """Whether `CutSite.kernel` is needed."""
+
+    def adapt(self, cut: CutSite) -> AdaptedSite:
+        """The node's new matrix, bias and repairs."""
