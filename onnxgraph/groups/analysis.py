@@ -11,7 +11,13 @@ import onnx_ir as ir
 from onnxgraph.groups.components import Components
 from onnxgraph.groups.reading import read_out
 from onnxgraph.groups.trace import Trace, trace
-from onnxgraph.groups.types import Consumer, ParameterAxis, UnitGroup, ValueAxis, WholePart
+from onnxgraph.groups.types import (
+    Consumer,
+    ParameterAxis,
+    UnitGroup,
+    ValueAxis,
+    WholePart,
+)
 from onnxgraph.lookup import constant_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.ledger import Consumed
@@ -30,7 +36,7 @@ class _Parts:
 
     values: list[ValueAxis] = field(default_factory=list)
     parameters: list[ParameterAxis] = field(default_factory=list)
-    consumed: list[tuple[Consumed, Indices]] = field(default_factory=list)
+    consumed: list[tuple[Consumed, Indices, Indices]] = field(default_factory=list)
 
 
 def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart, ...]]:
@@ -95,33 +101,41 @@ def _parts(components: Components, walked: Trace) -> dict[int, _Parts]:
     for consumed in walked.ledger.consumed:
         for index in components.present(consumed.units).tolist():
             numbers = components.numbers(index, consumed.units.units)
-            parts[index].consumed.append((consumed, numbers))
+            phases = components.phases(consumed.units)
+            parts[index].consumed.append((consumed, numbers, phases))
     return parts
 
 
 def _check_cuttable(components: Components, index: int, reasons: dict[int, str]) -> None:
     members, size = components.members[index], components.sizes[index]
     for member in members:
-        own = np.unique(components.roots[member.first : member.first + member.count])
+        roots = components.roots[member.first : member.first + member.count]
+        own, places = np.unique(roots, return_counts=True)
         for root in own.tolist():
             if root in reasons:
                 raise _Whole(reasons[root])
-        if own.size != size or member.count != size:
+        if own.size != size:
             raise _Whole(f"'{member.node}' is coupled with a part of its units only")
+        if (places != places[0]).any():
+            raise _Whole(f"'{member.node}' has units of unequal size")
     if size < 2:
         raise _Whole(f"'{members[0].node}' has a single unit")
 
 
 def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace) -> UnitGroup:
+    _check_even(units, parts)
     consumers = tuple(
         _consumer(
-            walked.nodes[consumed.node], consumed, _positions(consumed, numbers, units), walked
+            walked.nodes[consumed.node],
+            consumed,
+            _positions(consumed.node, numbers, phases, units),
+            walked,
         )
-        for consumed, numbers in parts.consumed
+        for consumed, numbers, phases in parts.consumed
     )
     if not consumers:
         raise _Whole(f"no linear node reads the units of '{producers[0]}'")
-    value, axis = read_out(producers[0], parts.values, walked)
+    read = read_out(producers[0], consumers[0], parts.values, walked)
     through = dict.fromkeys(walked.producers[axis.value] for axis in parts.values)
     return UnitGroup(
         id=producers[0],
@@ -129,24 +143,32 @@ def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace)
         producers=producers,
         passes=tuple(name for name in through if name not in producers),
         consumers=consumers,
-        value=value,
-        unit_axis=axis,
+        value=read.value,
+        unit_axis=read.axis,
         parameters=tuple(sorted(parts.parameters, key=lambda use: use.node not in producers)),
         values=tuple(parts.values),
+        places=read.places,
     )
 
 
-def _positions(consumed: Consumed, numbers: Indices, units: int) -> Indices:
+def _check_even(units: int, parts: _Parts) -> None:
+    """Refuses a parameter that holds some units in more places than others."""
+    for use in parts.parameters:
+        places = np.bincount(use.units[use.units != NO_UNIT], minlength=units)
+        if (places != places[0]).any():
+            raise _Whole(f"'{use.node}' holds some of the coupled units more often than others")
+
+
+def _positions(node: str, numbers: Indices, phases: Indices, units: int) -> Indices:
     """`(units, block)`: the places of each unit, equal positions in equal columns."""
-    phases = consumed.units.phase
     order = np.lexsort((np.arange(numbers.size), phases, numbers))
     order = order[numbers[order] != NO_UNIT]
     counts = np.bincount(numbers[order], minlength=units)
     if (counts != counts[0]).any():
-        raise _Whole(f"'{consumed.node}' reads some of the coupled units and not the others")
+        raise _Whole(f"'{node}' reads some of the coupled units and not the others")
     places: Indices = order.reshape(units, -1).astype(np.int64)
     if (phases[places] != phases[places[:1]]).any():
-        raise _Whole(f"'{consumed.node}' reads units at positions of their own")
+        raise _Whole(f"'{node}' reads units at positions of their own")
     places.setflags(write=False)
     return places
 

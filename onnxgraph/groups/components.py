@@ -17,13 +17,15 @@ class Components:
 
     Attributes:
         members: The producers of each component, in topological order.
-        sizes: How many units each component has, coupled ones counted once.
+        sizes: How many units each component has, joined ones counted once.
         roots: `(units,)` the representative of each unit.
+        ranks: `(units,)` which of the units of its producer that are tied into one this is.
     """
 
     members: tuple[tuple[Produced, ...], ...]
     sizes: tuple[int, ...]
     roots: Indices
+    ranks: Indices
     _component: Indices
     _number: Indices
 
@@ -40,7 +42,7 @@ class Components:
             distinct, inverse = np.unique(roots[units], return_inverse=True)
             component[units], number[units] = index, inverse
             sizes.append(int(distinct.size))
-        return cls(members, tuple(sizes), roots, component, number)
+        return cls(members, tuple(sizes), roots, _ranks(members, roots), component, number)
 
     def present(self, axis: AxisUnits) -> Indices:
         """The components that have units on an axis."""
@@ -54,6 +56,21 @@ class Components:
             self._component[units] == component, self._number[units], NO_UNIT
         )
         return numbers
+
+    def phases(self, axis: AxisUnits) -> Indices:
+        """`(size,)` which position of its unit each place of an axis is, ties included."""
+        ranks: Indices = self.ranks[axis.units]
+        return ranks * (int(axis.phase.max(initial=0)) + 1) + axis.phase
+
+
+def _ranks(members: tuple[tuple[Produced, ...], ...], roots: Indices) -> Indices:
+    ranks = np.zeros(roots.size + 1, dtype=np.int64)  # The last one is that of `NO_UNIT`.
+    for producer in (producer for producers in members for producer in producers):
+        own = roots[producer.first : producer.first + producer.count]
+        order = np.argsort(own, kind="stable")
+        starts = np.searchsorted(own[order], own[order])
+        ranks[producer.first + order] = np.arange(producer.count) - starts
+    return ranks
 
 
 def _joined(produced: list[Produced], roots: Indices) -> tuple[tuple[Produced, ...], ...]:

@@ -76,14 +76,16 @@ class UnitGroup:
 
     Attributes:
         id: The name of the first producer: stable through cuts of other groups.
-        units: How many units there are.
+        units: How many units there are; a head or a group of channels is one.
         producers: The linear nodes that compute units; more than one if an Add or Mul couples them.
         passes: The nodes that units pass through, in topological order.
         consumers: The linear nodes that read the units, in topological order.
-        value: Where unit j's own output is read: behind its activation, scale and MaxPool.
-        unit_axis: The axis of `value` that holds the units, one place each.
+        value: Where unit j's own output is read: behind its activation, scale and MaxPool; of units
+            of several places (heads, groups of channels) in front of their first consumer.
+        unit_axis: The axis of `value` that holds the units.
         parameters: Constants to be cut, those of the producers first.
         values: Computed values whose shape changes.
+        places: `(units, block)` int64, where unit j stands on `unit_axis` of `value`.
     """
 
     id: str
@@ -95,6 +97,7 @@ class UnitGroup:
     unit_axis: int
     parameters: tuple[ParameterAxis, ...] = field(repr=False)
     values: tuple[ValueAxis, ...] = field(repr=False)
+    places: Indices = field(compare=False, repr=False)
 
     @property
     def coupled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxgraph.operators.units import NO_UNIT, AxisUnits, Indices
 
@@ -40,8 +41,10 @@ class Consumed:
 class Ledger:
     """Collects producers, couplings, cut parameters, consumers and frozen units of a graph.
 
-    Units are numbered through the whole graph. Coupled units (a residual Add) are joined in a
-    union-find; a frozen unit freezes all that it is coupled with.
+    Units are numbered through the whole graph, one for each place of a producer's axis. Units
+    that can only go together are joined in a union-find: those that an Add couples place by place,
+    and those that are tied into one coarser unit (a head, a group of channels). A frozen unit
+    freezes all that it is joined with.
     """
 
     def __init__(self) -> None:
@@ -72,32 +75,54 @@ class Ledger:
             if unit != NO_UNIT:
                 self._reasons.setdefault(int(unit), reason)
 
+    def tie(self, lines: Indices, reason: str) -> None:
+        """Makes one unit of all units on a line: its places go together or not at all.
+
+        Args:
+            lines: `(units, places)` numbers of units; each row becomes one unit.
+            reason: Why a row stays whole in which some places hold no unit.
+        """
+        for line in lines:
+            held = line[line != NO_UNIT]
+            if held.size != line.size:
+                self.freeze(held, reason)
+                continue
+            for unit in np.unique(held)[1:].tolist():
+                self._join(int(held[0]), unit)
+
     def couple(self, left: AxisUnits, right: AxisUnits, reason: str) -> AxisUnits:
         """Joins two axes of one size place by place: they can only be cut together.
 
-        A place that holds a unit on one side only, or another position of its unit on the other
-        side, freezes what stands there, for `reason`.
+        A place that holds a unit on one side only freezes what stands there, for `reason`; so
+        does a place that is another position of its unit on the other side, unless one side has a
+        single place of each unit there: these units are tied as the other side has them.
         """
         alone = (left.units == NO_UNIT) != (right.units == NO_UNIT)
-        skewed = (left.units != NO_UNIT) & ~alone & (left.phase != right.phase)
+        joined = (left.units != NO_UNIT) & ~alone
+        skewed = joined & (left.phase != right.phase) & ~_single(left) & ~_single(right)
         apart = alone | skewed
         self.freeze(np.concatenate([left.units[apart], right.units[apart]]), reason)
-        joined = (left.units != NO_UNIT) & ~alone
         pairs = np.unique(np.stack([left.units[joined], right.units[joined]]), axis=1)
         for first, second in pairs.T:
             self._join(int(first), int(second))
         return AxisUnits(np.where(left.units == NO_UNIT, right.units, left.units), left.phase)
 
     def root(self, unit: int) -> int:
-        """The representative of all units coupled with `unit`."""
+        """The representative of all units joined with `unit`."""
         while self._parents[unit] != unit:
             self._parents[unit] = self._parents[self._parents[unit]]
             unit = self._parents[unit]
         return unit
 
+    def roots(self, units: Indices) -> Indices:
+        """The representatives of an array of units; `NO_UNIT` stays."""
+        found, inverse = np.unique(units, return_inverse=True)
+        roots = [NO_UNIT if unit == NO_UNIT else self.root(unit) for unit in found.tolist()]
+        return np.array(roots, dtype=np.int64)[inverse].reshape(units.shape)
+
     def all_roots(self) -> Indices:
         """`(units,)` the representative of every unit so far."""
-        return np.array([self.root(unit) for unit in range(len(self._parents))], dtype=np.int64)
+        return self.roots(np.arange(len(self._parents), dtype=np.int64))
 
     def reasons(self) -> dict[int, str]:
         """Why units are whole, by representative; the first frozen unit's reason counts."""
@@ -110,3 +135,10 @@ class Ledger:
         first, second = self.root(first), self.root(second)
         if first != second:
             self._parents[max(first, second)] = min(first, second)
+
+
+def _single(axis: AxisUnits) -> NDArray[np.bool_]:
+    """`(size,)` whether the unit at a place has no other place on the axis."""
+    _, inverse, counts = np.unique(axis.units, return_inverse=True, return_counts=True)
+    single: NDArray[np.bool_] = counts[inverse] == 1
+    return single

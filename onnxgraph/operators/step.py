@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -30,14 +30,16 @@ class Placed:
         grids: Units that are spread over several axes.
     """
 
-    layout: Layout = NOTHING
+    layout: Layout = field(default_factory=dict)
     grids: Grids = ()
 
     @property
     def units(self) -> Indices:
         """All units of the value."""
         axes = [units.units for units in self.layout.values()]
-        return np.concatenate([*axes, *(grid.units.reshape(-1) for grid in self.grids), np.zeros(0, np.int64)])
+        return np.concatenate(
+            [*axes, *(grid.units.reshape(-1) for grid in self.grids), np.zeros(0, np.int64)]
+        )
 
 
 class Step:
@@ -48,9 +50,7 @@ class Step:
     are spread over several axes reads `grids(i)` too; where it does not, they stay whole.
     """
 
-    def __init__(
-        self, node: ir.Node, call: Call, inputs: Sequence[Placed], ledger: Ledger
-    ) -> None:
+    def __init__(self, node: ir.Node, call: Call, inputs: Sequence[Placed], ledger: Ledger) -> None:
         self.node = node
         self.call = call
         self.ledger = ledger

@@ -1,4 +1,4 @@
-"""Which unit stands at each place of an axis."""
+"""Which unit stands at each place of an axis, or of several axes together."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ NO_UNIT = -1
 @dataclass(frozen=True, eq=False)
 class AxisUnits:
     """The units along one axis of a value.
+
+    An axis of unknown size has the batch merged into it, outermost: its places repeat these.
 
     Attributes:
         units: `(size,)` the number of the unit at each place, or `NO_UNIT`.
@@ -49,9 +51,59 @@ class AxisUnits:
         found: Indices = np.unique(self.units[self.units != NO_UNIT])
         return found
 
+    def take(self, places: Indices | slice) -> AxisUnits:
+        """Some of the places, in the given order."""
+        return AxisUnits(self.units[places], self.phase[places])
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Units spread over several axes of a value, as a Reshape leaves them that splits their axis.
+
+    Which of the axes can be cut is open until a node ties the units of one (a head's places are
+    contracted) or the walk ends: then whole slices across one axis become units.
+
+    Attributes:
+        axes: The axes, rising.
+        units: The number of the unit at each place, or `NO_UNIT`; one dimension per axis.
+        phase: As in `AxisUnits`, of the same shape.
+    """
+
+    axes: tuple[int, ...]
+    units: Indices
+    phase: Indices
+
+    def along(self, axis: int) -> Indices:
+        """`(size of the axis, rest)` the units, one row per place of one of the axes."""
+        lines = np.moveaxis(self.units, self.axes.index(axis), 0)
+        return lines.reshape(lines.shape[0], -1)
+
+    def moved(self, places: Mapping[int, int]) -> Grid:
+        """The same units once every axis `a` has become the axis `places[a]`."""
+        targets = [places[axis] for axis in self.axes]
+        order = np.argsort(targets)
+        return Grid(
+            tuple(sorted(targets)), self.units.transpose(order), self.phase.transpose(order)
+        )
+
+    def take(self, axis: int, places: Indices | slice) -> Grid:
+        """Some of the places of one axis, in the given order."""
+        index: list[Indices | slice] = [slice(None)] * len(self.axes)
+        index[self.axes.index(axis)] = places
+        chosen = tuple(index)
+        return Grid(self.axes, self.units[chosen], self.phase[chosen])
+
+    @property
+    def flat(self) -> AxisUnits:
+        """All places in memory order, as if they were one axis."""
+        return AxisUnits(self.units.reshape(-1), self.phase.reshape(-1))
+
 
 Layout: TypeAlias = Mapping[int, AxisUnits]
 """The axes of a value that hold cuttable units; the other axes hold none."""
+
+Grids: TypeAlias = tuple[Grid, ...]
+"""The units of a value that are spread over several axes; no axis is in two grids or a layout."""
 
 NOTHING: Layout = {}
 """The layout of a value without cuttable units."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.groups import UnitGroup
+from slicer_svc.slicing.measures import unit_outputs
 from slicer_svc.slicing.walk import Minibatch
 
 Run = Callable[[Mapping[str, Tensor], Sequence[str]], Mapping[str, Tensor]]
@@ -34,12 +35,11 @@ def mean_activations(
         with torch.no_grad():
             values = run(batch.inputs, fetch)
         for group in groups:
-            by_sample = _by_sample(values[group.value], group.unit_axis)
+            by_sample = _by_sample(values[group.value], group)
             sums[group.id] += batch.weights.double() @ by_sample.double()
     return {name: (found / total).numpy() for name, found in sums.items()}
 
 
-def _by_sample(value: Tensor, unit_axis: int) -> Tensor:
-    """Mean |output| of every unit over positions, `(n, u)`."""
-    units = value.abs().movedim(unit_axis, 1)
-    return units.reshape(len(value), units.shape[1], -1).mean(dim=2)
+def _by_sample(value: Tensor, group: UnitGroup) -> Tensor:
+    """Mean |output| of every unit over its places and positions, `(n, u)`."""
+    return unit_outputs(value, group).abs().mean(dim=2)

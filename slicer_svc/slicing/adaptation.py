@@ -132,7 +132,7 @@ def _restoring(
 
 def _beside(group: UnitGroup, kept: Units, unselected: Tensor) -> Patch:
     """f̄: the kept units as they are, the others as the unselected units give them."""
-    index = torch.from_numpy(kept)
+    index = torch.from_numpy(group.places[kept].reshape(-1))
 
     def patch(value: Tensor) -> Tensor:
         return unselected.index_copy(

@@ -18,38 +18,33 @@ def faithfulness(features: Tensor, original: Tensor) -> Tensor:
     return (features - original).square().sum(dim=1).mean()
 
 
-def unit_norms(units: Tensor, unit_axis: int) -> Tensor:
+def unit_norms(units: Tensor) -> Tensor:
     """(1/|X|) Σ_x Σ_j ‖x_j‖₂, x_j the j-th unit's output on sample x.
 
     Args:
-        units: A layer's output, samples first, units on `unit_axis`.
-        unit_axis: The axis of the units, not 0.
+        units: A layer's output by unit, `(n, u, rest)`.
 
     Returns:
         A scalar.
     """
-    outputs = units.movedim(unit_axis, 1).reshape(len(units), units.shape[unit_axis], -1)
-    norms = outputs.square().sum(dim=2)
+    norms = units.square().sum(dim=2)
     # The root has no derivative at zero, where ReLU leaves many units.
     return norms.clamp_min(1e-24).sqrt().sum(dim=1).mean()
 
 
-def pooling_loss(
-    features: Tensor, original: Tensor, units: Tensor, unit_axis: int, alpha: float
-) -> Tensor:
+def pooling_loss(features: Tensor, original: Tensor, units: Tensor, alpha: float) -> Tensor:
     """Eq. 4: faithfulness plus α times the norms of the layer's units on class c's samples.
 
     Args:
         features: M′(x), `(n, f)`.
         original: M(x), `(n, f)`.
-        units: The layer's output in M′, samples first.
-        unit_axis: The axis of its units.
+        units: The layer's output in M′ by unit, `(n, u, rest)`.
         alpha: α.
 
     Returns:
         A scalar; small where few units carry what class c needs.
     """
-    return faithfulness(features, original) + alpha * unit_norms(units, unit_axis)
+    return faithfulness(features, original) + alpha * unit_norms(units)
 
 
 def class_logit(scores: Tensor, target: int) -> Tensor:

@@ -7,7 +7,7 @@ from onnxgraph.groups import UnitGroup
 from slicer_svc.slicing.assembly import Assembly
 from slicer_svc.slicing.class_data import ClassData
 from slicer_svc.slicing.losses import pooling_loss, unit_norms
-from slicer_svc.slicing.measures import flat
+from slicer_svc.slicing.measures import flat, unit_outputs
 from slicer_svc.slicing.recipe import Recipe
 
 
@@ -30,7 +30,8 @@ def pool(assembly: Assembly, group: UnitGroup, data: ClassData, recipe: Recipe) 
         drawn = data.draw_own()
         values = assembly.run(drawn.inputs, [assembly.feature, group.value])
         features = flat(values[assembly.feature])
-        loss = pooling_loss(features, drawn.features, values[group.value], group.unit_axis, alpha)
+        units = unit_outputs(values[group.value], group)
+        loss = pooling_loss(features, drawn.features, units, alpha)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -49,4 +50,4 @@ def _norms(assembly: Assembly, group: UnitGroup, data: ClassData) -> float:
     drawn = data.draw_own()
     with torch.no_grad():
         value = assembly.run(drawn.inputs, [group.value])[group.value]
-    return max(float(unit_norms(value, group.unit_axis)), 1e-12)
+    return max(float(unit_norms(unit_outputs(value, group))), 1e-12)

@@ -19,25 +19,25 @@ def test_faithfulness_is_the_mean_squared_distance_of_features() -> None:
 
 
 def test_unit_norms_sum_over_units_and_average_over_samples() -> None:
-    units = torch.zeros(2, 3, 1, 2)
-    units[0, 0] = torch.tensor([[3.0, 4.0]])
-    units[1, 2] = torch.tensor([[0.0, 1.0]])
-    assert unit_norms(units, 1).item() == pytest.approx((5.0 + 1.0) / 2, abs=1e-6)
-    assert unit_norms(units.movedim(1, 3), 3).item() == pytest.approx(3.0, abs=1e-6)
+    units = torch.zeros(2, 3, 2)
+    units[0, 0] = torch.tensor([3.0, 4.0])
+    units[1, 2] = torch.tensor([0.0, 1.0])
+    assert unit_norms(units).item() == pytest.approx((5.0 + 1.0) / 2, abs=1e-6)
 
 
 def test_unit_norms_have_a_finite_gradient_at_dead_units() -> None:
-    units = torch.zeros(2, 3, requires_grad=True)
-    unit_norms(units, 1).backward()
+    units = torch.zeros(2, 3, 1, requires_grad=True)
+    unit_norms(units).backward()
     assert units.grad is not None
     assert torch.isfinite(units.grad).all()
 
 
 def test_the_pooling_loss_falls_when_a_useless_unit_falls_silent() -> None:
     original = torch.ones(4, 2)
-    loud, quiet = torch.ones(4, 3), torch.tensor([[1.0, 1.0, 0.0]]).repeat(4, 1)
-    assert pooling_loss(original, original, quiet, 1, 0.1) < pooling_loss(
-        original, original, loud, 1, 0.1
+    loud = torch.ones(4, 3, 1)
+    quiet = loud * torch.tensor([[1.0], [1.0], [0.0]])
+    assert pooling_loss(original, original, quiet, 0.1) < pooling_loss(
+        original, original, loud, 0.1
     )
 
 

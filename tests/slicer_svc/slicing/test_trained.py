@@ -9,6 +9,7 @@ from slicer_svc.slicing.adaptation import Choice, adapt, first_repairs
 from slicer_svc.slicing.assembly import Assembly
 from slicer_svc.slicing.class_data import ClassData
 from slicer_svc.slicing.losses import class_logit, unit_norms
+from slicer_svc.slicing.measures import unit_outputs
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pooling import pool
 from slicer_svc.slicing.recipe import Method, Recipe
@@ -24,7 +25,7 @@ def prepared(text: str) -> tuple[Network, ClassData]:
 def norms(assembly: Assembly, group: UnitGroup, data: ClassData) -> float:
     drawn = data.draw_own()
     value = assembly.run(drawn.inputs, [group.value])[group.value]
-    return float(unit_norms(value.detach(), group.unit_axis))
+    return float(unit_norms(unit_outputs(value.detach(), group)))
 
 
 def cross_entropy(
