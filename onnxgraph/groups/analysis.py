@@ -14,6 +14,7 @@ from onnxgraph.groups.trace import Trace, trace
 from onnxgraph.groups.types import (
     Consumer,
     ParameterAxis,
+    Recurrence,
     UnitGroup,
     ValueAxis,
     WholePart,
@@ -21,6 +22,7 @@ from onnxgraph.groups.types import (
 from onnxgraph.lookup import constant_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.ledger import Consumed
+from onnxgraph.operators.recurrence import RECURRENT_WEIGHT
 from onnxgraph.operators.units import NO_UNIT, Indices
 from onnxgraph.parameters import bias_add, bias_side
 from onnxgraph.shapes import with_shapes
@@ -37,6 +39,7 @@ class _Parts:
     values: list[ValueAxis] = field(default_factory=list)
     parameters: list[ParameterAxis] = field(default_factory=list)
     consumed: list[tuple[Consumed, Indices, Indices]] = field(default_factory=list)
+    recurring: list[tuple[Consumed, Indices, Indices]] = field(default_factory=list)
 
 
 def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart, ...]]:
@@ -55,7 +58,7 @@ def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart
     """
     shaped = with_shapes(model)
     walked = trace(shaped)
-    components = Components.of(walked.ledger)
+    components = Components.of(walked.ledger, walked.layouts.values())
     reasons = walked.ledger.reasons()
     parts = _parts(components, walked)
     groups: list[UnitGroup] = []
@@ -64,7 +67,8 @@ def unit_groups(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart
         names = tuple(member.node for member in members)
         try:
             _check_cuttable(components, index, reasons)
-            groups.append(_group(names, components.sizes[index], parts[index], walked))
+            named = components.names[index]
+            groups.append(_group(named, names, components.sizes[index], parts[index], walked))
         except _Whole as stop:
             whole.append(WholePart(names, str(stop)))
     return tuple(groups), tuple(whole)
@@ -98,31 +102,33 @@ def _parts(components: Components, walked: Trace) -> dict[int, _Parts]:
             parts[index].parameters.append(
                 ParameterAxis(use.node, use.input, name, use.axis, numbers)
             )
-    for consumed in walked.ledger.consumed:
-        for index in components.present(consumed.units).tolist():
-            numbers = components.numbers(index, consumed.units.units)
-            phases = components.phases(consumed.units)
-            parts[index].consumed.append((consumed, numbers, phases))
+    for found in (*walked.ledger.consumed, *walked.ledger.recurring):
+        for index in components.present(found.units).tolist():
+            numbers = components.numbers(index, found.units.units)
+            reading = found, numbers, components.phases(found.units)
+            if found in walked.ledger.recurring:
+                parts[index].recurring.append(reading)
+            else:
+                parts[index].consumed.append(reading)
     return parts
 
 
 def _check_cuttable(components: Components, index: int, reasons: dict[int, str]) -> None:
-    members, size = components.members[index], components.sizes[index]
+    members = components.members[index]
     for member in members:
-        roots = components.roots[member.first : member.first + member.count]
-        own, places = np.unique(roots, return_counts=True)
+        own, places = np.unique(components.roots_of(index, member), return_counts=True)
         for root in own.tolist():
             if root in reasons:
                 raise _Whole(reasons[root])
-        if own.size != size:
-            raise _Whole(f"'{member.node}' is coupled with a part of its units only")
         if (places != places[0]).any():
             raise _Whole(f"'{member.node}' has units of unequal size")
-    if size < 2:
+    if components.sizes[index] < 2:
         raise _Whole(f"'{members[0].node}' has a single unit")
 
 
-def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace) -> UnitGroup:
+def _group(
+    name: str, producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace
+) -> UnitGroup:
     _check_even(units, parts)
     consumers = tuple(
         _consumer(
@@ -138,11 +144,19 @@ def _group(producers: tuple[str, ...], units: int, parts: _Parts, walked: Trace)
     read = read_out(producers[0], consumers[0], parts.values, walked)
     through = dict.fromkeys(walked.producers[axis.value] for axis in parts.values)
     return UnitGroup(
-        id=producers[0],
+        id=name,
         units=units,
         producers=producers,
         passes=tuple(name for name in through if name not in producers),
         consumers=consumers,
+        recurrences=tuple(
+            _recurrence(
+                walked.nodes[found.node],
+                found.axis,
+                _positions(found.node, numbers, phases, units),
+            )
+            for found, numbers, phases in parts.recurring
+        ),
         value=read.value,
         unit_axis=read.axis,
         parameters=tuple(sorted(parts.parameters, key=lambda use: use.node not in producers)),
@@ -177,7 +191,8 @@ def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, walked: Tra
     facet = TABLE[node.op_type].linear
     assert facet is not None
     data, weight, add = node.inputs[0], node.inputs[1], bias_add(node)
-    bias = node.inputs[2] if facet.has_bias_input and len(node.inputs) > 2 else None
+    place = facet.bias_input
+    bias = node.inputs[place] if facet.has_bias_input and len(node.inputs) > place else None
     if add is not None:
         bias = add.inputs[bias_side(add, node.outputs[0])]
     assert data is not None
@@ -195,6 +210,12 @@ def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, walked: Tra
         and _constant_bias(bias),
         positions=positions,
     )
+
+
+def _recurrence(node: ir.Node, axis: int, positions: Indices) -> Recurrence:
+    states, weight = node.outputs[0], node.inputs[RECURRENT_WEIGHT]
+    assert weight is not None
+    return Recurrence(node.name or "", states.name or "", weight.name or "", axis, positions)
 
 
 def _constant_bias(bias: ir.Value | None) -> bool:

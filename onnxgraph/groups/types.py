@@ -37,6 +37,25 @@ class Consumer:
 
 
 @dataclass(frozen=True)
+class Recurrence:
+    """A recurrent node that reads its own units a step later: a repair fuses into its matrix R.
+
+    Attributes:
+        node: The name of the LSTM, GRU or RNN.
+        value: Its states `(steps, 1, N, H)`.
+        weight: R's initializer, `(1, gates · H, H)`.
+        unit_axis: The axis of `value` that holds the units.
+        positions: `(units, block)` int64, where unit j stands on the axis and on the last of R.
+    """
+
+    node: str
+    value: str
+    weight: str
+    unit_axis: int
+    positions: Indices = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class ParameterAxis:
     """One axis of one constant that is cut along with a group.
 
@@ -75,11 +94,13 @@ class UnitGroup:
     """All tensor axes that must be cut together for one set of units.
 
     Attributes:
-        id: The name of the first producer: stable through cuts of other groups.
+        id: The name of the first producer, with a number behind it from the second group of its
+            units on: stable through cuts of other groups.
         units: How many units there are; a head or a group of channels is one.
         producers: The linear nodes that compute units; more than one if an Add or Mul couples them.
         passes: The nodes that units pass through, in topological order.
         consumers: The linear nodes that read the units, in topological order.
+        recurrences: Those of the producers that read their own units a step later.
         value: Where unit j's own output is read: behind its activation, scale and MaxPool; of units
             of several places (heads, groups of channels) in front of their first consumer.
         unit_axis: The axis of `value` that holds the units.
@@ -93,6 +114,7 @@ class UnitGroup:
     producers: tuple[str, ...]
     passes: tuple[str, ...]
     consumers: tuple[Consumer, ...]
+    recurrences: tuple[Recurrence, ...]
     value: str
     unit_axis: int
     parameters: tuple[ParameterAxis, ...] = field(repr=False)

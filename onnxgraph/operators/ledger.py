@@ -53,6 +53,7 @@ class Ledger:
         self.produced: list[Produced] = []
         self.parameters: list[ParameterUse] = []
         self.consumed: list[Consumed] = []
+        self.recurring: list[Consumed] = []
 
     def produce(self, node: str, count: int) -> AxisUnits:
         """Numbers the fresh units of a producer's output axis."""
@@ -68,6 +69,10 @@ class Ledger:
     def consume(self, node: str, axis: int, units: AxisUnits) -> None:
         """Says that the linear `node` contracts `axis` of its data input."""
         self.consumed.append(Consumed(node, axis, units))
+
+    def recur(self, node: str, axis: int, units: AxisUnits) -> None:
+        """Says that the recurrent `node` contracts `axis` of its own first output, a step later."""
+        self.recurring.append(Consumed(node, axis, units))
 
     def freeze(self, units: Indices, reason: str) -> None:
         """Keeps units whole. The first reason given for a unit stays."""
