@@ -1,0 +1,73 @@
+"""The baselines by name, and what they answered before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.paper.baselines.ensemble import ensemble
+from benchmarks.paper.storage import key_of, load_arrays, save_arrays, source_of
+from benchmarks.paper.trial import Answers, Baseline, Trial
+
+FOLDER = "benchmarks/paper"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A baseline.
+
+    Attributes:
+        answer: Runs it.
+        code: What its answers depend on beside the trial: files and folders of the repository.
+    """
+
+    answer: Baseline
+    code: tuple[str, ...]
+
+
+BASELINES: Mapping[str, Entry] = {
+    "ensemble": Entry(
+        ensemble,
+        (
+            f"{FOLDER}/baselines/ensemble.py",
+            f"{FOLDER}/head.py",
+            f"{FOLDER}/features.py",
+            "packer_svc/fusion/heads",
+        ),
+    ),
+}
+
+
+def kept_answers(name: str, trial: Trial, cache: Path, report: Callable[[str], None]) -> Answers:
+    """Runs a baseline, or takes what the same one answered to the same trial before.
+
+    No baseline depends on the budget, so runs that differ in it alone share them.
+
+    Args:
+        name: The baseline.
+        trial: What it is given.
+        cache: Folder of what several runs share.
+        report: Told in a line what is being done.
+    """
+    entry = BASELINES[name]
+    (source,) = trial.samples.inputs
+    key = key_of(
+        name,
+        *(original.whole for original in trial.originals),
+        list(trial.places),
+        trial.samples.inputs[source].tobytes(),
+        trial.test[source].tobytes(),
+        [trial.seed, trial.views],
+        source_of(*entry.code),
+    )
+    path = cache / "baselines" / f"{name}-{key}.npz"
+    if path.exists():
+        kept = load_arrays(path)
+        return Answers(kept["guesses"], str(kept["chosen"]))
+    report(f"running {name}")
+    answers = entry.answer(trial)
+    save_arrays(path, {"guesses": answers.guesses, "chosen": np.array(answers.chosen)})
+    return answers

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.paper.__main__ import main
+from tests.helpers.tiny_pictures import write_tiny_cifar10
+
+PROMISED = {
+    *("task", "arch", "k", "method", "seed", "width", "draws", "accuracy"),
+    *("accuracy_std_targets", "ensemble_difference", "ensemble_difference_ci95"),
+    *("ensemble_accuracy", "finetune_accuracy", "camkd_accuracy", "disassembly_accuracy"),
+    *("random_accuracy", "fragment_parameters", "packing_parameters", "ensemble_parameters"),
+    *("fragment_macs", "ensemble_macs", "plan_seconds", "slice_seconds_per_class"),
+    *("pack_seconds", "peak_rss_bytes", "device"),
+}
+NAME = "T1-vgg16-w0.03125-k5-closed_form-macs0.5-block1-views2-s0.json"
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market")
+    write_tiny_cifar10(folder, train=15, test=10)
+    return folder
+
+
+def arguments(market: Path, *more: str) -> list[str]:
+    return [
+        *("--task", "T1", "--arch", "vgg16", "--k", "5", "--width", "0.03125"),
+        *("--budget-macs", "0.5", "--block", "1", "--views", "2", "--threads", "1"),
+        *("--data", str(market), "--out", str(market / "out")),
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(market: Path) -> dict[str, Any]:
+    assert main(arguments(market, "--draws", "2")) == 0
+    document: dict[str, Any] = json.loads((market / "out" / NAME).read_text())
+    return document
+
+
+def test_a_run_leaves_one_document_with_every_figure(found: dict[str, Any]) -> None:
+    assert set(found) >= PROMISED
+    assert (found["task"], found["k"], found["draws"]) == ("T1", 5, 2)
+
+
+def test_packs_of_origins_that_know_their_classes_know_them_too(found: dict[str, Any]) -> None:
+    assert found["accuracy"] > 0.6
+    assert found["ensemble_accuracy"] > 0.6
+    assert found["ensemble_difference"] == pytest.approx(
+        found["accuracy"] - found["ensemble_accuracy"]
+    )
+    low, high = found["ensemble_difference_ci95"]
+    assert low <= found["ensemble_difference"] <= high
+
+
+def test_a_pack_keeps_to_its_budget(found: dict[str, Any]) -> None:
+    assert 0 < found["macs_share"] <= 0.51
+    assert found["fragment_parameters"] < found["ensemble_parameters"]
+
+
+def test_a_document_that_is_there_is_not_replaced_unasked(
+    market: Path, found: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (market / "out" / NAME).stat().st_mtime_ns
+    assert main(arguments(market, "--draws", "2")) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (market / "out" / NAME).stat().st_mtime_ns == before
+
+
+def test_the_same_run_gives_the_same_answers_again(market: Path, found: dict[str, Any]) -> None:
+    assert main(arguments(market, "--draws", "2", "--force")) == 0
+    again = json.loads((market / "out" / NAME).read_text())
+    assert again["correct"] == found["correct"]
+    assert again["kept_units"] == found["kept_units"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--baselines", "oracle"], "oracle"),
+        (["--k", "100"], "training examples"),
+        (["--label-order", "superclass"], "superclasses"),
+        (["--arch", "rnn"], "rnn"),
+        (["--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_a_sentence(
+    market: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    assert main(arguments(market, "--force", *more)) == 1
+    assert said in capsys.readouterr().err
