@@ -1,4 +1,4 @@
-"""Mean |activation| of units: what the paper's selection looks at (Eq. 5 and 6)."""
+"""Activations of units: what the paper's selection (Eq. 5 and 6) and other criteria look at."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,11 +8,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.groups import UnitGroup
-from slicer_svc.slicing.measures import unit_outputs
 from slicer_svc.slicing.walk import Minibatch
 
 Run = Callable[[Mapping[str, Tensor], Sequence[str]], Mapping[str, Tensor]]
 """Graph inputs and names of values to those values."""
+
+
+def unit_outputs(group: UnitGroup, value: Tensor) -> Tensor:
+    """The group's own value by unit.
+
+    Args:
+        group: The units.
+        value: What the network computes for `group.value`, samples first.
+
+    Returns:
+        `(n, u, positions)`; all places of a unit are positions.
+    """
+    places = torch.as_tensor(np.array(group.places), device=value.device)
+    units = value.movedim(group.unit_axis, 1)[:, places]
+    return units.flatten(start_dim=2)
 
 
 def mean_activations(
@@ -28,18 +42,18 @@ def mean_activations(
     Returns:
         By group, float64 `(u,)`.
     """
-    sums = {group.id: torch.zeros(group.units, dtype=torch.float64) for group in groups}
+    sums = {group.id: np.zeros(group.units) for group in groups}
     total = sum(float(batch.weights.sum()) for batch in batches)
     fetch = [group.value for group in groups]
     for batch in batches:
         with torch.no_grad():
             values = run(batch.inputs, fetch)
-        for group in groups:
-            by_sample = _by_sample(values[group.value], group)
-            sums[group.id] += batch.weights.double() @ by_sample.double()
-    return {name: (found / total).numpy() for name, found in sums.items()}
+            for group in groups:
+                by_sample = mean_magnitude(unit_outputs(group, values[group.value]))
+                sums[group.id] += (batch.weights.double() @ by_sample).cpu().numpy()
+    return {name: found / total for name, found in sums.items()}
 
 
-def _by_sample(value: Tensor, group: UnitGroup) -> Tensor:
-    """Mean |output| of every unit over its places and positions, `(n, u)`."""
-    return unit_outputs(value, group).abs().mean(dim=2)
+def mean_magnitude(outputs: Tensor) -> Tensor:
+    """Mean over positions of every unit's |output|, float64 `(n, u)`."""
+    return outputs.abs().mean(dim=2).double()

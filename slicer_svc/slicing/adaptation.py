@@ -1,142 +1,125 @@
 """Adaptation (Eq. 8): kept units learn to do without the dropped ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onnxgraph.groups import Consumer, UnitGroup
 from onnxgraph.linear import unit_rows
-from slicer_svc.slicing.assembly import Assembly, Patch
-from slicer_svc.slicing.class_data import ClassData
-from slicer_svc.slicing.losses import adaptation_loss, class_logit, faithfulness
+from slicer_svc.slicing.assembly import restoring
+from slicer_svc.slicing.class_data import ClassBatch
+from slicer_svc.slicing.losses import (
+    adaptation_loss,
+    class_cross_entropy,
+    class_logit,
+    faithfulness,
+)
 from slicer_svc.slicing.measures import flat
-from slicer_svc.slicing.pooling import trainable
-from slicer_svc.slicing.recipe import Recipe
 from slicer_svc.slicing.repairs import Units, fit_repair
-from slicer_svc.slicing.ridge import Moments
+from slicer_svc.slicing.stage import Stage
 
 
-def first_repairs(
-    assembly: Assembly, original: Assembly, group: UnitGroup, kept: Units, data: ClassData
-) -> dict[str, NDArray[np.float64]]:
+def first_repairs(stage: Stage, kept: Units) -> dict[str, NDArray[np.float64]]:
     """Where the l_i start: the linear maps that restore the dropped units best, in closed form.
 
     The paper leaves the start open; with it, zero steps already give a repaired network.
 
     Args:
-        assembly: The network with the pooled layer.
-        original: The whole model: what is to be restored.
-        group: The units.
-        kept: Those that stay, sorted.
-        data: The samples.
+        stage: The layer, pooled; what is to be restored are the original's units.
+        kept: The units that stay, sorted `(s,)`.
 
     Returns:
         By consumer node, R as `(u, s)`.
     """
-    taps = {consumer.node: assembly.tap(consumer) for consumer in group.consumers}
-    moments = {consumer.node: Moments() for consumer in group.consumers}
-    for batch in data.batches:
+    consumers = stage.group.consumers
+    taps = [stage.assembly.tap(consumer) for consumer in consumers]
+    grams = [np.zeros((len(kept), len(kept))) for _ in consumers]
+    crosses = [np.zeros((len(kept), stage.group.units)) for _ in consumers]
+    for number in range(len(stage.mixed.batches)):
         with torch.no_grad():
-            now = assembly.run(batch.inputs, list(taps.values()))
-            then = original.run(batch.inputs, list(taps.values()))
-        for consumer in group.consumers:
-            tap = taps[consumer.node]
-            regressors = unit_rows(consumer, now[tap])[:, torch.from_numpy(kept)]
-            moments[consumer.node].add(regressors, unit_rows(consumer, then[tap]), batch.weights)
-    return {node: fit_repair(found.gram, found.cross, kept) for node, found in moments.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """What adaptation starts from.
-
-    Attributes:
-        group: The units of the layer.
-        kept: Those that stay, sorted `(s,)`.
-        before: The network before the layer was pooled.
-        repairs: By consumer node, the l_i at their start, R as `(u, s)`.
-    """
-
-    group: UnitGroup
-    kept: Units
-    before: Assembly
-    repairs: Mapping[str, NDArray[np.float64]]
+            batch, now = stage.mixed.run(number, taps)
+            _, then = stage.whole.run(number, taps)
+        for place, (consumer, tap) in enumerate(zip(consumers, taps, strict=True)):
+            targets = unit_rows(consumer, then[tap]).double()
+            index = torch.from_numpy(kept).to(targets.device)
+            rows = unit_rows(consumer, now[tap]).index_select(1, index).double()
+            per_row = batch.weights.double().repeat_interleave(len(rows) // len(batch.weights))
+            weighted = (rows * per_row[:, None]).T
+            grams[place] += (weighted @ rows).cpu().numpy()
+            crosses[place] += (weighted @ targets).cpu().numpy()
+    return {
+        consumer.node: fit_repair(gram, cross, kept)
+        for consumer, gram, cross in zip(consumers, grams, crosses, strict=True)
+    }
 
 
 def adapt(
-    assembly: Assembly, choice: Choice, data: ClassData, recipe: Recipe
+    stage: Stage, kept: Units, start: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, NDArray[np.float64]]:
     """Trains the layer's kept units f, in place, and the repairs l_i.
 
-    Two patched networks: in M^{l∘f} the repairs restore the dropped units from the kept ones; in
-    M^{f̄} the kept units run beside the unselected ones of the layer before pooling. γ is taken
+    Minimises Eq. 8. Class c weighs twice the sum of the others in both of its terms. γ is taken
     relative to the size of the original's features, since the paper leaves it open.
 
     Args:
-        assembly: The network with the pooled layer.
-        choice: The units and the repairs' start.
-        data: The samples.
-        recipe: Steps, learning rate and γ.
+        stage: The layer; its kept units pooled, the others as they were before (f̄).
+        kept: The units that stay, sorted `(s,)`.
+        start: By consumer node, the l_i at their start, R as `(u, s)`.
 
     Returns:
         By consumer node, R as `(u, s)`.
     """
-    group, kept = choice.group, choice.kept
+    recipe = stage.recipe
+    device = stage.mixed.batches[0].weights.device
     repairs = {
-        node: nn.Parameter(torch.from_numpy(matrix.astype(np.float32)))
-        for node, matrix in choice.repairs.items()
+        node: nn.Parameter(torch.from_numpy(matrix.astype(np.float32)).to(device))
+        for node, matrix in start.items()
     }
-    layer = assembly.producers(group)
-    optimizer = torch.optim.Adam([*repairs.values(), *trainable(layer)], lr=recipe.learning_rate)
-    gamma = recipe.gamma / data.energy
-    for _ in range(recipe.steps):
-        drawn = data.draw()
-        patched = _restoring(group, kept, repairs)
-        scores = assembly.run(drawn.inputs, [assembly.scores], repairs=patched)
-        with torch.no_grad():
-            unselected = choice.before.run(drawn.inputs, [group.value])[group.value]
-        beside = {group.value: _beside(group, kept, unselected)}
-        features = assembly.run(drawn.inputs, [assembly.feature], patch=beside)
-        loss = adaptation_loss(
-            class_logit(flat(scores[assembly.scores]), data.target),
-            drawn.is_class,
-            drawn.weights,
-            faithfulness(flat(features[assembly.feature]), drawn.features),
-            gamma,
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    for parameter in layer:
-        parameter.requires_grad_(False)
-    return {node: repair.detach().double().numpy() for node, repair in repairs.items()}
+    training = stage.layer.training(kept, recipe.learning_rate, list(repairs.values()))
+    gamma = recipe.gamma / stage.energy
+    for step in range(recipe.steps):
+        batch, scores = restored_scores(stage, kept, repairs, step)
+        logits = class_logit(scores, stage.target)
+        cross_entropy = class_cross_entropy(logits, batch.is_class, batch.weights)
+        consistency = faithfulness(features_beside(stage, step), batch.features, batch.weights)
+        training.step(adaptation_loss(cross_entropy, consistency, gamma))
+    training.end()
+    return {node: repair.detach().double().cpu().numpy() for node, repair in repairs.items()}
 
 
-def _restoring(
-    group: UnitGroup, kept: Units, repairs: Mapping[str, Tensor]
-) -> dict[str, tuple[Consumer, Tensor]]:
-    """l∘f: R as `(u, u)` at every consumer, differentiable."""
-    index = torch.from_numpy(kept)
-    return {
-        consumer.node: (
-            consumer,
-            torch.zeros(group.units, group.units).index_copy(1, index, repairs[consumer.node]),
-        )
-        for consumer in group.consumers
-    }
+def restored_scores(
+    stage: Stage, kept: Units, repairs: Mapping[str, Tensor], step: int
+) -> tuple[ClassBatch, Tensor]:
+    """h∘M^{l∘f}(x) of Eq. 8: every consumer reads the units as the kept ones restore them.
+
+    Args:
+        stage: The layer.
+        kept: The units that stay, sorted `(s,)`.
+        repairs: By consumer node, R as `(u, s)`.
+        step: Which minibatch.
+
+    Returns:
+        The minibatch, and the model's class scores, `(n, C)`.
+    """
+    patch = restoring(stage.group, kept, repairs)
+    batch, values = stage.mixed.run(step, [stage.assembly.scores], patch)
+    return batch, flat(values[stage.assembly.scores])
 
 
-def _beside(group: UnitGroup, kept: Units, unselected: Tensor) -> Patch:
-    """f̄: the kept units as they are, the others as the unselected units give them."""
-    index = torch.from_numpy(group.places[kept].reshape(-1))
+def features_beside(stage: Stage, step: int) -> Tensor:
+    """M^{f̄}(x) of Eq. 8: the kept units run beside the unselected ones, without a repair.
 
-    def patch(value: Tensor) -> Tensor:
-        return unselected.index_copy(
-            group.unit_axis, index, value.index_select(group.unit_axis, index)
-        )
+    The layer itself holds both: `Layer.put_back` has given the unselected units the parameters
+    that they had before pooling, and training leaves these alone.
 
-    return patch
+    Args:
+        stage: The layer.
+        step: Which minibatch.
+
+    Returns:
+        The features, `(n, f)`.
+    """
+    _, values = stage.mixed.run(step, [stage.assembly.feature])
+    return flat(values[stage.assembly.feature])

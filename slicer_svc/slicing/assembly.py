@@ -1,23 +1,47 @@
 """The working copy of the paper's path: repairs stand in it as layers of their own (Eq. 9, 10)."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from onnxgraph.groups import Consumer, UnitGroup
 from onnxgraph.lookup import nodes_by_name, unused_name
-from onnxgraph.parameters import set_parameter
-from onnxgraph.surgery import Cut, Repair, cut
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.network import Network
-from slicer_svc.slicing.repairs import Units, mixed
+from slicer_svc.slicing.repairs import Units
+from slicer_svc.slicing.walk import Route
 
 Patch = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Restoring:
+    """l_i at one consumer: all of a group's units, made of the kept ones alone.
+
+    Attributes:
+        consumer: Where the units stand.
+        places: Their places on the consumer's axis, int64 `(u, block)`.
+        kept: Those of the kept units, int64 `(s, block)`.
+        matrix: R, `(u, s)`.
+    """
+
+    consumer: Consumer
+    places: Tensor
+    kept: Tensor
+    matrix: Tensor
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """What the consumer reads, with the units restored; differentiable in value and matrix."""
+        axis, places = self.consumer.unit_axis, self.places
+        moved = value.movedim(axis, 1)
+        kept = moved[:, self.kept].flatten(start_dim=2)
+        units = torch.matmul(self.matrix, kept).unflatten(2, (places.shape[1], *moved.shape[2:]))
+        flat = units.flatten(start_dim=1, end_dim=2)
+        return moved.index_copy(1, places.reshape(-1), flat).movedim(1, axis)
 
 
 class Assembly:
@@ -25,18 +49,22 @@ class Assembly:
 
     A tap is an Identity in front of one consumer: a repair can stand there without touching what
     else reads the same value (a residual branch). Groups that are finished have their repairs in
-    place at their taps, so that later layers are trained behind them: the combination of Eq. 9
-    and 10, layer by layer from the front.
+    place at their taps, so that later layers are trained behind them.
+
+    Attributes:
+        model: The graph with its taps; weights as in the original.
+        route: The order of its nodes.
+        view: What is trained and run.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, device: torch.device) -> None:
         self._network = network
-        model = network.model.clone()
-        self._taps = {site.node: _tap(model, site.node) for site in network.sites}
-        self.view = TorchView(model)
+        self.model = network.model.clone()
+        self._taps = {site.node: _tap(self.model, site.node) for site in network.sites}
+        self.route = Route(self.model)
+        self.view = TorchView(self.model).to(device)
         self.view.requires_grad_(False)
-        self._finished: dict[str, list[tuple[Consumer, Tensor]]] = {node: [] for node in self._taps}
-        self._cuts: list[tuple[UnitGroup, Units, dict[str, NDArray[np.float64]]]] = []
+        self._finished: dict[str, list[Restoring]] = {node: [] for node in self._taps}
 
     @property
     def feature(self) -> str:
@@ -53,82 +81,53 @@ class Assembly:
         """The value at which a consumer's repair stands."""
         return self._taps[consumer.node]
 
-    def frozen(self) -> "Assembly":
-        """A copy that further training does not change."""
-        other = copy.copy(self)
-        other.view = copy.deepcopy(self.view)
-        other._finished = {node: list(found) for node, found in self._finished.items()}
-        return other
-
-    def producers(self, group: UnitGroup) -> list[nn.Parameter]:
-        """The parameters of the layer m_i that computes a group's units."""
-        names = {use.parameter for use in group.parameters if use.node in group.producers}
-        found = [self.view.tensor(name) for name in sorted(names)]
-        return [tensor for tensor in found if isinstance(tensor, nn.Parameter)]
+    def start(self, group: UnitGroup) -> int:
+        """The place of the first node of m_i: nothing in front of it depends on the group."""
+        return min(self.route.place(node) for node in group.producers)
 
     def run(
         self,
         inputs: Mapping[str, Tensor],
         fetch: Sequence[str],
         *,
-        repairs: Mapping[str, tuple[Consumer, Tensor]] | None = None,
-        patch: Mapping[str, Patch] | None = None,
+        start: Mapping[str, Tensor],
+        repairs: Sequence[Restoring] = (),
     ) -> dict[str, Tensor]:
         """Computes values with all finished repairs in place.
 
         Args:
             inputs: Graph inputs by name.
             fetch: The values wanted.
-            repairs: Further repairs, by consumer node, R as `(u, u)`.
-            patch: Further functions on values.
+            start: Values already known, with the finished repairs in front of them in place.
+            repairs: Further repairs.
 
         Returns:
             The values by name.
         """
-        patches = dict(patch or {})
+        patches: dict[str, Patch] = {}
+        further = {repair.consumer.node: repair for repair in repairs}
         for node, finished in self._finished.items():
-            extra = [repairs[node]] if repairs is not None and node in repairs else []
+            extra = [further[node]] if node in further else []
             if finished or extra:
                 patches[self._taps[node]] = _chain([*finished, *extra])
-        return self.view.run(inputs, fetch=fetch, patch=patches)
+        return self.view.run(inputs, fetch=fetch, patch=patches, start=start)
 
-    def finish(
-        self, group: UnitGroup, kept: Units, repairs: Mapping[str, NDArray[np.float64]]
-    ) -> None:
-        """Puts a group's repairs in place for good.
+    def combine(self, repairs: Sequence[Restoring]) -> None:
+        """Combination (Eq. 9, 10): a group's repairs stay in place while later layers are trained.
 
         Args:
-            group: The group.
-            kept: Its kept units, sorted `(s,)`.
-            repairs: By consumer node, R as `(u, s)`.
+            repairs: One per consumer of the group.
         """
-        self._cuts.append((group, kept, dict(repairs)))
-        for consumer in group.consumers:
-            full = np.zeros((group.units, group.units), dtype=np.float32)
-            full[:, kept] = repairs[consumer.node]
-            self._finished[consumer.node].append((consumer, torch.from_numpy(full)))
-
-    def fused(self) -> ir.Model:
-        """The original with the trained layers, its groups cut and their repairs fused."""
-        model = self._network.model.clone()
-        nodes = nodes_by_name(model.graph)
-        for group, _, _ in self._cuts:
-            for use in group.parameters:
-                if use.node in group.producers:
-                    trained = self.view.tensor(use.parameter).detach().numpy()
-                    set_parameter(model, nodes[use.node], use.input, trained)
-        for group, kept, repairs in self._cuts:
-            fusible = {node: Repair(matrix) for node, matrix in repairs.items()}
-            model = cut(model, group, Cut(kept, fusible))
-        return model
+        for repair in repairs:
+            self._finished[repair.consumer.node].append(repair)
 
 
-def _chain(repairs: Sequence[tuple[Consumer, Tensor]]) -> Patch:
+def _chain(repairs: Sequence[Restoring]) -> Patch:
     """All repairs of one tap after each other: behind a Concat each has its own places."""
 
     def patch(value: Tensor) -> Tensor:
-        for consumer, matrix in repairs:
-            value = mixed(value, consumer, matrix)
+        for repair in repairs:
+            value = repair(value)
         return value
 
     return patch
@@ -144,3 +143,24 @@ def _tap(model: ir.Model, consumer: str) -> str:
     model.graph.insert_before(node, ir.node("Identity", [data], outputs=[output], name=name))
     node.replace_input_with(0, output)
     return name
+
+
+def restoring(
+    group: UnitGroup, kept: Units, matrices: Mapping[str, Tensor]
+) -> tuple[Restoring, ...]:
+    """The repairs of a group as layers, one for each of its consumers.
+
+    Args:
+        group: The group.
+        kept: Its kept units, sorted `(s,)`.
+        matrices: By consumer node, R as `(u, s)`.
+    """
+    return tuple(
+        _restoring(consumer, kept, matrices[consumer.node]) for consumer in group.consumers
+    )
+
+
+def _restoring(consumer: Consumer, kept: Units, matrix: Tensor) -> Restoring:
+    places = torch.from_numpy(np.array(consumer.positions)).to(matrix.device)
+    chosen = torch.from_numpy(kept).to(matrix.device)
+    return Restoring(consumer, places, places[chosen], matrix)

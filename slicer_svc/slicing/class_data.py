@@ -1,7 +1,8 @@
-"""The samples of one class against the rest, as training draws them."""
+"""The samples of one class against the rest, as training sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,82 +12,111 @@ from torch import Tensor
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.measures import flat
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.recipe import Recipe
 from slicer_svc.slicing.samples import Samples, class_weights
-from slicer_svc.slicing.walk import BATCH, Minibatch, minibatches
+from slicer_svc.slicing.walk import BATCH, Minibatch
+
+OTHERS = 2
+"""Views of other classes that training looks at, for each view of class c, at most."""
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """Samples drawn for one gradient step.
+@dataclass(frozen=True)
+class ClassBatch(Minibatch):
+    """A minibatch of one gradient step.
+
+    Its inherited `inputs` and `weights` (float32, of sum one) are on the case's device.
 
     Attributes:
-        inputs: Graph inputs by name, `(n, ...)`.
         is_class: 1 for class c, 0 for the rest, `(n,)`.
-        weights: Float32 of sum one, `(n,)`.
         features: M(x), the original's features, `(n, f)`.
     """
 
-    inputs: Mapping[str, Tensor]
     is_class: Tensor
-    weights: Tensor
     features: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class ClassCase:
+    """One class of a model: what every criterion and adaptation may look at.
+
+    Attributes:
+        network: The model.
+        view: A view of that model, never changed; its device is where all work is done.
+        views: All views of the model's samples.
+        target: The class c; it has a sample.
+        recipe: Settings.
+    """
+
+    network: Network
+    view: TorchView
+    views: Samples
+    target: int
+    recipe: Recipe
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return next(self.view.parameters()).device
+
+    @cached_property
+    def data(self) -> "ClassData":
+        """The samples in minibatches for training, made when first asked for."""
+        return ClassData(self)
+
+
 class ClassData:
-    """All views of a model's samples, seen from one class.
+    """Views of a model's samples in fixed minibatches, the same at every epoch.
+
+    Every minibatch holds its share of class c and of the others, so that what the network computes
+    in front of a layer can be kept for it (`prefix.py`). Where there are many classes, a random
+    choice of the other classes' views is looked at.
 
     Attributes:
         target: The class c.
-        batches: All views, class-weighted.
-        own: Views of class c alone, weighted evenly.
+        mixed: Class c and the rest; class c weighs twice the sum of the others.
+        own: All views of class c alone, weighted evenly.
     """
 
-    def __init__(
-        self, network: Network, view: TorchView, views: Samples, target: int, seed: int
-    ) -> None:
-        weights = class_weights(views.labels, target)
-        inside = views.labels == target
-        self.target = target
-        self.batches = minibatches(views, weights)
-        members = views.take(np.flatnonzero(inside).astype(np.int64))
-        self.own = minibatches(members, np.full(len(members), 1.0 / len(members)))
-        self._views = views
-        self._weights = torch.from_numpy(weights)
-        self._own_weights = torch.from_numpy(inside / inside.sum())
-        self._features = _features(network, view, self.batches)
-        self._generator = torch.Generator().manual_seed(seed)
+    def __init__(self, case: ClassCase) -> None:
+        self.target = case.target
+        inside = np.flatnonzero(case.views.labels == case.target)
+        others = np.flatnonzero(case.views.labels != case.target)
+        random = np.random.default_rng([case.recipe.seed, case.target])
+        random.shuffle(inside)
+        random.shuffle(others)
+        others = others[: OTHERS * len(inside)]
+        parts = -(-(len(inside) + len(others)) // BATCH)
+        self.mixed = tuple(_batches(case, _dealt(parts, inside, others)))
+        self.own = tuple(_batches(case, _dealt(-(-len(inside) // BATCH), inside)))
 
-    @property
+    @cached_property
     def energy(self) -> float:
         """Class-weighted mean of ‖M(x)‖², 1 where it is zero: the size of a feature error."""
-        energy = float(self._weights @ self._features.double().square().sum(dim=1))
+        squares = [batch.weights @ batch.features.square().sum(dim=1) for batch in self.mixed]
+        energy = float(torch.stack(squares).mean())
         return energy if energy > 0 else 1.0
 
-    def draw(self) -> Draw:
-        """A minibatch of all classes; all views, weighted, where they are few."""
-        return self._draw(self._weights)
 
-    def draw_own(self) -> Draw:
-        """A minibatch of class c alone."""
-        return self._draw(self._own_weights)
+def _dealt(parts: int, *heaps: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Each heap dealt out evenly; a part that would get nothing of the first heap is left out."""
+    parts = min(parts, len(heaps[0]))
+    return [np.concatenate([heap[part::parts] for heap in heaps]) for part in range(parts)]
 
-    def _draw(self, weights: Tensor) -> Draw:
-        candidates = torch.nonzero(weights)[:, 0]
-        if len(candidates) <= BATCH:
-            index, drawn = candidates, weights[candidates]
-        else:
-            index = torch.multinomial(weights, BATCH, replacement=True, generator=self._generator)
-            drawn = torch.full((BATCH,), 1.0 / BATCH)
-        rows: NDArray[np.int64] = index.numpy()
+
+def _batches(case: ClassCase, parts: list[NDArray[np.int64]]) -> Iterator[ClassBatch]:
+    name = case.network.classifier.feature
+    for rows in parts:
+        chosen = case.views.take(rows)
         inputs = {
-            name: torch.from_numpy(np.ascontiguousarray(array[rows]))
-            for name, array in self._views.inputs.items()
+            key: torch.from_numpy(np.ascontiguousarray(array)).to(case.device)
+            for key, array in chosen.inputs.items()
         }
-        is_class = torch.from_numpy(self._views.labels[rows] == self.target).float()
-        return Draw(inputs, is_class, drawn.float(), self._features[index])
-
-
-def _features(network: Network, view: TorchView, batches: tuple[Minibatch, ...]) -> Tensor:
-    name = network.classifier.feature
-    with torch.no_grad():
-        return torch.cat([flat(view.run(batch.inputs, fetch=[name])[name]) for batch in batches])
+        weights = class_weights(chosen.labels, case.target).astype(np.float32)
+        with torch.no_grad():
+            features = flat(case.view.run(inputs, fetch=[name])[name])
+        yield ClassBatch(
+            inputs=inputs,
+            weights=torch.from_numpy(weights).to(case.device),
+            is_class=torch.from_numpy(chosen.labels == case.target).float().to(case.device),
+            features=features,
+        )

@@ -13,7 +13,7 @@ from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.class_data import ClassData
+from slicer_svc.slicing.class_data import ClassCase
 from slicer_svc.slicing.closed_form import slice_closed_form
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
 from slicer_svc.slicing.measures import RelativeError, flat
@@ -126,8 +126,8 @@ class _Slicer:
             batches = minibatches(self._views, class_weights(self._views.labels, label))
             sliced = slice_closed_form(network, self._view, batches, self._plan.kept, Refit(), step)
         else:
-            data = ClassData(network, self._view, self._views, label, recipe.seed)
-            sliced = slice_trained(network, data, self._plan.kept, recipe, step)
+            case = ClassCase(network, self._view, self._views, label, recipe)
+            sliced = slice_trained(case, self._plan.kept, step)
         return self._finished(label, sliced)
 
     def _finished(self, label: int, sliced: Sliced) -> SlicedClass:

@@ -5,46 +5,46 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def faithfulness(features: Tensor, original: Tensor) -> Tensor:
-    """Eq. 3: mean over samples of ‖M′(x) − M(x)‖².
+def faithfulness(features: Tensor, original: Tensor, weights: Tensor) -> Tensor:
+    """Eq. 3: weighted mean over samples of ‖M′(x) − M(x)‖².
 
     Args:
         features: M′(x), `(n, f)`.
         original: M(x), `(n, f)`.
+        weights: Sample weights of sum one, `(n,)`.
 
     Returns:
         A scalar.
     """
-    return (features - original).square().sum(dim=1).mean()
+    return weights @ (features - original).square().sum(dim=1)
 
 
-def unit_norms(units: Tensor) -> Tensor:
+def unit_norms(outputs: Tensor) -> Tensor:
     """(1/|X|) Σ_x Σ_j ‖x_j‖₂, x_j the j-th unit's output on sample x.
 
     Args:
-        units: A layer's output by unit, `(n, u, rest)`.
+        outputs: A layer's output by unit, `(n, u, positions)`.
 
     Returns:
         A scalar.
     """
-    norms = units.square().sum(dim=2)
+    norms = outputs.square().sum(dim=2)
     # The root has no derivative at zero, where ReLU leaves many units.
     return norms.clamp_min(1e-24).sqrt().sum(dim=1).mean()
 
 
-def pooling_loss(features: Tensor, original: Tensor, units: Tensor, alpha: float) -> Tensor:
+def pooling_loss(distance: Tensor, outputs: Tensor, alpha: float) -> Tensor:
     """Eq. 4: faithfulness plus α times the norms of the layer's units on class c's samples.
 
     Args:
-        features: M′(x), `(n, f)`.
-        original: M(x), `(n, f)`.
-        units: The layer's output in M′ by unit, `(n, u, rest)`.
+        distance: ‖M′(x) − M(x)‖², a scalar (see `faithfulness`).
+        outputs: The layer's output in M′ on class c's samples, by unit, `(n, u, positions)`.
         alpha: α.
 
     Returns:
         A scalar; small where few units carry what class c needs.
     """
-    return faithfulness(features, original) + alpha * unit_norms(units)
+    return distance + alpha * unit_norms(outputs)
 
 
 def class_logit(scores: Tensor, target: int) -> Tensor:
@@ -66,22 +66,32 @@ def class_logit(scores: Tensor, target: int) -> Tensor:
     return scores[:, target] - others.logsumexp(dim=1)
 
 
-def adaptation_loss(
-    logits: Tensor, is_class: Tensor, weights: Tensor, consistency: Tensor, gamma: float
-) -> Tensor:
+def class_cross_entropy(logits: Tensor, is_class: Tensor, weights: Tensor) -> Tensor:
+    """ℓ_ce of Eq. 8: weighted cross-entropy of class c against the rest.
+
+    Args:
+        logits: Log odds of class c, `(n,)`.
+        is_class: 1 for class c, 0 for the rest, `(n,)`.
+        weights: Sample weights of sum one; class c weighs twice the sum of all others, `(n,)`.
+
+    Returns:
+        A scalar.
+    """
+    return functional.binary_cross_entropy_with_logits(
+        logits, is_class, weight=weights, reduction="sum"
+    )
+
+
+def adaptation_loss(cross_entropy: Tensor, consistency: Tensor, gamma: float) -> Tensor:
     """Eq. 8: ℓ_ce(h∘M^{l∘f}(x), c or rest) + γ·‖M^{f̄}(x) − M(x)‖².
 
     Args:
-        logits: Log odds of class c by h∘M^{l∘f}, `(n,)`.
-        is_class: 1 for class c, 0 for the rest, `(n,)`.
-        weights: Sample weights of sum one; class c weighs twice the sum of all others, `(n,)`.
-        consistency: ‖M^{f̄}(x) − M(x)‖², a scalar (see `faithfulness`).
+        cross_entropy: ℓ_ce of the network with the repair, a scalar (see `class_cross_entropy`).
+        consistency: ‖M^{f̄}(x) − M(x)‖² of the network in which the kept units run beside the
+            unselected ones, a scalar (see `faithfulness`).
         gamma: γ.
 
     Returns:
         A scalar.
     """
-    cross_entropy = functional.binary_cross_entropy_with_logits(
-        logits, is_class, weight=weights, reduction="sum"
-    )
     return cross_entropy + gamma * consistency

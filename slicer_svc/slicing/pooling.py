@@ -1,53 +1,48 @@
 """Pooling (Eq. 3, 4): gathering what class c needs in few units of a layer."""
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
-from onnxgraph.groups import UnitGroup
-from slicer_svc.slicing.assembly import Assembly
-from slicer_svc.slicing.class_data import ClassData
-from slicer_svc.slicing.losses import pooling_loss, unit_norms
-from slicer_svc.slicing.measures import flat, unit_outputs
-from slicer_svc.slicing.recipe import Recipe
+from slicer_svc.slicing.activations import mean_magnitude, unit_outputs
+from slicer_svc.slicing.losses import faithfulness, pooling_loss, unit_norms
+from slicer_svc.slicing.measures import flat
+from slicer_svc.slicing.stage import Stage
 
 
-def pool(assembly: Assembly, group: UnitGroup, data: ClassData, recipe: Recipe) -> None:
+def pool(stage: Stage) -> None:
     """Trains the layer m_i, in place, on class c's samples so that its other units fall silent.
 
-    As in the AAAI version only m_i's own parameters are trained. α is taken relative to both
-    terms' sizes before training, since the paper leaves it open and activations have no unit.
-
-    Args:
-        assembly: The network, the layers before m_i finished.
-        group: The units of m_i.
-        data: The samples.
-        recipe: Steps, learning rate and α.
+    Minimises Eq. 4. As in the AAAI version only m_i's own parameters are trained. α is taken
+    relative to both terms' sizes before training, since the paper leaves it open and activations
+    have no unit.
     """
-    parameters = assembly.producers(group)
-    alpha = recipe.alpha * data.energy / _norms(assembly, group, data)
-    optimizer = torch.optim.Adam(trainable(parameters), lr=recipe.learning_rate)
-    for _ in range(recipe.steps):
-        drawn = data.draw_own()
-        values = assembly.run(drawn.inputs, [assembly.feature, group.value])
-        features = flat(values[assembly.feature])
-        units = unit_outputs(values[group.value], group)
-        loss = pooling_loss(features, drawn.features, units, alpha)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    for parameter in parameters:
-        parameter.requires_grad_(False)
+    assembly, group, recipe = stage.assembly, stage.group, stage.recipe
+    alpha = recipe.alpha * stage.energy / _norms(stage)
+    training = stage.layer.training(np.arange(group.units), recipe.learning_rate)
+    for step in range(recipe.steps):
+        batch, values = stage.own.run(step, [assembly.feature, group.value])
+        distance = faithfulness(flat(values[assembly.feature]), batch.features, batch.weights)
+        outputs = unit_outputs(group, values[group.value])
+        training.step(pooling_loss(distance, outputs, alpha))
+    training.end()
 
 
-def trainable(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
-    """The parameters, from now on with gradients."""
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    return parameters
+def class_activations(stage: Stage) -> NDArray[np.float64]:
+    """|X_j| of Eq. 5 and 6: mean |activation| of every unit on class c, float64 `(u,)`."""
+    group = stage.group
+    total, samples = np.zeros(group.units), 0
+    for number in range(len(stage.own.batches)):
+        with torch.no_grad():
+            batch, values = stage.own.run(number, [group.value])
+            magnitudes = mean_magnitude(unit_outputs(group, values[group.value]))
+        total += magnitudes.sum(dim=0).cpu().numpy()
+        samples += len(batch.weights)
+    return total / samples
 
 
-def _norms(assembly: Assembly, group: UnitGroup, data: ClassData) -> float:
-    drawn = data.draw_own()
+def _norms(stage: Stage) -> float:
     with torch.no_grad():
-        value = assembly.run(drawn.inputs, [group.value])[group.value]
-    return max(float(unit_norms(unit_outputs(value, group))), 1e-12)
+        _, values = stage.own.run(0, [stage.group.value])
+        norms = unit_norms(unit_outputs(stage.group, values[stage.group.value]))
+    return max(float(norms), 1e-12)

@@ -44,14 +44,40 @@ def select_by_threshold(activation: NDArray[np.float64], beta: float) -> NDArray
     Returns:
         Kept units, sorted, int64; at least one.
     """
-    peak = float(activation.max())
-    shares = activation / peak if peak > 0 else np.zeros_like(activation)
+    shares = _shares(activation)
     if float(np.ptp(shares)) < 1e-9:
         return select_by_rate(activation, kept_count(len(activation), beta))
     mean, sd = fit_truncated_normal(shares)
     low, high = -mean / sd, (1.0 - mean) / sd
     threshold = float(truncnorm.ppf(1.0 - beta, low, high, loc=mean, scale=sd))
-    above = np.flatnonzero(shares > threshold).astype(np.int64)
+    return _above(activation, threshold)
+
+
+def select_by_plain_threshold(activation: NDArray[np.float64], beta: float) -> NDArray[np.int64]:
+    """Eq. 5 as the AAAI version prints it: the units with |X_j| > 1 − β.
+
+    Activations have no unit and the paper names none: they are taken as shares of the layer's
+    largest, as for the fitted threshold, so that 1 − β has the same meaning in every layer. A
+    layer without any activation keeps one unit.
+
+    Args:
+        activation: Mean |activation| of every unit on class c, `(u,)`.
+        beta: β in (0, 1].
+
+    Returns:
+        Kept units, sorted, int64; at least one.
+    """
+    return _above(activation, 1.0 - beta)
+
+
+def _shares(activation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Activations as shares of the layer's largest."""
+    peak = float(activation.max())
+    return activation / peak if peak > 0 else np.zeros_like(activation)
+
+
+def _above(activation: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    above = np.flatnonzero(_shares(activation) > threshold).astype(np.int64)
     return above if len(above) else select_by_rate(activation, 1)
 
 

@@ -19,7 +19,7 @@ from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.planner import make_plan
 from slicer_svc.slicing.progress import Progress
-from slicer_svc.slicing.recipe import Method, Recipe
+from slicer_svc.slicing.recipe import THRESHOLDS, Method, Recipe
 from slicer_svc.slicing.samples import Samples
 from tests.helpers.random_graphs import DrawnGraph, classifiers
 from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
@@ -165,5 +165,5 @@ def test_random_graphs_are_sliced_into_graphs_that_run(
     outputs = run_onnx(to_bytes(fragment.model), inputs)
     assert outputs["scores"].shape == (count, 3)
     assert all(np.isfinite(array).all() for array in outputs.values())
-    if method is not Method.THRESHOLD:
+    if method not in THRESHOLDS:
         assert fragment.cost.parameters == plan.parameters_after

@@ -5,6 +5,7 @@ from scipy.stats import truncnorm
 from slicer_svc.slicing.selection import (
     fit_truncated_normal,
     kept_count,
+    select_by_plain_threshold,
     select_by_rate,
     select_by_threshold,
 )
@@ -58,3 +59,14 @@ def test_a_group_of_one_unit_keeps_it() -> None:
 
 def test_at_least_one_unit_is_above_any_threshold() -> None:
     assert len(select_by_threshold(np.array([0.2, 0.5, 1.0]), 1e-9)) == 1
+
+
+def test_the_plain_threshold_keeps_what_exceeds_one_minus_beta_of_the_largest() -> None:
+    activation = np.array([2.0, 0.9, 1.1, 0.0, 1.0])
+    assert select_by_plain_threshold(activation, 0.5).tolist() == [0, 2]
+    assert select_by_plain_threshold(activation, 0.6).tolist() == [0, 1, 2, 4]
+    assert select_by_plain_threshold(activation, 1e-9).tolist() == [0]
+
+
+def test_the_plain_threshold_keeps_one_unit_of_a_dead_layer() -> None:
+    assert select_by_plain_threshold(np.zeros(4), 1.0).tolist() == [0]
