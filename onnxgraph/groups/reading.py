@@ -37,11 +37,7 @@ def read_out(
     several places are read where their first consumer reads them: behind the products of an
     attention head, or the grouped convolution of a group of channels.
     """
-    axes = {
-        axis.value: axis
-        for axis in values
-        if (axis.units != NO_UNIT).all() and np.unique(axis.units).size == axis.units.size
-    }
+    axes = {axis.value: axis for axis in values if _in_one_place_each(axis.units)}
     source = walked.nodes[producer].outputs[0].name or ""
     if source not in axes:
         return ReadOut(consumer.value, consumer.unit_axis, consumer.positions)
@@ -54,6 +50,12 @@ def read_out(
         ):
             reached.add(name)
             found = name
-    places = np.argsort(axes[found].units)[:, None]
+    units = axes[found].units
+    places = np.argsort(units, kind="stable")[np.count_nonzero(units == NO_UNIT) :, None]
     places.setflags(write=False)
     return ReadOut(found, axes[found].axis, places)
+
+
+def _in_one_place_each(units: Indices) -> bool:
+    held = units[units != NO_UNIT]
+    return bool(np.unique(held).size == held.size)

@@ -114,7 +114,7 @@ _MATMUL = LinearFacet(
 )
 
 ROWS = (
-    Operator("Conv", _conv, _conv_flow, _conv_macs, _CONV),
+    Operator("Conv", _conv, _conv_flow, _conv_macs, _CONV, shrink=flow.groups_shrunk),
     Operator("Gemm", _gemm, lambda step: flow.linear(step, _GEMM), _contracted_macs, _GEMM),
     Operator(
         "MatMul",

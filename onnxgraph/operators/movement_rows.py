@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from onnxgraph.operators.flow import axes, elementwise, positions, reshape
+from onnxgraph.operators.flow import axes, elementwise, positions, ranges, reshape
 from onnxgraph.operators.flow.shape_reading import reads_shape
 from onnxgraph.operators.operator import Call, Operator
 
@@ -140,7 +140,7 @@ def _slice(
 
 
 ROWS = (
-    Operator("Reshape", _reshape, reshape.reshaped),
+    Operator("Reshape", _reshape, reshape.reshaped, shrink=reshape.reshape_shrunk),
     Operator("Flatten", _flatten, reshape.flattened),
     Operator("Transpose", _transpose, axes.transpose),
     Operator("Squeeze", _squeeze, axes.squeeze),
@@ -150,6 +150,6 @@ ROWS = (
     Operator("Pad", _pad, positions.padded, settings=frozenset({2})),
     Operator("Constant", _constant, elementwise.no_units),
     Operator("Shape", _shape, reads_shape),
-    Operator("Gather", _gather, positions.gathered),
-    Operator("Slice", _slice, positions.sliced),
+    Operator("Gather", _gather, ranges.gathered, shrink=ranges.gather_shrunk),
+    Operator("Slice", _slice, ranges.sliced, shrink=ranges.slice_shrunk),
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from onnxgraph.operators.facet import LinearFacet
+    from onnxgraph.operators.shrunk import Shrunk
     from onnxgraph.operators.step import Step
 
 Dims: TypeAlias = tuple[int | None, ...]
@@ -75,6 +76,9 @@ Evaluate: TypeAlias = Callable[..., "Tensor | tuple[Tensor, ...]"]
 Flow: TypeAlias = Callable[["Step"], None]
 """Follows units through one node: reads the layouts of its inputs, sets those of its outputs."""
 
+Shrink: TypeAlias = Callable[["Shrunk"], None]
+"""Rewrites what names sizes or places in a node whose data lost units."""
+
 CountMacs: TypeAlias = Callable[[Call, "tuple[Dims, ...]", "tuple[Dims, ...]"], int]
 """`(call, input shapes, output shapes)` to multiply-accumulates per sample."""
 
@@ -97,6 +101,7 @@ class Operator:
         elementwise: Whether it acts on each unit by itself, so that a unit's own output is
             better read behind it than before it (activations, scales, MaxPool).
         outputs: How many outputs `evaluate` gives; a node whose later ones are used is refused.
+        shrink: What else of the node follows a cut: a target shape, indices, a number of groups.
         settings: Indices of floating inputs that are settings or statistics, not weights, and
             are therefore not trained (Clip's bounds, running means).
     """
@@ -108,4 +113,5 @@ class Operator:
     linear: LinearFacet | None = None
     elementwise: bool = False
     outputs: int = 1
+    shrink: Shrink | None = None
     settings: frozenset[int] = field(default=frozenset())

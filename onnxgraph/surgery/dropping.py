@@ -1,7 +1,8 @@
-"""Dropping the places of units from parameters, shapes, Reshape targets and group counts."""
+"""Dropping the places of units from parameters, shapes, and whatever else names sizes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ import onnx_ir as ir
 from onnxgraph.groups import Consumer, UnitGroup
 from onnxgraph.linear import linear_parts
 from onnxgraph.lookup import constant_of, nodes_by_name, values_by_name
+from onnxgraph.operators import TABLE
+from onnxgraph.operators.shrunk import Shortened, Shrunk
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_parameter
 from onnxgraph.surgery.places import kept_places, units_read
@@ -30,15 +33,13 @@ def drop(model: ir.Model, chosen: Chosen, shrinks: Callable[[Consumer], bool]) -
     """
     nodes = nodes_by_name(model.graph)
     _drop_parameters(model, nodes, chosen, shrinks)
-    _shorten_values(model, chosen)
-    for name in {name for group, _ in chosen for name in group.passes}:
-        node = nodes[name]
-        if node.op_type == "Conv":
-            assert node.inputs[0] is not None
-            assert node.inputs[0].shape is not None
-            channels = node.inputs[0].shape[1]
-            assert isinstance(channels, int)
-            node.attributes["group"] = ir.AttrInt64("group", channels)
+    axes = _shorten_values(model, chosen)
+    for node in model.graph:
+        row = TABLE.get(node.op_type)
+        if row is not None and row.shrink is not None:
+            shrunk = Shrunk(model, node, axes)
+            if any(shrunk.input(index) for index in range(len(node.inputs))) or shrunk.output():
+                row.shrink(shrunk)
 
 
 def _drop_parameters(
@@ -67,33 +68,22 @@ def _drop_parameters(
         set_parameter(model, node, index, np.take(tensor.numpy(), places, axis=axis))
 
 
-def _shorten_values(model: ir.Model, chosen: Chosen) -> None:
-    """Writes the new sizes into shapes of values and constant targets of Reshape."""
+def _shorten_values(model: ir.Model, chosen: Chosen) -> dict[str, dict[int, Shortened]]:
+    """Writes the new sizes into shapes of values; returns the axes that became shorter."""
     values = values_by_name(model.graph)
-    gone: dict[tuple[str, int], int] = {}
+    axes: dict[str, dict[int, Shortened]] = defaultdict(dict)
     for group, cut in chosen:
         for use in group.values:
-            key = use.value, use.axis
-            lost = use.units.size - kept_places(use.units, cut.kept).size
-            gone[key] = gone.get(key, 0) + lost
-    for (name, axis), lost in gone.items():
+            left = kept_places(use.units, cut.kept)
+            known = axes[use.value].get(use.axis)
+            if known is not None:
+                left = np.intersect1d(left, known.left)
+            axes[use.value][use.axis] = Shortened(use.units.size, left)
+    for name, shortened in axes.items():
         value = values[name]
         assert value.shape is not None
         sizes = list(value.shape)
-        size = sizes[axis]
-        assert isinstance(size, int)
-        sizes[axis] = size - lost
+        for axis, found in shortened.items():
+            sizes[axis] = found.left.size
         value.shape = ir.Shape(sizes)
-        producer = value.producer()
-        if producer is not None and producer.op_type == "Reshape":
-            _retarget(model, producer, axis, size - lost)
-
-
-def _retarget(model: ir.Model, node: ir.Node, axis: int, size: int) -> None:
-    """Sets one size of a Reshape's target, unless it is inferred (-1) or copied (0)."""
-    target = constant_of(node.inputs[1])
-    assert target is not None
-    sizes = np.array(target.numpy())
-    if sizes[axis] > 0:
-        sizes[axis] = size
-        set_parameter(model, node, 1, sizes)
+    return axes

@@ -5,7 +5,7 @@ import onnx_ir as ir
 import pytest
 
 from onnxgraph.groups import UnitGroup, WholePart, find_group, unit_groups
-from onnxgraph.surgery import Cut, cut
+from onnxgraph.surgery import Cut, cut, cut_all
 from tests.helpers.text_graphs import text_graph
 
 
@@ -182,8 +182,8 @@ _WHOLE = {
     "MatMul 's' multiplies values that are both computed": "s = MatMul (h, t)",
     "Add 's' joins units with values that are not cut with them": "s = Add (h, x)",
     "Pad 's' crops or repeats units": 's = Pad <mode = "edge"> (h, pads)',
-    "Slice 's' crops units": "s = Slice (h, one, two, one)",
-    "Gather 's' gathers single units": "s = Gather <axis = 1> (h, one)",
+    "Slice 's' takes units in steps": "s = Slice (h, one, two, one, two)",
+    "Gather 's' gathers single units": "s = Gather <axis = 1> (h, three)",
     "Shape 'z' reads the size of a unit axis": "z = Shape (h)\ns = Cast <to = 1> (z)",
 }
 
@@ -204,6 +204,7 @@ def test_what_mixes_units_keeps_them_whole_and_is_named(reason: str) -> None:
         pads=np.array([0, 1, 0, 1]),
         one=np.array([1]),
         two=np.array([3]),
+        three=np.array(3),
     )
     assert _groups(model)[1]["h"].startswith(reason)
 
@@ -232,7 +233,7 @@ def test_a_single_unit_is_whole() -> None:
     assert _groups(model)[1]["h"] == "'h' has a single unit"
 
 
-def test_units_coupled_in_part_only_are_whole() -> None:
+def test_units_that_are_coupled_with_parts_of_another_layer_are_cut_in_parts() -> None:
     model = text_graph(
         "float[N, 3] x => float[N, 2] y",
         """
@@ -248,8 +249,46 @@ def test_units_coupled_in_part_only_are_whole() -> None:
         wc=(3, 9),
         v=(9, 2),
     )
-    assert set(_groups(model)[1]) == {"a", "b", "c", "y"}
-    assert _groups(model)[1]["a"] == "'a' is coupled with a part of its units only"
+    groups, whole = _groups(model)
+    assert {name: (group.units, group.producers) for name, group in groups.items()} == {
+        "a": (4, ("a", "c")),
+        "b": (5, ("b", "c")),
+    }
+    assert set(whole) == {"y"}
+
+
+def test_parts_of_a_layer_that_are_read_apart_are_groups_of_their_own() -> None:
+    model = text_graph(
+        "float[N, 3] x => float[N, 2] y",
+        """
+        h = MatMul (x, w)
+        f = Slice (h, zero, four, one)
+        r = Slice (h, four, end, one)
+        t = MatMul (f, u)
+        s = Gather <axis = 1> (r, order)
+        j = Concat <axis = 1> (t, s)
+        y = MatMul (j, v)
+        """,
+        w=(3, 9),
+        zero=np.array([0]),
+        four=np.array([-5]),
+        end=np.array([2**31]),
+        one=np.array([1]),
+        u=(4, 6),
+        order=np.array([4, 0, 3, 0]),
+        v=(10, 2),
+    )
+    groups, whole = _groups(model)
+    assert {name: group.units for name, group in groups.items()} == {"h": 4, "h#2": 2, "t": 6}
+    assert whole["h"] == "'h' has a single unit"  # the one that Gather takes twice
+    cuts = [(groups["h"], Cut(np.array([1, 3]))), (groups["h#2"], Cut(np.array([1])))]
+    smaller = cut_all(model, cuts)
+    assert find_group(smaller, "h").units == 2
+    constants = {name: v.const_value for name, v in smaller.graph.initializers.items()}
+    numbers = {name: c.numpy().tolist() for name, c in constants.items() if c is not None}
+    assert (numbers["zero"], numbers["four_of_f"]) == ([0], [2])
+    assert (numbers["four"], numbers["end"]) == ([2], [6])
+    assert numbers["order"] == [3, 0, 0]
 
 
 def test_token_mixing_leaves_the_channels_of_an_mlp_mixer_apart() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 
 from onnxgraph.operators.facet import LinearFacet
+from onnxgraph.operators.shrunk import Shrunk
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.units import AxisUnits
 
@@ -81,6 +83,18 @@ def _depthwise_outputs(step: Step, units: AxisUnits, multiplier: int) -> AxisUni
     elif step.arity > 2 and step.node.inputs[2] is not None:
         step.freeze(passed, "has a computed bias")
     return passed
+
+
+def groups_shrunk(shrunk: Shrunk) -> None:
+    """A grouped Conv that lost whole groups has fewer of them."""
+    data, weight = shrunk.node.inputs[0], shrunk.constant(1)
+    if shrunk.node.attributes.get_int("group", 1) == 1 or weight is None:
+        return
+    assert data is not None
+    assert data.shape is not None
+    channels = data.shape[1]
+    assert isinstance(channels, int)
+    shrunk.node.attributes["group"] = ir.AttrInt64("group", channels // weight.shape[1])
 
 
 def _whole_output(step: Step) -> None:

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from onnxgraph.operators.operator import Dims
+from onnxgraph.operators.shrunk import Shrunk
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.units import AxisUnits
 
@@ -34,6 +35,17 @@ def reshaped(step: Step) -> None:
         step.block("has a target shape that is computed")
         return
     _follow(step)
+
+
+def reshape_shrunk(shrunk: Shrunk) -> None:
+    """Sizes in the target, unless they are inferred (-1) or copied (0), follow the cut."""
+    target = shrunk.constant(1)
+    if target is None:
+        return
+    for axis, shortened in shrunk.output().items():
+        if target[axis] > 0:
+            target[axis] = shortened.left.size
+    shrunk.set_constant(1, target)
 
 
 def _follow(step: Step) -> None:
