@@ -1,4 +1,4 @@
-"""Conv, Gemm and MatMul as matrices: `y = patches(x) @ W + b`."""
+"""Conv, Gemm, MatMul and the input matrix of a recurrent node: `y = patches(x) @ W + b`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnxgraph.groups.types import Consumer
 from onnxgraph.lookup import constant_of, node_named, opset_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.facet import LinearFacet
-from onnxgraph.parameters import bias_add, bias_side, set_bias, set_parameter
+from onnxgraph.parameters import add_initializer, bias_add, bias_side, set_bias, set_parameter
 
 
 def unit_rows(consumer: Consumer, value: Tensor) -> Tensor:
@@ -30,20 +30,21 @@ def unit_rows(consumer: Consumer, value: Tensor) -> Tensor:
     return gathered.reshape(-1, places.shape[1])
 
 
-def patches(model: ir.Model, node: str, x: Tensor) -> Tensor:
+def patches(model: ir.Model, node: str, x: Tensor, chosen: Tensor | None = None) -> Tensor:
     """The rows that a linear node multiplies by its matrix.
 
     Args:
         model: The graph.
         node: The name of a Conv (of one group), Gemm or MatMul.
         x: The node's data, `(N, C, …)` for Conv.
+        chosen: int64, which positions of each sample's output; None for all of them.
 
     Returns:
         `(rows, k)` with `k` channel-major: row `n · positions + p` for sample n, position p.
     """
     found = node_named(model, node)
     call, facet, weight = linear_parts(model, found)
-    return facet.patches(call, x, weight.shape)
+    return facet.patches(call, x, weight.shape, chosen)
 
 
 def weight_matrix(
@@ -58,7 +59,7 @@ def weight_matrix(
     columns = np.moveaxis(weight, (facet.input_axis(call), facet.output_axis(call)), (0, -1))
     matrix = columns.reshape(-1, columns.shape[-1])
     alpha, beta = facet.scales(call)
-    bias = _bias(found, facet)
+    bias = _bias(found, facet, matrix.shape[1])
     if bias is not None:
         flat = np.broadcast_to(bias.reshape(-1), matrix.shape[-1:]) if bias.size == 1 else bias
         bias = beta * flat.reshape(-1)
@@ -97,7 +98,29 @@ def with_weight_matrix(
             found.attributes[name] = ir.AttrFloat32(name, 1.0)
     set_parameter(model, found, 1, np.moveaxis(weight.reshape(moved), (0, -1), axes))
     if bias is not None:
-        set_bias(model, found, bias)
+        put_bias(model, found, bias)
+
+
+def put_bias(model: ir.Model, node: ir.Node, bias: NDArray[np.floating]) -> None:
+    """Gives a linear node the bias `(out,)`, in place, replacing or adding one.
+
+    A recurrent node's B is Wb and Rb behind each other: the bias of its input matrix is Wb.
+    """
+    facet = TABLE[node.op_type].linear
+    if facet is None or facet.bias_input == 2:
+        set_bias(model, node, bias)
+        return
+    place = facet.bias_input
+    tensor = constant_of(node.inputs[place]) if len(node.inputs) > place else None
+    if tensor is not None:
+        both = np.array(tensor.numpy())
+        both[0, : bias.size] = bias
+        set_parameter(model, node, place, both)
+        return
+    _, _, weight = linear_parts(model, node)
+    both = np.concatenate([bias, np.zeros_like(bias)])[None].astype(weight.dtype)
+    node.resize_inputs(max(len(node.inputs), place + 1))
+    node.replace_input_with(place, add_initializer(model, f"{node.name}_bias", both))
 
 
 def consumer_metric(model: ir.Model, consumer: Consumer) -> NDArray[np.float64]:
@@ -123,7 +146,7 @@ def materialise_bias(model: ir.Model, node: str) -> None:
     found = node_named(model, node)
     if "beta" in found.attributes:
         found.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
-    set_bias(model, found, np.zeros(matrix.shape[1], matrix.dtype) if bias is None else bias)
+    put_bias(model, found, np.zeros(matrix.shape[1], matrix.dtype) if bias is None else bias)
 
 
 def linear_parts(model: ir.Model, node: ir.Node) -> tuple[Call, LinearFacet, NDArray[np.floating]]:
@@ -140,10 +163,11 @@ def linear_parts(model: ir.Model, node: ir.Node) -> tuple[Call, LinearFacet, NDA
     return call, facet, tensor.numpy()
 
 
-def _bias(node: ir.Node, facet: LinearFacet) -> NDArray[np.floating] | None:
+def _bias(node: ir.Node, facet: LinearFacet, outputs: int) -> NDArray[np.floating] | None:
     if facet.has_bias_input:
-        tensor = constant_of(node.inputs[2]) if len(node.inputs) > 2 else None
+        place = facet.bias_input
+        tensor = constant_of(node.inputs[place]) if len(node.inputs) > place else None
     else:
         add = bias_add(node)
         tensor = None if add is None else constant_of(add.inputs[bias_side(add)])
-    return None if tensor is None else tensor.numpy()
+    return None if tensor is None else tensor.numpy().reshape(-1)[:outputs]

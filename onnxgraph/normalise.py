@@ -14,6 +14,7 @@ from onnxgraph.operators import supported_operators
 from onnxgraph.passes.check_sizes import CheckSizes
 from onnxgraph.passes.clear_annotations import ClearAnnotations
 from onnxgraph.passes.drop_dropout import DropDropout
+from onnxgraph.passes.drop_zero_states import DropZeroStates
 from onnxgraph.passes.flatten_reshapes import FlattenReshapes
 from onnxgraph.passes.fold_batch_normalization import FoldBatchNormalization
 from onnxgraph.passes.fold_constants import FoldConstants
@@ -22,6 +23,7 @@ from onnxgraph.passes.free_batch import FreeBatch, fixed_batch
 from onnxgraph.passes.infer_shapes import InferShapes
 from onnxgraph.passes.names import ReadableNames
 from onnxgraph.passes.observation import BATCHES, run_at, runs_at
+from onnxgraph.passes.part_directions import PartDirections
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
 from onnxgraph.passes.unshare_initializers import UnshareInitializers
@@ -62,6 +64,8 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         DropDropout(),
         InferShapes(limits),
         FoldConstants(),
+        DropZeroStates(),
+        FoldConstants(),
         CheckSizes(limits),
         InferShapes(limits),
     )
@@ -69,6 +73,9 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     _apply(
         result,
         FoldShapes(),
+        FoldConstants(),
+        InferShapes(limits),
+        PartDirections(),
         FoldConstants(),
         InferShapes(limits),
         FlattenReshapes(),

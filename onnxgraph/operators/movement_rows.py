@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from onnxgraph.operators.flow import axes, elementwise, positions, ranges, reshape
+from onnxgraph.operators.flow import axes, elementwise, embedding, positions, ranges, reshape
 from onnxgraph.operators.flow.shape_reading import reads_shape
 from onnxgraph.operators.operator import Call, Operator
+from onnxgraph.operators.step import Step
 
 _FLOATING = (
     ir.DataType.FLOAT,
@@ -139,6 +140,13 @@ def _slice(
     return x
 
 
+def _gather_flow(step: Step) -> None:
+    if embedding.embeds(step):
+        embedding.embedded(step)
+    else:
+        ranges.gathered(step)
+
+
 ROWS = (
     Operator("Reshape", _reshape, reshape.reshaped, shrink=reshape.reshape_shrunk),
     Operator("Flatten", _flatten, reshape.flattened),
@@ -150,6 +158,6 @@ ROWS = (
     Operator("Pad", _pad, positions.padded, settings=frozenset({2})),
     Operator("Constant", _constant, elementwise.no_units),
     Operator("Shape", _shape, reads_shape),
-    Operator("Gather", _gather, ranges.gathered, shrink=ranges.gather_shrunk),
+    Operator("Gather", _gather, _gather_flow, shrink=ranges.gather_shrunk),
     Operator("Slice", _slice, ranges.sliced, shrink=ranges.slice_shrunk),
 )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
-from onnxgraph.groups import UnitGroup, unit_groups
+from onnxgraph.groups import Consumer, Recurrence, UnitGroup, unit_groups
 from onnxgraph.linear import materialise_bias
 from onnxgraph.lookup import nodes_by_name
 from onnxgraph.shapes import with_shapes
 from onnxgraph.surgery.dropping import Chosen, drop
-from onnxgraph.surgery.fusion import fuse
-from onnxgraph.surgery.layers import insert_repair, repaired_by
+from onnxgraph.surgery.fusion import fuse, fuse_recurrence
+from onnxgraph.surgery.layers import insert_repair, repaired_by, states_restored
 from onnxgraph.surgery.types import Cut
+from onnxgraph.surgery.unrolling import unroll
 
 
 def cut(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
@@ -67,12 +70,18 @@ def cut_all(model: ir.Model, cuts: Sequence[tuple[UnitGroup, Cut]]) -> ir.Model:
             repair = chosen.repairs.get(consumer.node)
             if repair is not None:
                 fuse(result, nodes[consumer.node], consumer, chosen.kept, repair)
-    drop(result, current, lambda _consumer: True)
+        for recurrence in group.recurrences:
+            repair = chosen.recurrent.get(recurrence.node)
+            if repair is not None:
+                fuse_recurrence(result, nodes[recurrence.node], recurrence, chosen.kept, repair)
+    drop(result, current, lambda _reader: True)
     return result
 
 
 def cut_unfused(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
     """The same function as `cut`, with each repair as a layer of its own (1×1 Conv, MatMul).
+
+    A recurrent node with a repair of its own states is written out step by step.
 
     For proofs and tests; an offset in front of zero padding is allowed here.
 
@@ -83,13 +92,22 @@ def cut_unfused(model: ir.Model, group: UnitGroup, cut: Cut) -> ir.Model:
     result = with_shapes(model).clone()
     nodes = nodes_by_name(result.graph)
     current = _as_they_stand(result, [(group, cut)])
-    apart: set[str] = set()
+    apart: list[Consumer | Recurrence] = []
+    unrolled: list[tuple[ir.Node, NDArray[np.float64]]] = []
     for consumer in current[0][0].consumers:
         repair = cut.repairs.get(repaired_by(nodes[consumer.node]))
         if repair is not None:
             insert_repair(result, nodes[consumer.node], consumer, cut.kept, repair)
-            apart.add(consumer.node)
-    drop(result, current, lambda consumer: consumer.node not in apart)
+            apart.append(consumer)
+    for recurrence in current[0][0].recurrences:
+        repair = cut.recurrent.get(recurrence.node)
+        if repair is not None:
+            node = nodes[recurrence.node]
+            unrolled.append((node, states_restored(node, recurrence, cut.kept, repair)))
+            apart.append(recurrence)
+    drop(result, current, lambda reader: reader not in apart)
+    for node, matrix in unrolled:
+        unroll(result, node, matrix)
     return result
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
-from onnxgraph.groups import Consumer, UnitGroup
+from onnxgraph.groups import Consumer, Recurrence, UnitGroup
 from onnxgraph.linear import linear_parts
 from onnxgraph.lookup import constant_of, nodes_by_name, values_by_name
 from onnxgraph.operators import TABLE
+from onnxgraph.operators.recurrence import RECURRENT_AXIS, RECURRENT_WEIGHT
 from onnxgraph.operators.shrunk import Shortened, Shrunk
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import set_parameter
@@ -23,7 +25,7 @@ Chosen: TypeAlias = Sequence[tuple[UnitGroup, Cut]]
 """Groups as they stand in a graph, and what is kept of each."""
 
 
-def drop(model: ir.Model, chosen: Chosen, shrinks: Callable[[Consumer], bool]) -> None:
+def drop(model: ir.Model, chosen: Chosen, shrinks: Callable[[Consumer | Recurrence], bool]) -> None:
     """Drops the units of several groups at once, in place.
 
     Args:
@@ -46,7 +48,7 @@ def _drop_parameters(
     model: ir.Model,
     nodes: dict[str, ir.Node],
     chosen: Chosen,
-    shrinks: Callable[[Consumer], bool],
+    shrinks: Callable[[Consumer | Recurrence], bool],
 ) -> None:
     left: dict[tuple[str, int, int], Indices] = {}
 
@@ -61,11 +63,19 @@ def _drop_parameters(
             axis = facet.input_axis(call)
             units = units_read(consumer, weight.shape[axis])
             keep((consumer.node, 1, axis), kept_places(units, cut.kept))
+        for recurrence in filter(shrinks, group.recurrences):
+            weight = _weight(nodes[recurrence.node], RECURRENT_WEIGHT)
+            units = units_read(recurrence, weight.shape[RECURRENT_AXIS])
+            keep((recurrence.node, RECURRENT_WEIGHT, RECURRENT_AXIS), kept_places(units, cut.kept))
     for (name, index, axis), places in left.items():
         node = nodes[name]
-        tensor = constant_of(node.inputs[index])
-        assert tensor is not None
-        set_parameter(model, node, index, np.take(tensor.numpy(), places, axis=axis))
+        set_parameter(model, node, index, np.take(_weight(node, index), places, axis=axis))
+
+
+def _weight(node: ir.Node, index: int) -> NDArray[Any]:
+    tensor = constant_of(node.inputs[index])
+    assert tensor is not None
+    return tensor.numpy()
 
 
 def _shorten_values(model: ir.Model, chosen: Chosen) -> dict[str, dict[int, Shortened]]:
@@ -84,6 +94,7 @@ def _shorten_values(model: ir.Model, chosen: Chosen) -> dict[str, dict[int, Shor
         assert value.shape is not None
         sizes = list(value.shape)
         for axis, found in shortened.items():
-            sizes[axis] = found.left.size
+            if isinstance(sizes[axis], int):  # Else the batch is merged into the axis.
+                sizes[axis] = found.left.size
         value.shape = ir.Shape(sizes)
     return axes

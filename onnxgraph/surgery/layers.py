@@ -8,9 +8,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from onnxgraph.groups import Consumer
+from onnxgraph.groups import Consumer, Recurrence
 from onnxgraph.linear import linear_parts
-from onnxgraph.lookup import unused_name
+from onnxgraph.lookup import constant_of, unused_name
+from onnxgraph.operators.recurrence import RECURRENT_AXIS, RECURRENT_WEIGHT
 from onnxgraph.operators.units import Indices
 from onnxgraph.parameters import add_initializer
 from onnxgraph.surgery.places import kept_places, units_read
@@ -24,6 +25,11 @@ def repaired_by(node: ir.Node) -> str:
     return str(node.meta.get(_REPAIRS, node.name))
 
 
+def mark_repaired(layer: ir.Node, consumer: ir.Node) -> None:
+    """Says that a repair of `consumer` stands at the data of `layer`."""
+    layer.meta[_REPAIRS] = repaired_by(consumer)
+
+
 def insert_repair(
     model: ir.Model, node: ir.Node, consumer: Consumer, kept: Indices, repair: Repair
 ) -> None:
@@ -34,16 +40,33 @@ def insert_repair(
     """
     call, facet, weight = linear_parts(model, node)
     size = int(weight.shape[facet.input_axis(call)])
-    left = kept_places(units_read(consumer, size), kept)
+    matrix = _at_all_places(consumer, size, kept, repair)
+    offset = np.zeros(size)
+    if repair.offset is not None:
+        offset[consumer.positions] = repair.offset[:, None]
+    _insert(model, node, matrix.astype(weight.dtype), offset.astype(weight.dtype))
+
+
+def states_restored(
+    node: ir.Node, recurrence: Recurrence, kept: Indices, repair: Repair
+) -> NDArray[np.float64]:
+    """`(hidden units, kept)` the matrix of a repair between the states of a node and its R."""
+    weight = constant_of(node.inputs[RECURRENT_WEIGHT])
+    assert weight is not None
+    return _at_all_places(recurrence, weight.numpy().shape[RECURRENT_AXIS], kept, repair)
+
+
+def _at_all_places(
+    reader: Consumer | Recurrence, size: int, kept: Indices, repair: Repair
+) -> NDArray[np.float64]:
+    """`(size, places kept)` the matrix of a repair on a whole axis of `size` places."""
+    left = kept_places(units_read(reader, size), kept)
     matrix = np.zeros((size, left.size))
     matrix[left, np.arange(left.size)] = 1.0
-    offset = np.zeros(size)
-    for places in consumer.positions.T:
+    for places in reader.positions.T:
         matrix[places] = 0.0
         matrix[np.ix_(places, np.searchsorted(left, places[kept]))] = repair.matrix
-        if repair.offset is not None:
-            offset[places] = repair.offset
-    _insert(model, node, matrix.astype(weight.dtype), offset.astype(weight.dtype))
+    return matrix
 
 
 def _insert(model: ir.Model, node: ir.Node, matrix: NDArray[Any], offset: NDArray[Any]) -> None:
@@ -65,6 +88,6 @@ def _insert(model: ir.Model, node: ir.Node, matrix: NDArray[Any], offset: NDArra
             ir.node("MatMul", [data, columns], outputs=[product], name=name),
             ir.node("Add", [product, bias], outputs=[repaired], name=f"{name}_shift"),
         ]
-    layers[0].meta[_REPAIRS] = repaired_by(node)
+    mark_repaired(layers[0], node)
     model.graph.insert_before(node, layers)
     node.replace_input_with(0, repaired)

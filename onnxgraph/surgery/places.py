@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxgraph.groups import Consumer
+from onnxgraph.groups import Consumer, Recurrence
 from onnxgraph.operators.units import NO_UNIT, Indices
 
 
@@ -13,8 +13,8 @@ def kept_places(units: Indices, kept: Indices) -> Indices:
     return np.flatnonzero((units == NO_UNIT) | np.isin(units, kept)).astype(np.int64)
 
 
-def units_read(consumer: Consumer, size: int) -> Indices:
-    """`(size,)` the unit at each place of a consumer's axis, -1 where there is none."""
+def units_read(reader: Consumer | Recurrence, size: int) -> Indices:
+    """`(size,)` the unit at each place of a reader's axis, -1 where there is none."""
     units = np.full(size, NO_UNIT, dtype=np.int64)
-    units[consumer.positions] = np.arange(consumer.positions.shape[0])[:, None]
+    units[reader.positions] = np.arange(reader.positions.shape[0])[:, None]
     return units

@@ -32,10 +32,13 @@ class Cut:
     Attributes:
         kept: `(kept,)` int64, sorted numbers of units, at least one.
         repairs: By name of the consumer node; a consumer without one just loses the units.
+        recurrent: By name of the recurrent node, of what it reads of its own units. No offset: the
+            first state is none of its outputs.
     """
 
     kept: Indices
     repairs: Mapping[str, Repair] = field(default_factory=dict)
+    recurrent: Mapping[str, Repair] = field(default_factory=dict)
 
     def check(self, group: UnitGroup) -> None:
         """Refuses a cut that does not fit a group.
@@ -50,9 +53,13 @@ class Cut:
         if (np.diff(kept) <= 0).any() or kept[0] < 0 or kept[-1] >= group.units:
             raise ValueError(f"kept units of '{group.id}' must rise within 0 … {group.units - 1}")
         unknown = set(self.repairs) - {consumer.node for consumer in group.consumers}
+        unknown |= set(self.recurrent) - {found.node for found in group.recurrences}
         if unknown:
             raise ValueError(f"'{group.id}' has no consumers {sorted(unknown)}")
-        for node, repair in self.repairs.items():
+        for node, repair in self.recurrent.items():
+            if repair.offset is not None:
+                raise ValueError(f"an offset does not fold into the recurrent matrix of '{node}'")
+        for node, repair in (*self.repairs.items(), *self.recurrent.items()):
             if repair.matrix.shape != (group.units, kept.size):
                 raise ValueError(f"the repair at '{node}' must be ({group.units}, {kept.size})")
             if repair.offset is not None and repair.offset.shape != (group.units,):

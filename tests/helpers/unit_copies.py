@@ -23,7 +23,11 @@ def copied_units(
     source[kept] = np.arange(size)
     _copy(model, group, kept[source])
     repair = Repair(np.eye(size)[source])
-    return group, Cut(kept, {consumer.node: repair for consumer in group.consumers})
+    return group, Cut(
+        kept,
+        {consumer.node: repair for consumer in group.consumers},
+        {found.node: repair for found in group.recurrences},
+    )
 
 
 def _copy(model: ir.Model, group: UnitGroup, source: NDArray[np.int64]) -> None:

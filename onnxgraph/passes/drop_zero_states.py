@@ -1,0 +1,79 @@
+"""Remove initial states that are zero, and lengths that are those of all steps."""
+
+import numpy as np
+import onnx_ir as ir
+
+from onnxgraph.operators.recurrence import GATES
+from onnxgraph.passes.shape_values import shape_values
+
+_LENGTHS = 4
+_STATES = (5, 6)
+_MOVING = frozenset(
+    {"Cast", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile"}
+    | {"Transpose", "Unsqueeze"}
+)
+"""Operators whose output is zero where their first input is."""
+
+
+class DropZeroStates(ir.passes.InPlacePass):
+    """Leaves out what LSTM, GRU and RNN take for granted: zero states, full lengths.
+
+    Exporters write one tensor of zeros for all layers, as large as the batch, and slice it: the
+    batch size, often baked in, and the width of the hidden state would have to follow every cut.
+
+    Requires: constants lifted.
+    Ensures: no recurrent node has an initial state that is zero for every input. Lengths that
+    depend on shapes alone are gone (`normalise` compares the result with the original), and so are
+    constant ones that count every step. What is no longer used stays for `FoldConstants`.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Removes the inputs in place."""
+        modified = False
+        computed: frozenset[ir.Value] | None = None
+        for node in model.graph:
+            if node.op_type not in GATES:
+                continue
+            if computed is None:
+                computed = shape_values(model)
+            for place in _given(node, (_LENGTHS, *_STATES)):
+                value = node.inputs[place]
+                assert value is not None
+                gone = _counts_all(value, node, computed) if place == _LENGTHS else _is_zero(value)
+                if gone:
+                    node.replace_input_with(place, None)
+                    modified = True
+        return ir.passes.PassResult(model, modified=modified)
+
+
+def _given(node: ir.Node, places: tuple[int, ...]) -> list[int]:
+    """Those of the inputs that the node has; an LSTM's states alone are two."""
+    last = {"LSTM": 6}.get(node.op_type, 5)
+    return [p for p in places if p <= last and p < len(node.inputs) and node.inputs[p] is not None]
+
+
+def _is_zero(value: ir.Value) -> bool:
+    """Whether a value holds nothing but zeros, whatever the inputs are."""
+    if value.is_graph_input():
+        return False
+    if value.const_value is not None:
+        return not np.any(value.const_value.numpy())
+    node = value.producer()
+    if node is None:
+        return False
+    if node.op_type == "ConstantOfShape":
+        fill = node.attributes.get("value")
+        return fill is None or not np.any(fill.as_tensor().numpy())
+    parts = node.inputs if node.op_type == "Concat" else node.inputs[:1]
+    if node.op_type != "Concat" and node.op_type not in _MOVING:
+        return False
+    return all(part is not None and _is_zero(part) for part in parts)
+
+
+def _counts_all(value: ir.Value, node: ir.Node, computed: frozenset[ir.Value]) -> bool:
+    if value in computed:
+        return True
+    data = node.inputs[0]
+    if value.const_value is None or value.is_graph_input() or data is None or data.shape is None:
+        return False
+    return bool(np.all(value.const_value.numpy() == data.shape[0]))
