@@ -1,0 +1,43 @@
+"""The default: greedy column subset selection on class-weighted activations (ALGORITHM.md, 3)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnxgraph.groups import UnitGroup
+from slicer_svc.slicing.criteria.evidence import Evidence
+from slicer_svc.slicing.repairs import Units
+from slicer_svc.slicing.subset import Target, greedy_columns
+
+
+def subset(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
+    """`subset`: units whose kept columns explain all others best, in the metric of the consumer.
+
+    The unit that lowers tr(M·(G − G_S(G_SS + λI)⁻¹G_Sᵀ)) most is taken next (`subset.py`).
+    """
+    return {
+        group.id: subset_of_group(evidence, group, counts[group.id])
+        for group in evidence.case.network.groups
+    }
+
+
+def subset_of_group(evidence: Evidence, group: UnitGroup, count: int) -> Units:
+    """The first `count` units of one group in the order of `subset`."""
+    grams, metrics = evidence.grams(), evidence.metrics()
+    keys = [(consumer.node, group.id) for consumer in group.consumers]
+    return greedy_columns([Target(grams[key], metrics[key]) for key in keys], count)
+
+
+def subset_identity(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
+    """`subset_identity`: the same with M = I, blind to what the consumers make of the units."""
+    grams = evidence.grams()
+    return {
+        group.id: greedy_columns(
+            [
+                Target(grams[consumer.node, group.id], np.eye(group.units))
+                for consumer in group.consumers
+            ],
+            counts[group.id],
+        )
+        for group in evidence.case.network.groups
+    }
