@@ -18,6 +18,37 @@ class Method(StrEnum):
     CLOSED_FORM = "closed_form"
     RATE = "rate"
     THRESHOLD = "threshold"
+    THRESHOLD_PLAIN = "threshold_plain"
+
+
+class Criterion(StrEnum):
+    """By what the closed form orders units."""
+
+    SUBSET = "subset"
+    SUBSET_IDENTITY = "subset_identity"
+    RANDOM = "random"
+    L1 = "l1"
+    ACTIVATION_NORM = "activation_norm"
+    POOLED_ACTIVATION_NORM = "pooled_activation_norm"
+    CLASS_TAYLOR = "class_taylor"
+    VARIANCE = "variance"
+    LEGO = "lego"
+    LEARNED_MASK = "learned_mask"
+    CLASSIFIER_NORM = "classifier_norm"
+
+
+class Adaptation(StrEnum):
+    """How the closed form makes up for dropped units."""
+
+    REFIT = "refit"
+    REPAIR = "repair"
+    NONE = "none"
+    TRAINED = "trained"
+    DISTIL = "distil"
+
+
+Shares = list[str] | None
+"""The values of a budget: the option may be repeated, and each may be several with commas."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +59,21 @@ class RecipeOptions:
         Method | None,
         typer.Option(help="closed_form if left out.", rich_help_panel=_PANEL),
     ] = None
+    criterion: Annotated[
+        Criterion | None,
+        typer.Option(
+            help="By what closed_form orders units; others than subset are for comparison.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    adaptation: Annotated[
+        Adaptation | None,
+        typer.Option(
+            help="How closed_form makes up for what is dropped; others than refit are for "
+            "comparison.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     beta: Annotated[
         float | None,
         typer.Option(
@@ -36,22 +82,64 @@ class RecipeOptions:
         ),
     ] = None
     budget_params: Annotated[
-        float | None,
+        Shares,
         typer.Option(
+            metavar="SHARE",
             help="Share of the parameters to keep instead, above 0, at most 1.",
             rich_help_panel=_PANEL,
         ),
     ] = None
     budget_macs: Annotated[
-        float | None,
+        Shares,
         typer.Option(
-            help="Share of the MACs to keep instead, above 0, at most 1.", rich_help_panel=_PANEL
+            metavar="SHARE",
+            help="Share of the MACs to keep instead, above 0, at most 1.",
+            rich_help_panel=_PANEL,
         ),
     ] = None
+    budget_bytes: Annotated[
+        Shares,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the bytes of all weights to keep instead, above 0, at most 1.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    budget_latency: Annotated[
+        Shares,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the time to keep instead, above 0, at most 1, as measured on the "
+            "slicer's machine for one sample on one thread.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    budget_latency_ms: Annotated[
+        Shares,
+        typer.Option(
+            metavar="MS",
+            help="The same time in milliseconds.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    block: Annotated[
+        int | None,
+        typer.Option(
+            help="With a budget, keep multiples of so many units, or all of a layer; 1 is no "
+            "block. If left out, what suits the slicer's machine.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency", help="Predict the time, also under another budget.", rich_help_panel=_PANEL
+        ),
+    ] = False
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Gradient steps of rate and threshold, 0 to 10000; 20.", rich_help_panel=_PANEL
+            help="Gradient steps where one trains, 0 to 10000; 20.", rich_help_panel=_PANEL
         ),
     ] = None
     seed: Annotated[
@@ -66,19 +154,62 @@ class RecipeOptions:
         """Returns the recipe; what is left out, the slicer fills in.
 
         Raises:
-            typer.BadParameter: More than one size is given.
+            typer.BadParameter: More than one size is given, or a budget has several values.
         """
-        sizes = {
-            "beta": self.beta,
-            "budget_parameters": self.budget_params,
-            "budget_macs": self.budget_macs,
+        recipes = self.recipes()
+        if len(recipes) > 1:
+            raise typer.BadParameter("a budget takes one value here; `models plan` takes several")
+        return recipes[0]
+
+    def recipes(self) -> list[plans_pb2.Recipe]:
+        """Returns a recipe for each value of the budget, or the only one.
+
+        Raises:
+            typer.BadParameter: More than one size is given, or a value is no number.
+        """
+        texts = {
+            "budget_parameters": ("--budget-params", self.budget_params),
+            "budget_macs": ("--budget-macs", self.budget_macs),
+            "budget_bytes": ("--budget-bytes", self.budget_bytes),
+            "budget_latency": ("--budget-latency", self.budget_latency),
+            "budget_latency_ms": ("--budget-latency-ms", self.budget_latency_ms),
         }
-        given = {name: value for name, value in sizes.items() if value is not None}
+        given = {name: _numbers(option, text) for name, (option, text) in texts.items() if text}
+        if self.beta is not None:
+            given["beta"] = [self.beta]
         if len(given) > 1:
-            raise typer.BadParameter("give one of --beta, --budget-params and --budget-macs")
-        recipe = plans_pb2.Recipe(seed=self.seed or 0, steps=self.steps, views=self.views)
+            raise typer.BadParameter("give one of --beta and the budgets")
+        if not given:
+            return [self._without_size()]
+        ((size, values),) = given.items()
+        recipes = [self._without_size() for _ in values]
+        for recipe, value in zip(recipes, values, strict=True):
+            setattr(recipe, size, value)
+        return recipes
+
+    def _without_size(self) -> plans_pb2.Recipe:
+        recipe = plans_pb2.Recipe(
+            block=self.block,
+            predict_latency=self.latency,
+            seed=self.seed or 0,
+            steps=self.steps,
+            views=self.views,
+        )
         if self.method is not None:
             recipe.method = plans_pb2.Method.Value(f"METHOD_{self.method.name}")
-        for name, value in given.items():
-            setattr(recipe, name, value)
+        if self.criterion is not None:
+            recipe.criterion = plans_pb2.Criterion.Value(f"CRITERION_{self.criterion.name}")
+        if self.adaptation is not None:
+            recipe.adaptation = plans_pb2.Adaptation.Value(f"ADAPTATION_{self.adaptation.name}")
         return recipe
+
+
+def _numbers(option: str, texts: list[str]) -> list[float]:
+    """The different values of an option, in the order given."""
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    try:
+        return list(dict.fromkeys(float(part) for part in parts))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{', '.join(parts)!r} is no list of numbers", param_hint=option
+        ) from None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from onnxgraph.cost import Cost, cost
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.pricing import Pricing
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,30 @@ class CostModel:
             parameters=round(float(self._sizes @ factors)),
             macs=round(float(self._macs @ factors)) + others,
             bytes=round(float(self._bytes @ factors)),
+        )
+
+    def parameters(self) -> Pricing:
+        """The parameters, to be spent."""
+        return self._pricing(self._sizes, 0)
+
+    def macs(self) -> Pricing:
+        """The MACs, to be spent."""
+        return self._pricing(self._macs, self._other_macs)
+
+    def bytes(self) -> Pricing:
+        """The bytes of initializers, to be spent."""
+        return self._pricing(self._bytes, 0)
+
+    def _pricing(self, weights: NDArray[np.float64], others: int) -> Pricing:
+        """Prices by initializers that cost anything, and `others` that no group changes."""
+        paid = np.flatnonzero(weights)
+        free = np.zeros((1, *self._shares.shape[1:]))
+        free[:, :, -1] = 1.0
+        return Pricing(
+            weights=np.append(weights[paid].astype(np.float64), float(others)),
+            shares=np.concatenate([self._shares[paid], free]),
+            units=self._units.astype(np.int64),
+            grains=np.ones(len(self._units), dtype=np.int64),
         )
 
 

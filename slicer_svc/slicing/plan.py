@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slicer_svc.slicing.errors import invalid_field
 from slicer_svc.slicing.recipe import Recipe
@@ -27,9 +28,13 @@ class Curve:
 
     def error(self, kept: int) -> float:
         """The error with `kept` units, linear between the points; 0 for the whole group."""
+        return float(self.errors_at(np.array([kept]))[0])
+
+    def errors_at(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The errors with several numbers of units, `(n,)`."""
         points = [0, *self.kept, self.units]
         worst = max((1.0, *self.errors))
-        return float(np.interp(kept, points, [worst, *self.errors, 0.0]))
+        return np.interp(counts, points, [worst, *self.errors, 0.0])
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class GroupPlan:
         bytes_before: Bytes of the producing nodes' parameters.
         bytes_after: The same in a fragment.
         predicted_error: Relative squared error of the features if this group alone were cut so.
+        grain: What `kept` is a multiple of unless it is `units`, for blocks of channels; 1 is no
+            block.
     """
 
     group: str
@@ -62,6 +69,22 @@ class GroupPlan:
     bytes_before: int
     bytes_after: int
     predicted_error: float
+    grain: int = 1
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a model takes for one sample on one thread.
+
+    Attributes:
+        machine: What it was measured on: the processor and the runtime.
+        before_ms: The whole model, as measured.
+        after_ms: A fragment, as predicted.
+    """
+
+    machine: str
+    before_ms: float
+    after_ms: float
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,7 @@ class Plan:
         predicted_error: Sum of the groups' predicted errors.
         curves: What the prediction rests on; with them a plan for another budget needs no
             measurement.
+        latency: Times before and after; None unless the recipe asks for them.
     """
 
     recipe: Recipe
@@ -107,6 +131,7 @@ class Plan:
     bytes_after: int
     predicted_error: float
     curves: tuple[Curve, ...]
+    latency: Latency | None = None
 
     @property
     def kept(self) -> dict[str, int]:
@@ -124,6 +149,7 @@ class Plan:
         Raises:
             SlicingError: FIELD_INVALID where the data is no plan.
         """
+        latency = data.get("latency")
         try:
             return cls(
                 **{
@@ -137,6 +163,7 @@ class Plan:
                         KeptWhole(tuple(part["nodes"]), part["reason"]) for part in data["whole"]
                     ),
                     "curves": tuple(curve_from_json(curve) for curve in data["curves"]),
+                    "latency": None if latency is None else Latency(**latency),
                 }
             )
         except (TypeError, KeyError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Making a plan: by rate, by threshold, or by budget."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -8,21 +9,23 @@ from torch import Tensor
 
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.activations import mean_activations
-from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.budget import MACS_EXPONENT, PARAMETERS_EXPONENT, spend
+from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.costs import CostModel
-from slicer_svc.slicing.curves import CurveSamples, measure_curves
 from slicer_svc.slicing.errors import invalid_field
+from slicer_svc.slicing.latency.model import LatencyModel, latency_model
+from slicer_svc.slicing.measurements import Measurements, measure
 from slicer_svc.slicing.network import Network
-from slicer_svc.slicing.plan import Curve, GroupPlan, KeptWhole, Plan
-from slicer_svc.slicing.progress import Progress, Report, ignore
-from slicer_svc.slicing.recipe import THRESHOLDS, Recipe
-from slicer_svc.slicing.samples import Samples, balanced_weights
-from slicer_svc.slicing.selection import kept_count, select_by_threshold
+from slicer_svc.slicing.plan import Curve, GroupPlan, KeptWhole, Latency, Plan
+from slicer_svc.slicing.progress import Report, ignore
+from slicer_svc.slicing.recipe import THRESHOLDS, Method, Recipe
+from slicer_svc.slicing.samples import Samples
+from slicer_svc.slicing.selection import (
+    kept_count,
+    select_by_plain_threshold,
+    select_by_threshold,
+)
+from slicer_svc.slicing.spending import Spent, spend_budget
 from slicer_svc.slicing.walk import minibatches
-
-CURVE_SAMPLES = 256
-"""Samples, views left out, that curves are measured on at most, spread over the classes."""
 
 
 def make_plan(
@@ -41,7 +44,9 @@ def make_plan(
         samples: Its samples.
         recipe: What is asked for.
         augment: Which views its inputs allow.
-        curves: Curves of an earlier plan of this model; measured where left out.
+        curves: Curves of an earlier plan of this model; measured where left out. Times are always
+            measured where the recipe needs them: whoever keeps them calls `measure` and
+            `plan_measured`.
         report: Told about every node and group that is measured.
 
     Returns:
@@ -53,46 +58,44 @@ def make_plan(
             another model.
     """
     network = Network.of(model)
-    if curves is None:
-        curves = _measured(network, samples, recipe, augment, report)
-    _check_curves(network, curves)
+    known = Measurements(None if curves is None else tuple(curves), None)
+    measured = measure(network, samples, recipe, augment=augment, known=known, report=report)
+    return plan_measured(network, samples, recipe, measured)
+
+
+def plan_measured(
+    network: Network, samples: Samples, recipe: Recipe, measured: Measurements
+) -> Plan:
+    """Plans from what is measured; nothing is run but for the thresholds of Eq. 5.
+
+    Args:
+        network: The model.
+        samples: Its samples.
+        recipe: What is asked for.
+        measured: Its curves, and its times where the recipe needs them.
+
+    Returns:
+        The plan.
+
+    Raises:
+        SlicingError: BUDGET_UNREACHABLE, or FIELD_INVALID for measurements of another model.
+    """
+    assert measured.curves is not None
+    _check_curves(network, measured.curves)
     costs = CostModel(network)
+    latency = None
+    if recipe.needs_latency:
+        assert measured.latency is not None
+        latency = latency_model(network, measured.latency)
     if recipe.has_budget:
-        kept = _by_budget(curves, costs, recipe)
-    elif recipe.method in THRESHOLDS:
-        kept = _by_threshold(network, samples, recipe.share)
+        spent = spend_budget(network.groups, measured.curves, recipe, costs, latency)
     else:
-        kept = {group.id: kept_count(group.units, recipe.share) for group in network.groups}
-    return _plan(network, recipe, kept, costs, tuple(curves))
-
-
-def _measured(
-    network: Network, samples: Samples, recipe: Recipe, augment: Augmentation, report: Report
-) -> tuple[Curve, ...]:
-    few = samples.take(_spread(samples, CURVE_SAMPLES))
-    views = augmented(few, augment, recipe.views, recipe.seed)
-    measured = CurveSamples(
-        fit=minibatches(views, balanced_weights(views.labels)),
-        test=minibatches(few, balanced_weights(few.labels)),
-    )
-    total = len(network.sites) + len(network.groups)
-    finished: list[str] = []
-
-    def step(layer: str) -> None:
-        finished.append(layer)
-        phase = "measure" if len(finished) <= len(network.sites) else "curves"
-        report(Progress(phase, None, layer, len(finished), total))
-
-    return measure_curves(network, measured, step)
-
-
-def _spread(samples: Samples, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Places of at most `most` samples: the first of every class, then the second, and so on."""
-    rank = np.zeros(len(samples), dtype=np.int64)
-    for label in np.unique(samples.labels):
-        inside = np.flatnonzero(samples.labels == label)
-        rank[inside] = np.arange(len(inside))
-    return np.sort(np.argsort(rank, kind="stable")[:most])
+        spent = _without_budget(network, samples, recipe)
+    plan = _plan(network, recipe, spent, costs, measured.curves)
+    if latency is None or measured.latency is None:
+        return plan
+    told = _latency(network, latency, spent.kept, measured.latency.machine)
+    return replace(plan, latency=told)
 
 
 def _check_curves(network: Network, curves: Sequence[Curve]) -> None:
@@ -101,26 +104,26 @@ def _check_curves(network: Network, curves: Sequence[Curve]) -> None:
         raise invalid_field("curves", "they are of another model", "Leave them out.")
 
 
-def _by_budget(curves: Sequence[Curve], costs: CostModel, recipe: Recipe) -> dict[str, int]:
-    whole = costs.price({curve.group: curve.units for curve in curves})
-    if recipe.budget_params is not None:
-        return spend(
-            curves,
-            lambda kept: costs.price(kept).parameters / whole.parameters,
-            recipe.budget_params,
-            PARAMETERS_EXPONENT,
-        )
-    assert recipe.budget_macs is not None
-    return spend(
-        curves,
-        lambda kept: costs.price(kept).macs / whole.macs,
-        recipe.budget_macs,
-        MACS_EXPONENT,
-    )
+def _without_budget(network: Network, samples: Samples, recipe: Recipe) -> Spent:
+    """What β keeps, by rate or by threshold: to the unit, as the paper has it."""
+    if recipe.method in THRESHOLDS:
+        kept = _by_threshold(network, samples, recipe)
+    else:
+        kept = {group.id: kept_count(group.units, recipe.share) for group in network.groups}
+    return Spent(kept, dict.fromkeys(kept, 1))
 
 
-def _by_threshold(network: Network, samples: Samples, beta: float) -> dict[str, int]:
+def _latency(
+    network: Network, model: LatencyModel, kept: Mapping[str, int], machine: str
+) -> Latency:
+    counts = np.array([kept[group.id] for group in network.groups], dtype=np.int64)
+    return Latency(machine, model.whole_ms, model.predicted_ms(counts))
+
+
+def _by_threshold(network: Network, samples: Samples, recipe: Recipe) -> dict[str, int]:
     """What Eq. 5 keeps per group, on average over the classes, before any pooling."""
+    fitted = recipe.method is Method.THRESHOLD
+    select = select_by_threshold if fitted else select_by_plain_threshold
     view = TorchView(network.model)
 
     def run(inputs: Mapping[str, Tensor], fetch: Sequence[str]) -> Mapping[str, Tensor]:
@@ -131,18 +134,19 @@ def _by_threshold(network: Network, samples: Samples, beta: float) -> dict[str, 
         members = samples.take(np.flatnonzero(samples.labels == label).astype(np.int64))
         batches = minibatches(members, np.ones(len(members)))
         for group, activation in mean_activations(run, network.groups, batches).items():
-            counts[group].append(len(select_by_threshold(activation, beta)))
+            counts[group].append(len(select(activation, recipe.share)))
     return {group: int(np.ceil(np.mean(found))) for group, found in counts.items()}
 
 
 def _plan(
     network: Network,
     recipe: Recipe,
-    kept: Mapping[str, int],
+    spent: Spent,
     costs: CostModel,
     curves: tuple[Curve, ...],
 ) -> Plan:
     whole = {group.id: group.units for group in network.groups}
+    kept = spent.kept
     groups = []
     for group, curve in zip(network.groups, curves, strict=True):
         before = costs.price(whole, group.producers)
@@ -160,6 +164,7 @@ def _plan(
                 bytes_before=before.bytes,
                 bytes_after=after.bytes,
                 predicted_error=curve.error(kept[group.id]),
+                grain=spent.grains[group.id],
             )
         )
     before, after = costs.price(whole), costs.price(kept)

@@ -259,7 +259,7 @@ class GroupPlan(_message.Message):
     MACS_BEFORE_FIELD_NUMBER: _builtins.int
     MACS_AFTER_FIELD_NUMBER: _builtins.int
     PREDICTED_ERROR_FIELD_NUMBER: _builtins.int
-    BLOCK_FIELD_NUMBER: _builtins.int
+    GRAIN_FIELD_NUMBER: _builtins.int
     group: _builtins.str
     """The group's name, that of its first producing node."""
     unit_count: _builtins.int
@@ -276,8 +276,8 @@ class GroupPlan(_message.Message):
     """MACs of the producing nodes per sample after."""
     predicted_error: _builtins.float
     """The predicted relative squared error of the features if only this group were cut so."""
-    block: _builtins.int
-    """The block of units that a budget was spent in."""
+    grain: _builtins.int
+    """What kept_count is a multiple of unless all units are kept, for blocks of channels; 1 is none."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The nodes that produce the units."""
@@ -294,11 +294,11 @@ class GroupPlan(_message.Message):
         macs_before: _builtins.int = ...,
         macs_after: _builtins.int = ...,
         predicted_error: _builtins.float = ...,
-        block: _builtins.int = ...,
+        grain: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "group", b"group", "kept_count", b"kept_count", "macs_after", b"macs_after", "macs_before", b"macs_before", "nodes", b"nodes", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "unit_count", b"unit_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grain", b"grain", "group", b"group", "kept_count", b"kept_count", "macs_after", b"macs_after", "macs_before", b"macs_before", "nodes", b"nodes", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "unit_count", b"unit_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

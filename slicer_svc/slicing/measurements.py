@@ -1,0 +1,94 @@
+"""What a plan rests on: curves of every group, and times where they are asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.curves import CurveSamples, measure_curves
+from slicer_svc.slicing.latency.machine import machine_name
+from slicer_svc.slicing.latency.measure import measure_latency
+from slicer_svc.slicing.latency.table import LatencyTable
+from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.plan import Curve
+from slicer_svc.slicing.progress import Progress, Report
+from slicer_svc.slicing.recipe import Recipe
+from slicer_svc.slicing.samples import Samples, balanced_weights
+from slicer_svc.slicing.walk import minibatches
+
+CURVE_SAMPLES = 256
+"""Samples, views left out, that curves are measured on at most, spread over the classes."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Measurements of one model, kept with it; None for what is not measured.
+
+    Attributes:
+        curves: One per group, in the groups' order.
+        latency: Times on one machine.
+    """
+
+    curves: tuple[Curve, ...] | None
+    latency: LatencyTable | None
+
+
+def measure(
+    network: Network,
+    samples: Samples,
+    recipe: Recipe,
+    *,
+    augment: Augmentation,
+    known: Measurements,
+    report: Report,
+) -> Measurements:
+    """Measures what a recipe needs and is not known.
+
+    Args:
+        network: The model.
+        samples: Its samples.
+        recipe: What is asked for.
+        augment: Which views its inputs allow.
+        known: Earlier measurements; times of another machine count for nothing.
+        report: Told about every step.
+
+    Returns:
+        All measurements that the recipe needs, with the known ones.
+    """
+    curves, latency = known.curves, known.latency
+    if curves is None:
+        curves = _curves(network, samples, recipe, augment, report)
+    if latency is not None and latency.machine != machine_name():
+        latency = None
+    if latency is None and recipe.needs_latency:
+        latency = measure_latency(network, samples, report)
+    return Measurements(curves, latency)
+
+
+def _curves(
+    network: Network, samples: Samples, recipe: Recipe, augment: Augmentation, report: Report
+) -> tuple[Curve, ...]:
+    few = samples.take(_spread(samples, CURVE_SAMPLES))
+    views = augmented(few, augment, recipe.views, recipe.seed)
+    measured = CurveSamples(
+        fit=minibatches(views, balanced_weights(views.labels)),
+        test=minibatches(few, balanced_weights(few.labels)),
+    )
+    total = len(network.sites) + len(network.groups)
+    finished: list[str] = []
+
+    def step(layer: str) -> None:
+        finished.append(layer)
+        phase = "measure" if len(finished) <= len(network.sites) else "curves"
+        report(Progress(phase, None, layer, len(finished), total))
+
+    return measure_curves(network, measured, step)
+
+
+def _spread(samples: Samples, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Places of at most `most` samples: the first of every class, then the second, and so on."""
+    rank = np.zeros(len(samples), dtype=np.int64)
+    for label in np.unique(samples.labels):
+        inside = np.flatnonzero(samples.labels == label)
+        rank[inside] = np.arange(len(inside))
+    return np.sort(np.argsort(rank, kind="stable")[:most])
