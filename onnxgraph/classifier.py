@@ -140,6 +140,8 @@ def _describe(node: ir.Node, scores: ir.Value, opset: int) -> Classifier | None:
     feature = node.inputs[0]
     if facet is None or weight is None or feature is None or not facet.applies(call, weight):
         return None
+    if not facet.is_output:
+        return None
     classes, width = _per_sample(dims_of(scores)), _per_sample(dims_of(feature))
     if width is None or classes != weight[facet.output_axis(call)]:
         return None

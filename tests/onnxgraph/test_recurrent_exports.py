@@ -51,7 +51,9 @@ READ_OUTS: dict[str, ReadOut] = {
 class Recurrent(nn.Module):
     """Embedding, recurrent layers, a read-out and a dense classifier of three classes."""
 
-    def __init__(self, kind: Callable[..., nn.RNNBase], layers: int, both: bool, read: ReadOut) -> None:
+    def __init__(
+        self, kind: Callable[..., nn.RNNBase], layers: int, both: bool, read: ReadOut
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(_TOKENS, _EMBEDDED, padding_idx=0)
         self.body = kind(_EMBEDDED, _HIDDEN, layers, batch_first=True, bidirectional=both)
