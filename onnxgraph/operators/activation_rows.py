@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -29,6 +31,20 @@ def _prelu(call: Call, x: Tensor, slope: Tensor) -> Tensor:  # noqa: ARG001
 
 def _hard_sigmoid(call: Call, x: Tensor) -> Tensor:
     return torch.clamp(call.number("alpha", 0.2) * x + call.number("beta", 0.5), 0.0, 1.0)
+
+
+def _gelu(call: Call, x: Tensor) -> Tensor:
+    return F.gelu(x, approximate=call.text("approximate", "none"))
+
+
+def _selu(call: Call, x: Tensor) -> Tensor:
+    alpha = call.number("alpha", 1.6732632423543772)
+    inner = torch.where(x > 0, x, alpha * (torch.exp(x) - 1))
+    return call.number("gamma", 1.0507009873554805) * inner
+
+
+def _thresholded(call: Call, x: Tensor) -> Tensor:
+    return torch.where(x > call.number("alpha", 1.0), x, torch.zeros_like(x))
 
 
 def _hard_swish(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
@@ -76,13 +92,42 @@ def _activation(name: str, evaluate: Evaluate) -> Operator:
     return Operator(name, evaluate, elementwise.same, elementwise=True)
 
 
+_FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "Abs": torch.abs,
+    "Ceil": torch.ceil,
+    "Cos": torch.cos,
+    "Erf": torch.erf,
+    "Exp": torch.exp,
+    "Floor": torch.floor,
+    "Log": torch.log,
+    "Mish": F.mish,
+    "Neg": torch.neg,
+    "Reciprocal": torch.reciprocal,
+    "Relu": torch.relu,
+    "Round": torch.round,
+    "Sigmoid": torch.sigmoid,
+    "Sign": torch.sign,
+    "Sin": torch.sin,
+    "Softplus": F.softplus,
+    "Softsign": F.softsign,
+    "Sqrt": torch.sqrt,
+    "Tanh": torch.tanh,
+}
+
+
+def _function(name: str, function: Callable[[Tensor], Tensor]) -> Operator:
+    return _activation(name, lambda _call, x: function(x))
+
+
 ROWS = (
-    _activation("Relu", lambda _call, x: torch.relu(x)),
+    *(_function(name, function) for name, function in _FUNCTIONS.items()),
+    _activation("Gelu", _gelu),
+    _activation("Selu", _selu),
+    _activation("Celu", lambda call, x: F.celu(x, call.number("alpha", 1.0))),
+    _activation("ThresholdedRelu", _thresholded),
     _activation("LeakyRelu", _leaky_relu),
     _activation("Elu", _elu),
-    _activation("Sigmoid", lambda _call, x: torch.sigmoid(x)),
     _activation("HardSigmoid", _hard_sigmoid),
-    _activation("Tanh", lambda _call, x: torch.tanh(x)),
     _activation("HardSwish", _hard_swish),
     _activation("Identity", lambda _call, x: x),
     Operator("Clip", _clip, elementwise.same, elementwise=True, settings=frozenset({1, 2})),

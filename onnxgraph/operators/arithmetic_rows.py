@@ -1,7 +1,10 @@
-"""Rows of the operator table: arithmetic of two operands, with numpy's broadcasting."""
+"""Rows of the operator table: arithmetic of several operands, with numpy's broadcasting."""
 
 from __future__ import annotations
 
+from functools import reduce
+
+import torch
 from torch import Tensor
 
 from onnxgraph.operators.flow import elementwise
@@ -15,6 +18,15 @@ def _divide(call: Call, left: Tensor, right: Tensor) -> Tensor:  # noqa: ARG001
     return left.div(right, rounding_mode="trunc")
 
 
+def _modulo(call: Call, left: Tensor, right: Tensor) -> Tensor:
+    """With `fmod` the sign is the dividend's, else the divisor's."""
+    return torch.fmod(left, right) if call.integer("fmod", 0) else torch.remainder(left, right)
+
+
+def _mean(call: Call, *operands: Tensor) -> Tensor:  # noqa: ARG001
+    return reduce(torch.add, operands) / len(operands)
+
+
 def _row(name: str, evaluate: Evaluate) -> Operator:
     return Operator(name, evaluate, elementwise.broadcast, elementwise=True)
 
@@ -24,4 +36,10 @@ ROWS = (
     _row("Sub", lambda _call, left, right: left - right),
     _row("Mul", lambda _call, left, right: left * right),
     _row("Div", _divide),
+    _row("Mod", _modulo),
+    _row("Pow", lambda _call, base, exponent: torch.pow(base, exponent).to(base.dtype)),
+    _row("Max", lambda _call, *operands: reduce(torch.maximum, operands)),
+    _row("Min", lambda _call, *operands: reduce(torch.minimum, operands)),
+    _row("Sum", lambda _call, *operands: reduce(torch.add, operands)),
+    _row("Mean", _mean),
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onnxgraph.operators.facet import LinearFacet
 from onnxgraph.operators.flow import linear as flow
+from onnxgraph.operators.flow import products
 from onnxgraph.operators.operator import Call, Dims, Operator
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.windows import Window, unfold
@@ -113,13 +114,24 @@ _MATMUL = LinearFacet(
     has_bias_input=False,
 )
 
+
+def _matmul_flow(step: Step) -> None:
+    """A linear layer, a product of two computed values, or one with a constant on the left."""
+    if step.parameter(1) is not None:
+        flow.linear(step, _MATMUL)
+    elif step.parameter(0) is not None:
+        products.mixed_from_left(step)
+    else:
+        products.product(step)
+
+
 ROWS = (
     Operator("Conv", _conv, _conv_flow, _conv_macs, _CONV, shrink=flow.groups_shrunk),
     Operator("Gemm", _gemm, lambda step: flow.linear(step, _GEMM), _contracted_macs, _GEMM),
     Operator(
         "MatMul",
         lambda _call, a, b: torch.matmul(a, b),
-        lambda step: flow.linear(step, _MATMUL),
+        _matmul_flow,
         _contracted_macs,
         _MATMUL,
     ),

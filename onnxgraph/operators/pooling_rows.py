@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from onnxgraph.operators.flow import axes, positions
+from onnxgraph.operators.flow import positions
 from onnxgraph.operators.operator import Call, Operator
 from onnxgraph.operators.windows import Window
 
@@ -64,22 +64,9 @@ def _global_max_pool(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
     return x.amax(dim=tuple(range(2, x.dim())), keepdim=True)
 
 
-def _reduce_mean(call: Call, x: Tensor, axes_input: Tensor | None = None) -> Tensor:
-    """Axes are an attribute below opset 18 and an input from there on."""
-    chosen = call.integers("axes")
-    if axes_input is not None:
-        chosen = tuple(axes_input.tolist())
-    if not chosen:
-        if call.integer("noop_with_empty_axes", 0):
-            return x
-        chosen = tuple(range(x.dim()))
-    return x.mean(dim=chosen, keepdim=bool(call.integer("keepdims", 1)))
-
-
 ROWS = (
     Operator("MaxPool", _max_pool, positions.pooled, elementwise=True),
     Operator("AveragePool", _average_pool, positions.pooled),
     Operator("GlobalAveragePool", _global_average_pool, positions.pooled),
     Operator("GlobalMaxPool", _global_max_pool, positions.pooled, elementwise=True),
-    Operator("ReduceMean", _reduce_mean, axes.reduce),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxgraph.operators.ledger import Ledger
 from onnxgraph.operators.operator import Call, Dims
-from onnxgraph.operators.units import NOTHING, AxisUnits, Grid, Grids, Indices, Layout
+from onnxgraph.operators.units import NOTHING, AxisUnits, Grid, Grids, Indices, Labels, Layout
 
 
 def dims_of(value: ir.Value | None) -> Dims:
@@ -40,6 +40,14 @@ class Placed:
         return np.concatenate(
             [*axes, *(grid.units.reshape(-1) for grid in self.grids), np.zeros(0, np.int64)]
         )
+
+
+def placed(labels: Labels) -> Placed:
+    """Units over no, one or several axes; those over none are not seen any more."""
+    axes, units, phase = labels
+    if len(axes) == 1:
+        return Placed({axes[0]: AxisUnits(units, phase)})
+    return Placed(grids=(Grid(axes, units, phase),)) if axes else Placed()
 
 
 class Step:
@@ -99,6 +107,15 @@ class Step:
         found = {axis: units for axis, units in layout.items() if units.present.size}
         self.emitted[output] = Placed(found, grids)
 
+    def emit_all(self, found: Iterable[Placed], *, output: int = 0) -> None:
+        """Sets where units stand in an output, from parts that share no axis."""
+        layout: dict[int, AxisUnits] = {}
+        grids: list[Grid] = []
+        for part in found:
+            layout.update(part.layout)
+            grids.extend(part.grids)
+        self.emit(layout, tuple(grids), output=output)
+
     def freeze(self, units: AxisUnits | Grid, why: str) -> None:
         """Keeps the units of one axis or grid whole, naming this node."""
         self.ledger.freeze(units.units, self.reason(why))
@@ -107,6 +124,21 @@ class Step:
         """Keeps every unit that reaches this node whole."""
         for placed in self._inputs:
             self.ledger.freeze(placed.units, self.reason(why))
+
+    def tie(self, grid: Grid, axes: Collection[int]) -> Labels:
+        """Makes units of whole lines along some axes of a grid: these are not cut across.
+
+        Returns:
+            What stands on the other axes of the grid.
+        """
+        chosen = set(axes) & set(grid.axes)
+        self.ledger.tie(grid.lines(chosen), self.reason("joins units with places that hold none"))
+        return grid.without(chosen)
+
+    def across(self, grid: Grid, axis: int) -> AxisUnits:
+        """Makes units of the slices of a grid across one axis, and gives them along that axis."""
+        _, units, _ = self.tie(grid, set(grid.axes) - {axis})
+        return AxisUnits(units, np.zeros_like(units))
 
     def finish(self) -> None:
         """Keeps spread units whole that the rule has not asked for."""

@@ -11,13 +11,29 @@ from types import MappingProxyType
 from onnxgraph.operators import (
     activation_rows,
     arithmetic_rows,
+    comparison_rows,
+    creation_rows,
     linear_rows,
     movement_rows,
+    normaliser_rows,
     pooling_rows,
+    recurrent_rows,
+    reduction_rows,
 )
 from onnxgraph.operators.operator import Operator
 
-_FAMILIES = (activation_rows, arithmetic_rows, linear_rows, movement_rows, pooling_rows)
+_FAMILIES = (
+    activation_rows,
+    arithmetic_rows,
+    comparison_rows,
+    creation_rows,
+    linear_rows,
+    movement_rows,
+    normaliser_rows,
+    pooling_rows,
+    recurrent_rows,
+    reduction_rows,
+)
 
 TABLE: Mapping[str, Operator] = MappingProxyType(
     {row.name: row for family in _FAMILIES for row in family.ROWS}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -56,6 +57,10 @@ class AxisUnits:
         return AxisUnits(self.units[places], self.phase[places])
 
 
+Labels: TypeAlias = tuple[tuple[int, ...], Indices, Indices]
+"""Some axes, rising, with the units and phases of their places, one dimension per axis."""
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Units spread over several axes of a value, as a Reshape leaves them that splits their axis.
@@ -77,6 +82,19 @@ class Grid:
         """`(size of the axis, rest)` the units, one row per place of one of the axes."""
         lines = np.moveaxis(self.units, self.axes.index(axis), 0)
         return lines.reshape(lines.shape[0], -1)
+
+    def lines(self, axes: Collection[int]) -> Indices:
+        """`(rest, places)` the units of each line along some of the axes."""
+        order = [place for place, axis in enumerate(self.axes) if axis not in axes]
+        along = [place for place, axis in enumerate(self.axes) if axis in axes]
+        size = prod(self.units.shape[place] for place in along)
+        return self.units.transpose(order + along).reshape(-1, size)
+
+    def without(self, axes: Collection[int]) -> Labels:
+        """What stands on the other axes at the first place of these: axes, units and phases."""
+        index = tuple(0 if axis in axes else slice(None) for axis in self.axes)
+        kept = tuple(axis for axis in self.axes if axis not in axes)
+        return kept, self.units[index], self.phase[index]
 
     def moved(self, places: Mapping[int, int]) -> Grid:
         """The same units once every axis `a` has become the axis `places[a]`."""

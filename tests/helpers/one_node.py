@@ -21,7 +21,10 @@ class NodeCase:
         attributes: The node's attributes.
         opset: The version of the operator set.
         data_first: Whether `x` is the first input, or else the last.
-        reference: Whether the ONNX reference can run it (not crops, not a padded 1-d MaxPool).
+        reference: Whether the ONNX reference can run it: not crops, not a padded 1-d MaxPool; its erf
+            is of single precision, its norm of order 1 takes no absolute values.
+        runtime: Whether ONNX Runtime can run it.
+        positive: Whether `x` holds positive numbers only.
     """
 
     op_type: str
@@ -31,6 +34,8 @@ class NodeCase:
     opset: int = 17
     data_first: bool = True
     reference: bool = True
+    runtime: bool = True
+    positive: bool = False
 
     def __str__(self) -> str:
         shown = "-".join(f"{name}={value}" for name, value in self.attributes.items())
@@ -59,6 +64,7 @@ def node_between_layers(case: NodeCase) -> ir.Model | None:
     channels, *rest = case.sample
     wide = len(case.sample) > 1
     layer = random.normal(size=(channels, channels, *[1] * len(rest)))
+    layer = np.abs(layer) if case.positive else layer
     dense = random.normal(size=(int(np.prod([int(str(s)) for s in sizes])), 2))
     node, tensors = _node(case, np.float64)
     for place, name in enumerate(node.input):

@@ -176,10 +176,10 @@ def test_a_depthwise_convolution_passes_units_and_a_grouped_one_keeps_them_whole
 
 _WHOLE = {
     "Softmax 's' normalises over units": "s = Softmax <axis = 1> (h)",
-    "ReduceMean 's' averages over units": "s = ReduceMean <axes = [1], keepdims = 1> (h)",
-    "Reshape 's' mixes units with other axes": "s = Reshape (h, split)",
+    "ReduceMean 's' reduces over units": "s = ReduceMean <axes = [1], keepdims = 1> (h)",
+    "Reshape 's' mixes units with other axes": "u = Transpose (h)\ns = Reshape (u, flat)",
     "Concat 's' joins parts of unknown size": "s = Concat <axis = 0> (h, row)",
-    "MatMul 's' multiplies values that are both computed": "s = MatMul (h, t)",
+    "MatMul 's' contracts units of two computed values": "s = MatMul (h, t)",
     "Add 's' joins units with values that are not cut with them": "s = Add (h, x)",
     "Pad 's' crops or repeats units": 's = Pad <mode = "edge"> (h, pads)',
     "Slice 's' takes units in steps": "s = Slice (h, one, two, one, two)",
@@ -199,7 +199,7 @@ def test_what_mixes_units_keeps_them_whole_and_is_named(reason: str) -> None:
         y = ReduceMean <keepdims = 0> (s)
         """,
         w=(6, 6),
-        split=np.array([-1, 2, 3]),
+        flat=np.array([-1]),
         row=(1, 6),
         pads=np.array([0, 1, 0, 1]),
         one=np.array([1]),
@@ -312,4 +312,4 @@ def test_token_mixing_leaves_the_channels_of_an_mlp_mixer_apart() -> None:
     groups, whole = _groups(model)
     assert [consumer.node for consumer in groups["e"].consumers] == ["y"]
     assert [consumer.node for consumer in groups["h"].consumers] == ["o"]
-    assert whole["o"] == "ReduceMean 'm' averages over units"
+    assert whole["o"] == "ReduceMean 'm' reduces over units"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from onnxgraph.operators.step import Step
+from onnxgraph.operators.step import Placed, Step, placed
 from onnxgraph.operators.units import AxisUnits
 
 
@@ -23,7 +25,7 @@ def transpose(step: Step) -> None:
     """Axes change places."""
     rank = len(step.dims())
     order = step.call.integers("perm", tuple(reversed(range(rank))))
-    step.emit({order.index(axis): units for axis, units in step.layout().items()})
+    step.emit_all([moved_axes(step, {axis: order.index(axis) for axis in range(rank)})])
 
 
 def squeeze(step: Step) -> None:
@@ -38,7 +40,7 @@ def squeeze(step: Step) -> None:
 
 def unsqueeze(step: Step) -> None:
     """Axes of size 1 come."""
-    if not step.layout():
+    if not step.layout() and not step.grids():
         return
     axes = axes_of(step, since=13)
     if axes is None:
@@ -47,41 +49,74 @@ def unsqueeze(step: Step) -> None:
     rank = len(step.dims()) + len(axes)
     fresh = {axis % rank for axis in axes}
     kept = [axis for axis in range(rank) if axis not in fresh]
-    step.emit({kept[axis]: units for axis, units in step.layout().items()})
+    step.emit_all([moved_axes(step, dict(enumerate(kept)))])
 
 
-def reduce(step: Step) -> None:
-    """Axes are averaged away; units of those axes are mixed with fixed weights: whole."""
+def reduce(step: Step, *, since: int) -> None:
+    """Axes are reduced away; units of those axes are mixed with fixed weights: whole.
+
+    Args:
+        step: The node.
+        since: The opset from which on its axes are an input.
+    """
     rank = len(step.dims())
     if not rank:
         step.block("has an unknown input shape")
         return
-    axes = axes_of(step, since=18)
+    axes = axes_of(step, since=since)
     if axes is None and step.arity > 1 and step.node.inputs[1] is not None:
         step.block("has computed axes")
         return
     if not axes:
         axes = () if step.call.integer("noop_with_empty_axes", 0) else tuple(range(rank))
     reduced = {axis % rank for axis in axes}
-    if step.call.integer("keepdims", 1):
-        for axis in reduced & set(step.layout()):
-            step.freeze(step.layout()[axis], "averages over units")
-        step.emit({a: units for a, units in step.layout().items() if a not in reduced})
-    else:
-        _without(step, reduced, "averages over units")
+    keep = bool(step.call.integer("keepdims", 1))
+    _without(step, reduced, "reduces over units", keep=keep)
 
 
 def normalised(step: Step) -> None:
     """Softmax: units of the axis that is normalised depend on each other and stay whole."""
     rank = len(step.dims())
-    axis = step.call.integer("axis", -1)
-    if not rank and step.layout():
+    if rank:
+        mixed(step, {step.call.integer("axis", -1) % rank}, "normalises over units")
+    else:
         step.block("has an unknown input shape")
-        return
+
+
+def mixed(step: Step, axes: set[int], why: str) -> None:
+    """Places along some axes depend on each other: what stands there is one unit or whole."""
     for own, units in step.layout().items():
-        if own == axis % rank:
-            step.freeze(units, "normalises over units")
-    step.emit({own: units for own, units in step.layout().items() if own != axis % rank})
+        if own in axes:
+            step.freeze(units, why)
+    for grid in step.grids():
+        step.tie(grid, axes)
+    step.emit({own: u for own, u in step.layout().items() if own not in axes}, step.grids())
+
+
+def last_two_mixed(step: Step) -> None:
+    """Trilu: the last two axes are masked against each other."""
+    rank = len(step.dims())
+    if rank < 2:
+        step.block("has an unknown input shape")
+    else:
+        mixed(step, {rank - 2, rank - 1}, "masks units by their places")
+
+
+def cumulated(step: Step) -> None:
+    """CumSum: places along one axis are added up."""
+    rank, axis = len(step.dims()), step.parameter(1)
+    if axis is None or not rank:
+        step.block("has a computed axis")
+    else:
+        mixed(step, {int(np.ravel(axis)[0]) % rank}, "adds up units")
+
+
+def moved_axes(step: Step, places: Mapping[int, int], index: int = 0) -> Placed:
+    """The units of an input once its axis `a` has become the output's axis `places[a]`."""
+    return Placed(
+        {places[axis]: units for axis, units in step.layout(index).items()},
+        tuple(grid.moved(places) for grid in step.grids(index)),
+    )
 
 
 def concat(step: Step) -> None:
@@ -130,10 +165,20 @@ def _side_by_side(step: Step, axis: int) -> AxisUnits:
     )
 
 
-def _without(step: Step, gone: set[int], why: str) -> None:
-    """Emits the input's layout without the axes `gone`, freezing units that stood there."""
-    kept = [axis for axis in range(len(step.dims())) if axis not in gone]
+def _without(step: Step, gone: set[int], why: str, *, keep: bool = False) -> None:
+    """Emits the input's units without the axes `gone`, of which size 1 is left with `keep`.
+
+    Units of such an axis stay whole; units that are spread over it and others become one unit.
+    """
+    kept = [axis for axis in range(len(step.dims())) if keep or axis not in gone]
+    places = {axis: place for place, axis in enumerate(kept)}
+    found = []
     for axis, units in step.layout().items():
         if axis in gone:
             step.freeze(units, why)
-    step.emit({kept.index(a): units for a, units in step.layout().items() if a not in gone})
+        else:
+            found.append(Placed({places[axis]: units}))
+    for grid in step.grids():
+        axes, spread, phase = step.tie(grid, gone)
+        found.append(placed((tuple(places[axis] for axis in axes), spread, phase)))
+    step.emit_all(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onnxgraph.operators.flow.spread import spread_meet
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.units import AxisUnits
 
@@ -12,7 +13,7 @@ def same(step: Step) -> None:
     if used:
         step.block("has a second output that is used")
     else:
-        step.emit(step.layout())
+        step.emit(step.layout(), step.grids())
 
 
 def broadcast(step: Step) -> None:
@@ -22,15 +23,17 @@ def broadcast(step: Step) -> None:
     their units: a residual Add, a squeeze-excite gate, a gated product.
     """
     rank = len(step.output_dims())
-    if not rank and any(step.layout(index) for index in range(step.arity)):
+    if not rank and any(step.layout(index) or step.grids(index) for index in range(step.arity)):
         step.block("has an unknown output shape")
         return
+    grids = spread_meet(step, rank)
+    spread = {axis for grid in grids for axis in grid.axes}
     merged: dict[int, AxisUnits] = {}
     for axis in range(rank):
-        axis_units = _meet(step, axis, rank)
+        axis_units = None if axis in spread else _meet(step, axis, rank)
         if axis_units is not None:
             merged[axis] = axis_units
-    step.emit(merged)
+    step.emit(merged, grids)
 
 
 def _meet(step: Step, axis: int, rank: int) -> AxisUnits | None:
@@ -44,8 +47,7 @@ def _meet(step: Step, axis: int, rank: int) -> AxisUnits | None:
     if not any(found):
         return None
     if size is None:
-        step.block("has an unknown size on a unit axis")
-        return None
+        return _meet_merged(step, [units for units in found if units is not None], places)
     result: AxisUnits | None = None
     for (index, _, dim), units in zip(places, found, strict=True):
         if dim == 1 and size != 1:
@@ -66,6 +68,20 @@ def _meet(step: Step, axis: int, rank: int) -> AxisUnits | None:
     for index, own, dim in places:
         if dim == size and size != 1 and step.parameter(index) is not None:
             step.ledger.cut_along(step.name, index, own, result)
+    return result
+
+
+def _meet_merged(
+    step: Step, found: list[AxisUnits], places: list[tuple[int, int, int | None]]
+) -> AxisUnits | None:
+    """The units on an axis that the batch is merged into: every operand has them, or is spread."""
+    sizes = {units.size for units in found}
+    if len(sizes) > 1 or sum(dim != 1 for _, _, dim in places) != len(found):
+        step.block("joins a batch of units with values that are not cut with them")
+        return None
+    result = found[0]
+    for units in found[1:]:
+        result = step.ledger.couple(result, units, step.reason("joins units of different places"))
     return result
 
 
