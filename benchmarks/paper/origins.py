@@ -128,7 +128,8 @@ def origin(
     return Origin(recipe, model, seconds)
 
 
-def _build(recipe: OriginRecipe) -> nn.Module:
+def untrained(recipe: OriginRecipe) -> nn.Module:
+    """The network of a recipe with new weights, drawn from torch's generator."""
     classes = len(recipe.classes)
     if recipe.arch in IMAGE_NETWORKS:
         return IMAGE_NETWORKS[recipe.arch](classes, recipe.width)
@@ -143,7 +144,7 @@ def _trained(
     torch.manual_seed(recipe.seed)
     pictures = recipe.arch in IMAGE_NETWORKS
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _build(recipe).to(device).train()
+    network = untrained(recipe).to(device).train()
     if pictures:
         _lay_out(network, torch.channels_last)
     optimizer = _optimizer(network, recipe, pictures=pictures)

@@ -1,10 +1,14 @@
-"""CIFAR-10's binary files with a handful of pictures that a small network learns at once."""
+"""CIFAR-10's binary files with a handful of pictures, and origins that know them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.paper.bench import Bench
+from benchmarks.paper.setting import Setting
+from slicer_svc.slicing.recipe import Recipe
 
 CLASSES = 10
 
@@ -17,6 +21,14 @@ def write_tiny_cifar10(folder: Path, train: int, test: int) -> None:
     for part in range(1, 6):
         _write(folder / f"data_batch_{part}.bin", patterns, -(-train // 5), random)
     _write(folder / "test_batch.bin", patterns, test, random)
+
+
+def tiny_bench(folder: Path) -> Bench:
+    """Trains the three origins of T1 on pictures that are there."""
+    recipe = Recipe(budget_macs=0.5, block=1, views=2)
+    out = folder / "out"
+    setting = Setting("T1", "vgg16", 5, recipe, folder, out, "closed_form", width=1 / 32)
+    return Bench.of(setting)
 
 
 def _write(path: Path, patterns: np.ndarray, per_class: int, random: np.random.Generator) -> None:

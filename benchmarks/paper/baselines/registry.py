@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.paper.baselines.camkd import camkd
+from benchmarks.paper.baselines.disassembly import disassembly
 from benchmarks.paper.baselines.ensemble import ensemble
+from benchmarks.paper.baselines.finetune import finetune
 from benchmarks.paper.storage import key_of, load_arrays, save_arrays, source_of
 from benchmarks.paper.trial import Answers, Baseline, Trial
 
@@ -28,6 +31,8 @@ class Entry:
     code: tuple[str, ...]
 
 
+_TRAINING = (f"{FOLDER}/baselines/training.py", f"{FOLDER}/features.py")
+
 BASELINES: Mapping[str, Entry] = {
     "ensemble": Entry(
         ensemble,
@@ -37,6 +42,11 @@ BASELINES: Mapping[str, Entry] = {
             f"{FOLDER}/features.py",
             "packer_svc/fusion/heads",
         ),
+    ),
+    "finetune": Entry(finetune, (f"{FOLDER}/baselines/finetune.py", *_TRAINING)),
+    "camkd": Entry(camkd, (f"{FOLDER}/baselines/camkd.py", f"{FOLDER}/networks.py", *_TRAINING)),
+    "disassembly": Entry(
+        disassembly, (f"{FOLDER}/baselines/disassembly.py", f"{FOLDER}/features.py")
     ),
 }
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from benchmarks.paper.__main__ import main
-from tests.helpers.tiny_pictures import write_tiny_cifar10
 
 PROMISED = {
     *("task", "arch", "k", "method", "seed", "width", "draws", "accuracy"),
@@ -18,13 +17,6 @@ PROMISED = {
     *("pack_seconds", "peak_rss_bytes", "device"),
 }
 NAME = "T1-vgg16-w0.03125-k5-closed_form-macs0.5-block1-views2-s0.json"
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("market")
-    write_tiny_cifar10(folder, train=15, test=10)
-    return folder
 
 
 def arguments(market: Path, *more: str) -> list[str]:
@@ -77,6 +69,14 @@ def test_the_same_run_gives_the_same_answers_again(market: Path, found: dict[str
     again = json.loads((market / "out" / NAME).read_text())
     assert again["correct"] == found["correct"]
     assert again["kept_units"] == found["kept_units"]
+
+
+@pytest.mark.slow
+def test_every_baseline_has_its_figure(market: Path) -> None:
+    assert main(arguments(market, "--baselines", "all", "--seed", "1")) == 0
+    found = json.loads((market / "out" / NAME.replace("s0", "s1")).read_text())
+    for name in ("ensemble", "finetune", "camkd", "disassembly", "random"):
+        assert 0 < found[f"{name}_accuracy"] <= 1
 
 
 @pytest.mark.parametrize(
