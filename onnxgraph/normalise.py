@@ -26,6 +26,8 @@ from onnxgraph.passes.observation import BATCHES, run_at, runs_at
 from onnxgraph.passes.part_directions import PartDirections
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
+from onnxgraph.passes.shuffles_to_gathers import ShufflesToGathers
+from onnxgraph.passes.splits_to_slices import SplitsToSlices
 from onnxgraph.passes.unshare_initializers import UnshareInitializers
 from onnxgraph.sameness import batch_fixed, check_same
 
@@ -79,6 +81,8 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         FoldConstants(),
         InferShapes(limits),
         FlattenReshapes(),
+        SplitsToSlices(),
+        ShufflesToGathers(),
         UnshareInitializers(),
         FoldBatchNormalization(),
         FoldConstants(),

@@ -65,7 +65,7 @@ def _conv_flow(step: Step) -> None:
     if step.call.integer("group", 1) == 1:
         flow.linear(step, _CONV)
     else:
-        flow.depthwise(step)
+        flow.grouped(step)
 
 
 def _gemm(call: Call, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:

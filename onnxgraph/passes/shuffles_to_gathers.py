@@ -55,13 +55,11 @@ def _shuffle_ending_at(node: ir.Node) -> _Shuffle | None:
     opened = None if turned is None else _sole(turned, "Transpose")
     if turned is None or opened is None or opened.op_type != "Reshape":
         return None
-    data, parts, joined = opened.inputs[0], opened.outputs[0], node.outputs[0]
-    if data is None or data.shape is None or parts.shape is None or data.shape != joined.shape:
+    data, perm = opened.inputs[0], turned.attributes.get("perm")
+    whole, parts, joined = (_sizes(v) for v in (data, opened.outputs[0], node.outputs[0]))
+    if data is None or perm is None or not whole or whole != joined or whole.count(None) > 1:
         return None
-    perm = turned.attributes.get("perm")
-    if perm is None:
-        return None
-    found = _order(tuple(data.shape.dims), tuple(parts.shape.dims), tuple(perm.as_ints()))
+    found = _order(whole, parts, tuple(perm.as_ints()))
     return None if found is None else _Shuffle(data, *found)
 
 
@@ -73,11 +71,15 @@ def _sole(node: ir.Node, op_type: str) -> ir.Node | None:
     return source.producer()
 
 
-_Sizes = tuple[int | ir.SymbolicDim, ...]
+def _sizes(value: ir.Value | None) -> tuple[int | None, ...]:
+    """The shape of a value, None at the symbolic batch; empty if it is unknown."""
+    if value is None or value.shape is None:
+        return ()
+    return tuple(size if isinstance(size, int) else None for size in value.shape)
 
 
 def _order(
-    whole: _Sizes, parts: _Sizes, perm: tuple[int, ...]
+    whole: tuple[int | None, ...], parts: tuple[int | None, ...], perm: tuple[int, ...]
 ) -> tuple[int, npt.NDArray[np.int64]] | None:
     """The one axis of `whole` that is split, and the order of its places behind the Transpose."""
     extra = len(parts) - len(whole)

@@ -148,7 +148,7 @@ def test_a_squeeze_excite_gate_is_coupled_with_what_it_scales() -> None:
     assert groups["q"].units == 2
 
 
-def test_a_depthwise_convolution_passes_units_and_a_grouped_one_keeps_them_whole() -> None:
+def test_a_depthwise_convolution_passes_units_and_a_grouped_one_ties_whole_groups() -> None:
     model = text_graph(
         "float[N, 3, 6, 6] x => float[N, 2] y",
         """
@@ -170,8 +170,13 @@ def test_a_depthwise_convolution_passes_units_and_a_grouped_one_keeps_them_whole
     groups, whole = _groups(model)
     assert groups["a"].passes == ("d",)
     assert groups["a"].consumers[0].block == 2
-    assert whole["b"].startswith("Conv 'g' mixes channels within its groups")
-    assert whole["g"].startswith("Conv 'g' mixes channels within its groups")
+    assert (groups["b"].units, groups["b"].producers) == (2, ("b", "g"))
+    (consumer,) = groups["b"].consumers
+    assert consumer.positions.tolist() == [[0, 1, 2], [3, 4, 5]]
+    smaller = cut(model, groups["b"], Cut(np.array([1])))
+    kernels = [v.shape for name, v in smaller.graph.initializers.items() if name in ("wb", "wg")]
+    assert [list(shape or ()) for shape in kernels] == [[2, 8, 1, 1], [3, 2, 3, 3]]
+    assert set(whole) == {"y"}
 
 
 _WHOLE = {

@@ -54,21 +54,39 @@ def _produce(step: Step, count: int, output_axis: int) -> AxisUnits:
     return units
 
 
-def depthwise(step: Step) -> None:
-    """A grouped Conv whose groups hold one input channel each: units pass, its rows go along."""
+def grouped(step: Step) -> None:
+    """A Conv of several groups: whole groups of channels and filters go together.
+
+    Where each group holds one channel (depthwise), the units pass and the filters go along. Else
+    the channels of a group and its filters are tied into one unit (ResNeXt, RegNet), which ends at
+    the next linear node: the kernel itself mixes its channels and takes no repair.
+    """
     weight = step.parameter(1)
     channels = step.dims()[1] if len(step.dims()) > 1 else None
-    groups = step.call.integer("group", 1)
-    if weight is None or channels is None or groups != channels:
-        step.block("mixes channels within its groups or has a computed weight")
-        _whole_output(step)
+    if weight is None or channels is None:
+        step.block("has a computed weight or channels of unknown number")
         return
     for axis, units in step.layout().items():
         if axis != 1:
             step.freeze(units, "works across an axis that holds units")
-    passing = step.layout().get(1)
-    if passing is not None:
+    groups, passing = step.call.integer("group", 1), step.layout().get(1)
+    if channels != groups:
+        held = AxisUnits.nothing(channels) if passing is None else passing
+        step.emit({1: _filters_of_groups(step, held, groups)})
+    elif passing is not None:
         step.emit({1: _depthwise_outputs(step, passing, weight.shape[0] // groups)})
+
+
+def _filters_of_groups(step: Step, channels: AxisUnits, groups: int) -> AxisUnits:
+    weight = step.parameter(1)
+    assert weight is not None
+    filters = step.ledger.produce(step.name, weight.shape[0])
+    lines = [axis.units.reshape(groups, -1) for axis in (channels, filters)]
+    step.ledger.tie(
+        np.concatenate(lines, axis=1), step.reason("has groups whose channels are not all units")
+    )
+    _cut_filters(step, filters)
+    return filters
 
 
 def _depthwise_outputs(step: Step, units: AxisUnits, multiplier: int) -> AxisUnits:
@@ -76,13 +94,18 @@ def _depthwise_outputs(step: Step, units: AxisUnits, multiplier: int) -> AxisUni
     passed = AxisUnits(
         np.repeat(units.units, multiplier), np.repeat(units.phase, multiplier) * multiplier + copies
     )
-    step.ledger.cut_along(step.name, 1, 0, passed)
+    _cut_filters(step, passed)
+    return passed
+
+
+def _cut_filters(step: Step, filters: AxisUnits) -> None:
+    """The kernel and the bias of a grouped Conv follow its filters."""
+    step.ledger.cut_along(step.name, 1, 0, filters)
     bias = step.parameter(2)
     if bias is not None:
-        step.ledger.cut_along(step.name, 2, 0, passed)
+        step.ledger.cut_along(step.name, 2, 0, filters)
     elif step.arity > 2 and step.node.inputs[2] is not None:
-        step.freeze(passed, "has a computed bias")
-    return passed
+        step.freeze(filters, "has a computed bias")
 
 
 def groups_shrunk(shrunk: Shrunk) -> None:
@@ -95,11 +118,3 @@ def groups_shrunk(shrunk: Shrunk) -> None:
     channels = data.shape[1]
     assert isinstance(channels, int)
     shrunk.node.attributes["group"] = ir.AttrInt64("group", channels // weight.shape[1])
-
-
-def _whole_output(step: Step) -> None:
-    """Reports a grouped Conv's own filters as whole: its groups must keep equal sizes."""
-    weight = step.parameter(1)
-    if weight is not None:
-        units = step.ledger.produce(step.name, weight.shape[0])
-        step.freeze(units, "mixes channels within its groups")
