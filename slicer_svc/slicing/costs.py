@@ -1,5 +1,6 @@
 """What a fragment costs, computed from the kept counts alone: no graph is cut for it."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxgraph.cost import Cost, cost
+from onnxgraph.operators.recurrence import GATES, RECURRENT_AXIS, RECURRENT_WEIGHT
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pricing import Pricing
 
@@ -36,7 +38,7 @@ class CostModel:
         tensors = [_tensor(network, name) for name in readers]
         self._sizes = np.array([size if floating else 0 for size, _, floating in tensors])
         self._bytes = np.array([size for _, size, _ in tensors])
-        self._macs = _macs_by_weight(whole, readers)
+        self._macs = _macs_by_weight(network, whole, readers)
         self._other_macs = whole.macs - int(self._macs.sum())
         self._shares = _axis_shares(network, tuple(readers))
 
@@ -95,11 +97,25 @@ def _tensor(network: Network, name: str) -> tuple[int, int, bool]:
     return tensor.size, tensor.nbytes, tensor.dtype.is_floating_point()
 
 
-def _macs_by_weight(whole: Cost, readers: Mapping[str, tuple[str, int]]) -> NDArray[np.float64]:
-    """A linear node's MACs at its weight, input 1; 0 at all other initializers."""
+def _macs_by_weight(
+    network: Network, whole: Cost, readers: Mapping[str, tuple[str, int]]
+) -> NDArray[np.float64]:
+    """A linear node's MACs at its weight, input 1; 0 at all other initializers.
+
+    Those of a recurrent node are shared out to W and R: each of their elements is used once a step.
+    """
+    recurrent = {node.name for node in network.model.graph if node.op_type in GATES}
+    sizes: dict[str, int] = {}
+    together: dict[str, int] = defaultdict(int)
+    for name, (node, place) in readers.items():
+        if place == 1 or (place == RECURRENT_WEIGHT and node in recurrent):
+            sizes[name] = _tensor(network, name)[0]
+            together[node] += sizes[name]
     macs = [
-        whole.by_node[node].macs if place == 1 and node in whole.by_node else 0
-        for node, place in readers.values()
+        whole.by_node[node].macs * sizes[name] // together[node]
+        if name in sizes and node in whole.by_node
+        else 0
+        for name, (node, _) in readers.items()
     ]
     return np.array(macs, dtype=np.float64)
 
@@ -120,5 +136,11 @@ def _axis_shares(network: Network, names: tuple[str, ...]) -> NDArray[np.float64
         for group_id, consumer in site.reads.items():
             share = consumer.positions.size / site.width
             shares[place[consumer.weight], -1, numbers[group_id]] += share
+    for number, group in enumerate(network.groups):
+        for recurrence in group.recurrences:
+            width = network.model.graph.initializers[recurrence.weight].shape
+            assert width is not None
+            share = recurrence.positions.size / int(str(width[RECURRENT_AXIS]))
+            shares[place[recurrence.weight], -1, number] += share
     shares[:, :, -1] = 1.0 - shares[:, :, :-1].sum(axis=2)
     return shares
