@@ -23,10 +23,11 @@ def unit_rows(consumer: Consumer, value: Tensor) -> Tensor:
         value: The consumer's data, with all of its places on `unit_axis`.
 
     Returns:
-        `(rows, units)`; the positions of a block are rows.
+        `(rows, units)`; the positions of a block are rows, all rows of a sample follow each other.
     """
     places = torch.as_tensor(np.array(consumer.positions.T), device=value.device)
-    gathered = value.movedim(consumer.unit_axis, -1)[..., places]
+    axes = (consumer.sample_axis, consumer.unit_axis)
+    gathered = value.movedim(axes, (0, -1))[..., places]
     return gathered.reshape(-1, places.shape[1])
 
 

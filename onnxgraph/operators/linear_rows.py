@@ -38,8 +38,10 @@ def _conv_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) 
     return _per_sample(outputs[0]) * taps
 
 
-def _conv_patches(call: Call, x: Tensor, weight: tuple[int, ...]) -> Tensor:
-    return unfold(x, Window.of(call, weight[2:], tuple(x.shape[2:])))
+def _conv_patches(
+    call: Call, x: Tensor, weight: tuple[int, ...], chosen: Tensor | None = None
+) -> Tensor:
+    return unfold(x, Window.of(call, weight[2:], tuple(x.shape[2:])), chosen)
 
 
 def _conv_pads(call: Call) -> bool:
@@ -79,7 +81,14 @@ def _gemm(call: Call, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     return product + (c if beta == 1.0 else beta * c)
 
 
-def _rows(call: Call, x: Tensor, weight: tuple[int, ...]) -> Tensor:  # noqa: ARG001
+def _rows(
+    call: Call,  # noqa: ARG001
+    x: Tensor,
+    weight: tuple[int, ...],  # noqa: ARG001
+    chosen: Tensor | None = None,
+) -> Tensor:
+    if chosen is not None:
+        x = x.reshape(len(x), -1, x.shape[-1])[:, chosen.to(x.device)]
     return x.reshape(-1, x.shape[-1])
 
 

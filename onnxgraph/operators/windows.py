@@ -96,15 +96,34 @@ def _same(
     return tuple(before), tuple(after)
 
 
-def unfold(x: Tensor, window: Window) -> Tensor:
-    """All windows of `(N, C, …)` as rows `(N × windows, C × taps)`, channel-major."""
+def unfold(x: Tensor, window: Window, chosen: Tensor | None = None) -> Tensor:
+    """Windows of `(N, C, …)` as rows `(N × windows, C × taps)`, channel-major.
+
+    Args:
+        x: The data.
+        window: What slides over it.
+        chosen: int64, which windows, numbered in row-major order of their positions; None for
+            all of them.
+
+    Returns:
+        Row n·windows + p is the p-th chosen window of sample n.
+    """
     padded = window.pad(x, 0.0)
-    rank = len(window.kernel)
-    for axis in range(rank):
-        padded = padded.unfold(2 + axis, window.extent[axis], window.strides[axis])
-    for axis, dilation in enumerate(window.dilations):
-        taps = torch.arange(0, window.extent[axis], dilation, device=x.device)
-        padded = padded.index_select(2 + rank + axis, taps)
-    order = [0, *range(2, 2 + rank), 1, *range(2 + rank, 2 + 2 * rank)]
-    rows = padded.permute(order)
-    return rows.reshape(-1, x.shape[1] * int(torch.tensor(window.kernel).prod()))
+    counts = window.output(tuple(x.shape[2:]), ceil=False)
+    places = _tap_places(window, counts, tuple(padded.shape[2:])).to(x.device)
+    if chosen is not None:
+        places = places[chosen.to(x.device)]
+    taps = padded.flatten(start_dim=2)[:, :, places]
+    return taps.permute(0, 2, 1, 3).reshape(len(x) * len(places), -1)
+
+
+def _tap_places(window: Window, counts: tuple[int, ...], sizes: tuple[int, ...]) -> Tensor:
+    """`(windows, taps)`: the places that each window reads among all padded positions."""
+    places = torch.zeros(1, 1, dtype=torch.int64)
+    for axis, size in enumerate(sizes):
+        starts = torch.arange(counts[axis]) * window.strides[axis]
+        steps = torch.arange(window.kernel[axis]) * window.dilations[axis]
+        along = starts[:, None] + steps
+        both = places[:, None, :, None] * size + along[None, :, None, :]
+        places = both.reshape(len(places) * len(along), -1)
+    return places

@@ -1,61 +1,58 @@
 """Slicing without a gradient: selection, repair and refit from Gram matrices (ALGORITHM.md, 3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onnxgraph.linear import consumer_metric, patches, unit_rows
-from onnxgraph.view import TorchView
+from onnxgraph.groups import UnitGroup
+from onnxgraph.linear import consumer_metric, patches
+from onnxgraph.surgery import Cut, Repair, cut_all
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.original import Original, SiteValues, rows_at, sample_first
 from slicer_svc.slicing.progress import Step
-from slicer_svc.slicing.repairs import Units
-from slicer_svc.slicing.ridge import Moments
-from slicer_svc.slicing.sliced import Sliced, without_dropped
+from slicer_svc.slicing.repairs import Units, fit_repair
+from slicer_svc.slicing.ridge import Moments, Regression
+from slicer_svc.slicing.sliced import Sliced
 from slicer_svc.slicing.subset import Target, greedy_columns
-from slicer_svc.slicing.walk import Minibatch, Walk
-from slicer_svc.slicing.workbench import Site, Workbench, kept_places
+from slicer_svc.slicing.walk import Route, Walk
+from slicer_svc.slicing.workbench import (
+    Site,
+    Workbench,
+    bias_by_output,
+    kept_columns,
+    kept_places,
+    rows_of,
+)
 
-POSITIONS = 64
-"""Positions per sample that a refit looks at: neighbouring patches say nearly the same."""
-
-PATCH_ELEMENTS = 1 << 24
-"""Elements of the patches that are held at once."""
+Weights = NDArray[np.float64]
+"""One weight per sample of an `Original`, `(n,)`."""
 
 Grams = Mapping[tuple[str, str], NDArray[np.float64]]
 """By node and group: Σ w·a·aᵀ of the group's units as that node reads them, `(u, u)`."""
 
 
-def measure_grams(
-    network: Network, view: TorchView, batches: Sequence[Minibatch], step: Step
-) -> Grams:
-    """Gram matrices of all units at all of their consumers, in one pass over the samples.
+def measure_grams(original: Original, weights: Weights) -> Grams:
+    """Gram matrices of all units at all of their consumers.
 
     Args:
-        network: The model.
-        view: A view of that model.
-        batches: Weighted samples.
-        step: Told each node.
+        original: What the model computes on the samples.
+        weights: How much each sample counts.
 
     Returns:
         One matrix per site and group.
     """
-    walk = Walk(view, network.route, batches)
     grams: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for site in network.sites:
-        found = walk.advance(site.place, [site.value])
-        for batch, values in zip(batches, found, strict=True):
-            for group, consumer in site.reads.items():
-                rows = unit_rows(consumer, values[site.value]).double()
-                per_sample = batch.weights.repeat_interleave(len(rows) // len(batch.weights))
-                gram = (rows.T @ (rows * per_sample[:, None])).numpy()
-                key = site.node, group
-                grams[key] = grams[key] + gram if key in grams else gram
-        step(site.node)
+    for site in original.network.sites:
+        for group, consumer in site.reads.items():
+            parts = [
+                _gram(_units(values.read, consumer.positions), part)
+                for values, part in zip(original.at(site), _parts(original, weights), strict=True)
+            ]
+            grams[site.node, group] = np.sum(parts, axis=0)
     return grams
 
 
@@ -81,79 +78,92 @@ def choose_units(network: Network, grams: Grams, counts: Mapping[str, int]) -> d
 
 
 def slice_closed_form(
-    network: Network,
-    view: TorchView,
-    batches: Sequence[Minibatch],
-    counts: Mapping[str, int],
+    original: Original,
+    weights: Weights,
+    kept: Mapping[str, Units],
     adaptation: SiteAdaptation,
     step: Step,
 ) -> Sliced:
-    """Slices one class without a gradient.
+    """Cuts a model to its kept units and adapts every consumer, from the front to the back.
+
+    Asymmetric: the regressors are activations of the network as already sliced, the targets those
+    of the original, so that a layer also makes up for the errors of the ones before it. What a
+    recurrent node reads of itself is repaired from the original's states alone.
 
     Args:
-        network: The model.
-        view: A view of that model.
-        batches: Class-weighted views of the samples.
-        counts: Units to keep, by group.
+        original: What the model computes on the samples.
+        weights: How much each sample counts, class-weighted.
+        kept: Kept units by group.
         adaptation: What every consumer of cut units does about the dropped ones.
-        step: Told each site twice: once measured, once adapted.
+        step: Told each site.
 
     Returns:
         The sliced model.
     """
-    kept = choose_units(network, measure_grams(network, view, batches, step), counts)
-    repaired, repairs = repair_network(network, view, batches, kept, adaptation, step)
-    last = network.classifier.node
-    return Sliced(
-        model=without_dropped(repaired, network.groups, kept),
-        kept=kept,
-        repairs={group: repair for (node, group), repair in repairs.items() if node == last},
-    )
-
-
-def repair_network(
-    network: Network,
-    view: TorchView,
-    batches: Sequence[Minibatch],
-    kept: Mapping[str, Units],
-    adaptation: SiteAdaptation,
-    step: Step,
-) -> tuple[ir.Model, dict[tuple[str, str], NDArray[np.float64]]]:
-    """Adapts every consumer of cut units, from the front to the back.
-
-    Asymmetric: the regressors are activations of the network as already sliced, the targets those
-    of the original, so that a layer also makes up for the errors of the ones before it.
-
-    Args:
-        network: The model.
-        view: A view of that model.
-        batches: Weighted samples.
-        kept: Kept units by group.
-        adaptation: What each of them does about the dropped units.
-        step: Told each node.
-
-    Returns:
-        The adapted model at full width: rows of dropped units are zero in every consumer, so that
-        cutting the units away changes nothing. And by node and group R as `(u, u)`, its columns
-        of dropped units zero; nodes that nothing has changed for have none.
-    """
-    bench = Workbench(network.model)
-    original = Walk(view, network.route, batches)
-    sliced = Walk(bench.view, network.route, batches)
+    network = original.network
+    bench = Workbench(cut_all(network.model, _cuts(original, weights, kept)))
+    walk = Walk(bench.view, Route(bench.model), original.batches)
+    whole = Workbench(network.model)
     units = {group.id: group.units for group in network.groups}
-    repairs: dict[tuple[str, str], NDArray[np.float64]] = {}
+    parts = _parts(original, weights)
+    found: AdaptedSite | None = None
+    last: Mapping[str, NDArray[np.float64]] = {}
     for site in network.sites:
-        if repairs or any(len(kept[group]) < units[group] for group in site.reads):
-            fit = _SiteFit(site, bench.matrix(site.node), kept, network.model, adaptation)
-            then = original.advance(site.place, [site.value])
-            now = sliced.advance(site.place, [site.value])
-            for batch, before, after in zip(batches, then, now, strict=True):
-                fit.add(before[site.value], after[site.value], batch.weights)
+        columns = kept_columns(network.groups, site, original.outputs(site), kept)
+        if found is not None or any(len(kept[group]) < units[group] for group in site.reads):
+            fit = _SiteFit(original, whole, site, kept, columns, adaptation)
+            now = walk.advance(bench.place(site.node), [site.value])
+            for values, after, part in zip(original.at(site), now, parts, strict=True):
+                fit.add(values, after[site.value], part)
             found = fit.adapted()
-            bench.set_matrix(site.node, found.weight, found.bias)
-            repairs.update({(site.node, group): r for group, r in found.repairs.items()})
+            bench.change(site.node, found.weight, found.shift)
+            if site.node == network.classifier.node:
+                last = found.repairs
         step(site.node)
-    return bench.model, repairs
+    return Sliced(model=bench.model, kept=kept, repairs=last)
+
+
+def _parts(original: Original, weights: Weights) -> list[Tensor]:
+    """The weights of each minibatch."""
+    counts = [len(batch.weights) for batch in original.batches]
+    return list(torch.from_numpy(weights).split(counts))
+
+
+def _cuts(
+    original: Original, weights: Weights, kept: Mapping[str, Units]
+) -> list[tuple[UnitGroup, Cut]]:
+    """What is cut of each group, with what recurrent nodes need to know of themselves."""
+    groups = {group.id: group for group in original.network.groups}
+    recurrent: dict[str, dict[str, Repair]] = {group: {} for group in groups}
+    for group in groups.values():
+        for recurrence in group.recurrences:
+            states = zip(original.states(recurrence.node), _parts(original, weights), strict=True)
+            gram = np.sum(
+                [_gram(_units(rows, recurrence.positions), part) for rows, part in states], axis=0
+            )
+            chosen = kept[group.id]
+            repair = fit_repair(gram[np.ix_(chosen, chosen)], gram[chosen], chosen)
+            recurrent[group.id][recurrence.node] = Repair(repair)
+    return [
+        (group, Cut(kept[group.id], recurrent=recurrent[group.id]))
+        for group in groups.values()
+        if len(kept[group.id]) < group.units
+    ]
+
+
+def _units(rows: Tensor, positions: Units) -> Tensor:
+    """Rows of places as rows of units: `(rows · block, units)`."""
+    units, block = positions.shape
+    if block == 1:
+        return rows[:, torch.from_numpy(np.array(positions[:, 0]))]
+    return rows[:, torch.from_numpy(np.array(positions.T))].reshape(-1, units)
+
+
+def _gram(rows: Tensor, weights: Tensor) -> NDArray[np.float64]:
+    """Σ w·a·aᵀ in double precision: the selection looks at what is left of small differences."""
+    exact = rows.double()
+    per_row = weights.to(rows.device).repeat_interleave(len(rows) // len(weights))
+    return np.asarray((exact.T @ (exact * per_row[:, None])).cpu().numpy())
 
 
 class _SiteFit:
@@ -161,76 +171,53 @@ class _SiteFit:
 
     def __init__(
         self,
+        original: Original,
+        whole: Workbench,
         site: Site,
-        matrix: tuple[NDArray[np.float64], NDArray[np.float64] | None],
         kept: Mapping[str, Units],
-        model: ir.Model,
+        columns: Units,
         adaptation: SiteAdaptation,
     ) -> None:
+        weight, _ = whole.matrix(site.node)
+        places = kept_places(site, kept)
         self._adaptation = adaptation
         self._site = site
-        self._weight, bias = matrix
-        # A bias that is one number for all outputs stays as it is: no fragment grows.
-        self._bias = bias if bias is not None and _per_output(model, site, bias) else None
-        self._kept = kept
-        self._model = model
-        self._places = kept_places(site, kept)
-        self._units = {group: Moments() for group in site.reads if adaptation.reads_units}
-        self._kernel = Moments() if adaptation.reads_patches else None
-        self._random = torch.Generator().manual_seed(site.place)
-
-    def add(self, before: Tensor, after: Tensor, weights: Tensor) -> None:
-        """Adds a minibatch of what the node reads in the original and in the sliced network."""
-        for group, moments in self._units.items():
-            consumer = self._site.reads[group]
-            regressors = unit_rows(consumer, after)[:, torch.from_numpy(self._kept[group])]
-            moments.add(regressors, unit_rows(consumer, before), weights)
-        if self._kernel is None:
-            return
-        left = after.index_select(self._site.axis, torch.from_numpy(self._places))
-        matrix = torch.from_numpy(self._weight)
-        for part in _parts(before, len(self._weight) // self._site.width):
-            rows = self._patches(left[part])
-            chosen = self._positions(len(rows), len(before[part]))
-            target = self._patches(before[part])[chosen].double() @ matrix
-            self._kernel.add(rows[chosen], target, weights[part])
-
-    def adapted(self) -> AdaptedSite:
-        """The node's new matrix, bias and repairs."""
-        return self._adaptation.adapt(
-            CutSite(
-                site=self._site,
-                weight=self._weight,
-                bias=self._bias,
-                kept=self._kept,
-                places=self._places,
-                units=self._units,
-                kernel=self._kernel,
-            )
+        self._model = whole.model
+        self._places = {
+            group: np.searchsorted(places, consumer.positions[kept[group]])
+            for group, consumer in site.reads.items()
+        }
+        units = {group: Moments() for group in site.reads if adaptation.reads_units}
+        rows = rows_of(places, site, len(weight))
+        kernel = None
+        if adaptation.reads_patches:
+            kernel = Regression(sum(len(v.made) for v in original.at(site)), len(rows))
+        self._columns = torch.from_numpy(columns)
+        self._cut = CutSite(
+            site=site,
+            weight=weight,
+            # A bias that is one number for all outputs stays as it is: no fragment grows.
+            affine=bias_by_output(whole.model, site, weight.shape[1]),
+            kept=kept,
+            rows=rows,
+            columns=columns,
+            units=units,
+            kernel=kernel,
         )
 
-    def _positions(self, rows: int, samples: int) -> Tensor:
-        """Rows of at most `POSITIONS` positions a sample, others at every call."""
-        positions = rows // samples
-        drawn = torch.randperm(positions, generator=self._random)[:POSITIONS].sort().values
-        return (torch.arange(samples)[:, None] * positions + drawn).reshape(-1)
+    def add(self, values: SiteValues, after: Tensor, weights: Tensor) -> None:
+        """Adds a minibatch of what the node reads in the original and in the sliced network."""
+        site = self._site
+        if self._cut.units:
+            now = rows_at(after, site, len(weights), values.read_at)
+            for group, moments in self._cut.units.items():
+                consumer = site.reads[group]
+                regressors = _units(now, self._places[group])
+                moments.add(regressors, _units(values.read, consumer.positions), weights)
+        if self._cut.kernel is not None:
+            rows = patches(self._model, site.node, sample_first(after, site), values.made_at)
+            self._cut.kernel.add(rows, values.made[:, self._columns], weights)
 
-    def _patches(self, values: Tensor) -> Tensor:
-        return patches(self._model, self._site.node, values)
-
-
-def _per_output(model: ir.Model, site: Site, bias: NDArray[np.float64]) -> bool:
-    name = next(iter(site.reads.values())).bias
-    value = None if name is None else model.graph.initializers.get(name)
-    return (
-        value is not None
-        and value.const_value is not None
-        and (value.const_value.size == bias.size)
-    )
-
-
-def _parts(values: Tensor, taps: int) -> Iterator[slice]:
-    """Slices of samples whose patches, of `taps` elements per value, stay small."""
-    per_sample = max(1, values[0].numel() * taps)
-    size = max(1, PATCH_ELEMENTS // per_sample)
-    return (slice(start, start + size) for start in range(0, len(values), size))
+    def adapted(self) -> AdaptedSite:
+        """The node's new matrix, what its bias grows by, and its repairs."""
+        return self._adaptation.adapt(self._cut)

@@ -12,6 +12,7 @@ from onnxgraph.view import TorchView
 from slicer_svc.slicing.closed_form import Grams, measure_grams, targets_of
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.original import Original
 from slicer_svc.slicing.plan import Curve
 from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.repairs import Units, fit_repair, mixed, widened
@@ -49,7 +50,9 @@ def measure_curves(network: Network, samples: CurveSamples, step: Step) -> tuple
         One curve per group.
     """
     view = TorchView(network.model)
-    grams = measure_grams(network, view, samples.fit, step)
+    original = Original.of(network, view, samples.fit, step)
+    weights = torch.cat([batch.weights for batch in samples.fit]).numpy()
+    grams = measure_grams(original, weights)
     walk = Walk(view, network.route, samples.test)
     bench = _Bench(network, grams, samples.test, walk)
     curves = {}

@@ -14,10 +14,11 @@ from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.augmentation import Augmentation, augmented
 from slicer_svc.slicing.class_data import ClassCase
-from slicer_svc.slicing.closed_form import slice_closed_form
+from slicer_svc.slicing.closed_form import choose_units, measure_grams, slice_closed_form
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
 from slicer_svc.slicing.measures import RelativeError, flat
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.original import Original
 from slicer_svc.slicing.plan import Plan
 from slicer_svc.slicing.progress import Progress, Report, Step, ignore
 from slicer_svc.slicing.recipe import Method
@@ -111,24 +112,32 @@ class _Slicer:
         self._plan = plan
         self._views = augmented(samples, augment, plan.recipe.views, plan.recipe.seed)
         self._view = TorchView(network.model)
+        self._original: Original | None = None
 
     @property
     def steps(self) -> int:
         """Steps of progress per class."""
         if self._plan.recipe.method is Method.CLOSED_FORM:
-            return 2 * len(self._network.sites)
+            return len(self._network.sites)
         return len(self._network.groups)
 
     def slice(self, label: int, step: Step) -> SlicedClass:
         """Slices one class out of the model."""
         network, recipe = self._network, self._plan.recipe
         if recipe.method is Method.CLOSED_FORM:
-            batches = minibatches(self._views, class_weights(self._views.labels, label))
-            sliced = slice_closed_form(network, self._view, batches, self._plan.kept, Refit(), step)
+            sliced = self._closed_form(label, step)
         else:
             case = ClassCase(network, self._view, self._views, label, recipe)
             sliced = slice_trained(case, self._plan.kept, step)
         return self._finished(label, sliced)
+
+    def _closed_form(self, label: int, step: Step) -> Sliced:
+        if self._original is None:
+            batches = minibatches(self._views, np.ones(len(self._views)))
+            self._original = Original.of(self._network, self._view, batches, lambda _: None)
+        weights = class_weights(self._views.labels, label)
+        kept = choose_units(self._network, measure_grams(self._original, weights), self._plan.kept)
+        return slice_closed_form(self._original, weights, kept, Refit(), step)
 
     def _finished(self, label: int, sliced: Sliced) -> SlicedClass:
         classifier = find_classifier(sliced.model)

@@ -10,7 +10,7 @@ from onnxgraph.groups import UnitGroup, WholePart, unit_groups
 from onnxgraph.linear import weight_matrix, with_weight_matrix
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.walk import Route
-from slicer_svc.slicing.workbench import Site, sites
+from slicer_svc.slicing.workbench import RecurrentTap, Site, recurrent_taps, sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Network:
         whole: The parts that cannot be sliced, with reasons.
         route: The order of its nodes.
         sites: The linear nodes that read cuttable units, from the front to the back.
+        recurrences: The recurrent nodes that read their own units a step later.
     """
 
     model: ir.Model
@@ -33,6 +34,7 @@ class Network:
     whole: tuple[WholePart, ...]
     route: Route
     sites: tuple[Site, ...]
+    recurrences: tuple[RecurrentTap, ...]
 
     @classmethod
     def of(cls, model: ir.Model) -> Self:
@@ -49,7 +51,8 @@ class Network:
         plain = _without_factors(model, groups)
         groups, whole = unit_groups(plain)
         route = Route(plain)
-        return cls(plain, classifier, groups, whole, route, sites(groups, route))
+        taps = recurrent_taps(plain, groups, route)
+        return cls(plain, classifier, groups, whole, route, sites(plain, groups, route), taps)
 
 
 def _without_factors(model: ir.Model, groups: tuple[UnitGroup, ...]) -> ir.Model:

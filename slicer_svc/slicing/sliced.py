@@ -7,8 +7,6 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from onnxgraph.groups import UnitGroup
-from onnxgraph.surgery import Cut, cut
 from slicer_svc.slicing.repairs import Units
 
 
@@ -26,13 +24,3 @@ class Sliced:
     model: ir.Model
     kept: Mapping[str, Units]
     repairs: Mapping[str, NDArray[np.float64]]
-
-
-def without_dropped(
-    model: ir.Model, groups: tuple[UnitGroup, ...], kept: Mapping[str, Units]
-) -> ir.Model:
-    """A model whose consumers ignore all dropped units, with these cut away."""
-    for group in groups:
-        if len(kept[group.id]) < group.units:
-            model = cut(model, group, Cut(kept[group.id]))
-    return model

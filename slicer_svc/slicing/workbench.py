@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from onnxgraph.groups import Consumer, UnitGroup
 from onnxgraph.linear import weight_matrix, with_weight_matrix
+from onnxgraph.lookup import values_by_name
+from onnxgraph.passes.free_batch import BATCH
+from onnxgraph.shapes import with_shapes
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.walk import Route
@@ -23,6 +26,8 @@ class Site:
         node: The node's name.
         value: The value that it reads.
         axis: The axis of that value which it contracts.
+        sample_axis: The axis of that value along which samples lie: 0, but behind a recurrent
+            layer often 1.
         width: Places on that axis.
         place: The node's place in the graph's order.
         reads: By group, where that group's units stand on the axis. Behind a Concat there are
@@ -32,13 +37,58 @@ class Site:
     node: str
     value: str
     axis: int
+    sample_axis: int
     width: int
     place: int
     reads: Mapping[str, Consumer]
 
+    @property
+    def weight(self) -> str:
+        """The initializer that holds the node's matrix."""
+        return next(iter(self.reads.values())).weight
 
-def sites(groups: tuple[UnitGroup, ...], route: Route) -> tuple[Site, ...]:
+
+@dataclass(frozen=True)
+class RecurrentTap:
+    """One recurrent node with cuttable units: where what it reads of itself is repaired.
+
+    Attributes:
+        node: The node's name.
+        group: The group of its units.
+        value: Its states, units on the last axis.
+        sample_axis: The axis of the states along which samples lie.
+        place: The node's place in the graph's order.
+    """
+
+    node: str
+    group: str
+    value: str
+    sample_axis: int
+    place: int
+
+
+def recurrent_taps(
+    model: ir.Model, groups: tuple[UnitGroup, ...], route: Route
+) -> tuple[RecurrentTap, ...]:
+    """The recurrent nodes of all groups from the front to the back."""
+    values = values_by_name(with_shapes(model).graph)
+    found = [
+        RecurrentTap(
+            node=recurrence.node,
+            group=group.id,
+            value=recurrence.value,
+            sample_axis=_sample_axis(values[recurrence.value]),
+            place=route.place(recurrence.node),
+        )
+        for group in groups
+        for recurrence in group.recurrences
+    ]
+    return tuple(sorted(found, key=lambda tap: tap.place))
+
+
+def sites(model: ir.Model, groups: tuple[UnitGroup, ...], route: Route) -> tuple[Site, ...]:
     """The sites of all groups from the front to the back."""
+    values = values_by_name(with_shapes(model).graph)
     reads: dict[str, dict[str, Consumer]] = {}
     widths: dict[tuple[str, int], int] = {}
     for group in groups:
@@ -49,21 +99,38 @@ def sites(groups: tuple[UnitGroup, ...], route: Route) -> tuple[Site, ...]:
     for node, by_group in reads.items():
         first = next(iter(by_group.values()))
         value, axis = first.value, first.unit_axis
-        found.append(Site(node, value, axis, widths[value, axis], route.place(node), by_group))
+        found.append(
+            Site(
+                node=node,
+                value=value,
+                axis=axis,
+                sample_axis=_sample_axis(values[value]),
+                width=widths[value, axis],
+                place=route.place(node),
+                reads=by_group,
+            )
+        )
     return tuple(sorted(found, key=lambda site: site.place))
+
+
+def _sample_axis(value: ir.Value) -> int:
+    """The axis whose size is the open batch; the first where that went into a product."""
+    sizes = [] if value.shape is None else list(value.shape)
+    named = [axis for axis, size in enumerate(sizes) if str(getattr(size, "value", "")) == BATCH]
+    return named[0] if named else 0
 
 
 class Workbench:
     """A working copy of a model together with a view that computes it.
 
-    Matrices are set at full width: a dropped unit is one whose rows are zero. So nothing but
-    weights changes until the units are really cut, and every value keeps its shape.
+    Nothing but weights changes, so every value keeps its shape.
     """
 
     def __init__(self, model: ir.Model) -> None:
         self.model = model.clone()
         self.view = TorchView(self.model)
         self._seen = self._tensors()
+        self._places = {str(node.name): place for place, node in enumerate(self.model.graph)}
 
     def matrix(self, node: str) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """The node's matrix `(k, out)` and bias `(out,)` as they are now, in float64."""
@@ -83,6 +150,21 @@ class Workbench:
                 with torch.no_grad():
                     self.view.tensor(name).copy_(torch.from_numpy(np.array(tensor.numpy())))
                 self._seen[name] = tensor
+
+    def change(
+        self, node: str, weight: NDArray[np.float64], shift: NDArray[np.float64] | None
+    ) -> None:
+        """Gives a node another matrix, and adds to its bias where there is a shift."""
+        bias = None
+        if shift is not None:
+            old = self.matrix(node)[1]
+            assert old is not None
+            bias = old + shift
+        self.set_matrix(node, weight, bias)
+
+    def place(self, node: str) -> int:
+        """The node's place in the graph's order."""
+        return self._places[node]
 
     def _tensors(self) -> dict[str, ir.TensorProtocol]:
         initializers = self.model.graph.initializers
@@ -124,6 +206,26 @@ def kept_places(site: Site, kept: Mapping[str, Units]) -> Units:
         left[consumer.positions] = False
         left[consumer.positions[kept[group]]] = True
     return np.flatnonzero(left).astype(np.int64)
+
+
+def kept_columns(
+    groups: tuple[UnitGroup, ...], site: Site, outputs: int, kept: Mapping[str, Units]
+) -> Units:
+    """Outputs of a site's node that are left once all groups are cut to `kept`, sorted."""
+    left = np.ones(outputs, dtype=np.bool_)
+    for group in groups:
+        for use in group.parameters:
+            if use.node == site.node and use.parameter == site.weight:
+                left &= (use.units < 0) | np.isin(use.units, kept[group.id])
+    return np.flatnonzero(left).astype(np.int64)
+
+
+def bias_by_output(model: ir.Model, site: Site, outputs: int) -> bool:
+    """Whether a site's node has a bias with a number for each of its outputs."""
+    bias = next(iter(site.reads.values())).bias
+    value = None if bias is None else model.graph.initializers.get(bias)
+    tensor = None if value is None else value.const_value
+    return tensor is not None and (tensor.size > 1 or outputs == 1)
 
 
 def rows_of(places: Units, site: Site, rows: int) -> Units:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite
-from slicer_svc.slicing.workbench import rows_of
 
 
 class Drop:
@@ -13,12 +12,9 @@ class Drop:
     reads_patches = False
 
     def adapt(self, cut: CutSite) -> AdaptedSite:
-        """Rows of dropped units become zero, the others and the bias stay."""
-        rows = rows_of(cut.places, cut.site, len(cut.weight))
-        weight = np.zeros_like(cut.weight)
-        weight[rows] = cut.weight[rows]
+        """Rows of dropped units go, the others and the bias stay."""
         repairs = {}
         for group, consumer in cut.site.reads.items():
             repairs[group] = np.zeros((len(consumer.positions),) * 2)
             repairs[group][cut.kept[group], cut.kept[group]] = 1.0
-        return AdaptedSite(weight, None, repairs)
+        return AdaptedSite(cut.weight[np.ix_(cut.rows, cut.columns)], None, repairs)

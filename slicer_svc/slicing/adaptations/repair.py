@@ -23,4 +23,5 @@ class Repair:
             )
             for group, moments in cut.units.items()
         }
-        return AdaptedSite(folded(cut.weight, cut.site, repairs), None, repairs)
+        whole = folded(cut.weight[:, cut.columns], cut.site, repairs)
+        return AdaptedSite(whole[cut.rows], None, repairs)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicer_svc.slicing.repairs import Units
-from slicer_svc.slicing.ridge import Moments
+from slicer_svc.slicing.ridge import Moments, Regression
 from slicer_svc.slicing.workbench import Site
 
 
@@ -19,22 +19,24 @@ class CutSite:
     Attributes:
         site: Where the units stand.
         weight: The node's matrix in the original, float64 `(k, out)`.
-        bias: Its bias, float64 `(out,)`; None where there is none, or one that may not change.
+        affine: Whether its bias may change.
         kept: Kept units by group, sorted.
-        places: Kept places on the node's contracted axis, sorted.
+        rows: Rows of the matrix that are left once the units are cut, sorted `(k′,)`.
+        columns: Its columns that are left, sorted `(out′,)`.
         units: By group, moments of its kept units in the sliced network against all of its units
             in the original; empty unless `SiteAdaptation.reads_units`.
-        kernel: Moments of the patches of kept places in the sliced network against the node's
-            outputs, bias left out, in the original; None unless `SiteAdaptation.reads_patches`.
+        kernel: Patches of kept places in the sliced network against the kept outputs, bias left
+            out, in the original; None unless `SiteAdaptation.reads_patches`.
     """
 
     site: Site
     weight: NDArray[np.float64]
-    bias: NDArray[np.float64] | None
+    affine: bool
     kept: Mapping[str, Units]
-    places: Units
+    rows: Units
+    columns: Units
     units: Mapping[str, Moments]
-    kernel: Moments | None
+    kernel: Regression | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,13 @@ class AdaptedSite:
     """What becomes of that node.
 
     Attributes:
-        weight: Its matrix at full width, `(k, out)`: rows of dropped units are zero.
-        bias: Its bias `(out,)`; None to leave it as it is.
+        weight: Its matrix once cut, `(k′, out′)`.
+        shift: What its bias grows by, `(out′,)`; None to leave it as it is.
         repairs: By group, R as `(u, u)`, columns of dropped units zero: what brings its units back.
     """
 
     weight: NDArray[np.float64]
-    bias: NDArray[np.float64] | None
+    shift: NDArray[np.float64] | None
     repairs: Mapping[str, NDArray[np.float64]]
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
@@ -5,23 +7,35 @@ import torch
 from onnxgraph.parity import run_onnx
 from onnxgraph.serialise import to_bytes
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.adaptations.drop import Drop
 from slicer_svc.slicing.adaptations.refit import Refit
-from slicer_svc.slicing.closed_form import slice_closed_form
+from slicer_svc.slicing.adaptations.site import SiteAdaptation
+from slicer_svc.slicing.closed_form import choose_units, measure_grams, slice_closed_form
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.original import Original
 from slicer_svc.slicing.samples import Samples, balanced_weights
 from slicer_svc.slicing.selection import kept_count
-from slicer_svc.slicing.sliced import Sliced, without_dropped
+from slicer_svc.slicing.sliced import Sliced
 from slicer_svc.slicing.walk import minibatches
 from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
 
 
-def sliced(network: Network, samples: Samples, share: float) -> Sliced:
-    counts = {group.id: kept_count(group.units, share) for group in network.groups}
-    batches = minibatches(samples, balanced_weights(samples.labels))
-    return slice_closed_form(
-        network, TorchView(network.model), batches, counts, Refit(), lambda _: None
-    )
+def sliced(
+    network: Network,
+    samples: Samples,
+    counts: Mapping[str, int],
+    adaptation: SiteAdaptation | None = None,
+) -> Sliced:
+    weights = balanced_weights(samples.labels)
+    view = TorchView(network.model)
+    original = Original.of(network, view, minibatches(samples, weights), lambda _: None)
+    kept = choose_units(network, measure_grams(original, weights), counts)
+    return slice_closed_form(original, weights, kept, adaptation or Refit(), lambda _: None)
+
+
+def share_of(network: Network, share: float) -> dict[str, int]:
+    return {group.id: kept_count(group.units, share) for group in network.groups}
 
 
 def score_error(network: Network, other: Sliced, samples: Samples) -> float:
@@ -36,8 +50,8 @@ def score_error(network: Network, other: Sliced, samples: Samples) -> float:
 @pytest.mark.parametrize("text", [CHAIN, RESIDUAL])
 def test_repaired_halves_do_far_better_than_bare_ones_on_samples_never_seen(text: str) -> None:
     network = Network.of(model_of(text))
-    result = sliced(network, images(20), 0.5)
-    dropped = Sliced(without_dropped(network.model, network.groups, result.kept), result.kept, {})
+    result = sliced(network, images(20), share_of(network, 0.5))
+    dropped = sliced(network, images(20), share_of(network, 0.5), Drop())
     fresh = images(20, seed=1)
     assert score_error(network, result, fresh) < 0.2 * score_error(network, dropped, fresh)
 
@@ -51,17 +65,14 @@ def test_units_that_others_make_redundant_cost_nothing() -> None:
     network = Network.of(model_of(CHAIN, w0=doubled, b0=shifts))
     counts = {group.id: group.units for group in network.groups}
     counts[network.groups[0].id] = 3
-    samples = images(10)
-    batches = minibatches(samples, balanced_weights(samples.labels))
-    view = TorchView(network.model)
-    result = slice_closed_form(network, view, batches, counts, Refit(), lambda _: None)
+    result = sliced(network, images(10), counts)
     assert sorted(unit % 3 for unit in result.kept[network.groups[0].id]) == [0, 1, 2]
     assert score_error(network, result, images(10, seed=1)) < 1e-3
 
 
 def test_keeping_everything_changes_nothing() -> None:
     network = Network.of(model_of(CHAIN))
-    result = sliced(network, images(4), 1.0)
+    result = sliced(network, images(4), share_of(network, 1.0))
     x = images(4, seed=1).inputs["x"]
     ours, theirs = (run_onnx(to_bytes(m), {"x": x}) for m in (result.model, network.model))
     np.testing.assert_array_equal(ours["scores"], theirs["scores"])
@@ -71,7 +82,7 @@ def test_dead_layers_and_single_samples_give_finite_fragments() -> None:
     silent = np.full(6, -100.0, dtype=np.float32)
     for text, share in ((CHAIN, 0.5), (CHAIN, 1e-6), (RESIDUAL, 0.5)):
         network = Network.of(model_of(text, b0=silent))
-        result = sliced(network, images(1, classes=1), share)
+        result = sliced(network, images(1, classes=1), share_of(network, share))
         scores = run_onnx(to_bytes(result.model), {"x": images(2).inputs["x"]})["scores"]
         assert np.isfinite(scores).all()
 
@@ -82,8 +93,5 @@ def test_a_coupled_width_is_repaired_at_each_of_its_consumers() -> None:
     assert len(coupled.consumers) == 2
     counts = {group.id: group.units for group in network.groups}
     counts[coupled.id] = 5
-    samples = images(20)
-    batches = minibatches(samples, balanced_weights(samples.labels))
-    view = TorchView(network.model)
-    result = slice_closed_form(network, view, batches, counts, Refit(), lambda _: None)
+    result = sliced(network, images(20), counts)
     assert score_error(network, result, images(20, seed=1)) < 0.05

@@ -87,8 +87,8 @@ def test_each_class_is_handed_over_before_the_next_is_begun() -> None:
     assert next(slices).label == 2
     assert {progress.class_label for progress in seen} == {2}
     assert next(slices).label == 0
-    assert [progress.done for progress in seen] == list(range(1, 13))
-    assert {progress.total for progress in seen} == {12}
+    assert [progress.done for progress in seen] == list(range(1, 7))
+    assert {progress.total for progress in seen} == {6}
 
 
 def test_the_model_itself_is_not_changed() -> None:

@@ -1,0 +1,224 @@
+"""What the whole model computes at its sites: what every class of it is fitted to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Self
+
+import onnx_ir as ir
+import torch
+from torch import Tensor
+
+from onnxgraph.linear import linear_parts, patches, weight_matrix
+from onnxgraph.lookup import constant_of, nodes_by_name
+from onnxgraph.operators.step import dims_of
+from onnxgraph.shapes import with_shapes
+from onnxgraph.view import TorchView
+from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.progress import Step
+from slicer_svc.slicing.walk import Minibatch, Walk
+from slicer_svc.slicing.workbench import RecurrentTap, Site
+
+POSITIONS = 64
+"""Positions per sample that are looked at, at most: neighbouring ones say nearly the same."""
+
+KEPT_BYTES = 512 << 20
+"""Values of all sites that are kept at once; where they are more, fewer positions are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class SiteValues:
+    """One minibatch at one site, at drawn positions; all rows of a sample follow each other.
+
+    Attributes:
+        read: What the node reads, float32 `(n·p, width)`.
+        made: What its matrix makes of that, bias left out, float32 `(n·q, out)`.
+        read_at: The positions of `read` among those of the node's data, int64 `(p,)`.
+        made_at: The positions of `made` among those of the node's output, int64 `(q,)`.
+    """
+
+    read: Tensor
+    made: Tensor
+    read_at: Tensor
+    made_at: Tensor
+
+
+class Original:
+    """Values of all sites of a model on some samples: one pass, each layer once.
+
+    Attributes:
+        network: The model.
+        batches: The samples.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batches: Sequence[Minibatch],
+        values: dict[str, list[SiteValues]],
+        states: dict[str, list[Tensor]],
+    ) -> None:
+        self.network = network
+        self.batches = tuple(batches)
+        self._values = values
+        self._states = states
+
+    @classmethod
+    def of(
+        cls, network: Network, view: TorchView, batches: Sequence[Minibatch], step: Step
+    ) -> Self:
+        """Passes samples through a model.
+
+        Args:
+            network: The model.
+            view: A view of that model.
+            batches: The samples; their weights are not read.
+            step: Told each site.
+
+        Returns:
+            The values.
+        """
+        most = _positions_that_fit(network, sum(len(batch.weights) for batch in batches))
+        walk = Walk(view, network.route, batches)
+        values: dict[str, list[SiteValues]] = {}
+        states: dict[str, list[Tensor]] = {}
+        taps: list[Site | RecurrentTap] = [*network.sites, *network.recurrences]
+        for tap in sorted(taps, key=lambda tap: tap.place):
+            if isinstance(tap, Site):
+                reader = _Reader(network.model, tap, most)
+                found = walk.advance(tap.place + 1, reader.fetch)
+                values[tap.node] = [
+                    reader.values(value, len(batch.weights))
+                    for batch, value in zip(batches, found, strict=True)
+                ]
+                step(tap.node)
+            else:
+                found = walk.advance(tap.place + 1, [tap.value])
+                states[tap.node] = [
+                    _some_states(value[tap.value], tap, len(batch.weights), most)
+                    for batch, value in zip(batches, found, strict=True)
+                ]
+        return cls(network, batches, values, states)
+
+    def at(self, site: Site) -> Sequence[SiteValues]:
+        """The values of one site, minibatch by minibatch."""
+        return self._values[site.node]
+
+    def outputs(self, site: Site) -> int:
+        """Columns of the matrix of a site's node."""
+        return self._values[site.node][0].made.shape[1]
+
+    def states(self, node: str) -> Sequence[Tensor]:
+        """States of a recurrent node at drawn steps, `(n·p, units)`, minibatch by minibatch."""
+        return self._states[node]
+
+
+def rows_at(value: Tensor, site: Site, samples: int, chosen: Tensor) -> Tensor:
+    """What a node reads, at some of its positions.
+
+    Args:
+        value: The value, whole or cut.
+        site: Where it is read.
+        samples: n.
+        chosen: Positions, int64 `(p,)`, numbered in row-major order.
+
+    Returns:
+        `(n·p, places)`; all rows of a sample follow each other.
+    """
+    return _chosen(sample_first(value, site), site.axis, samples, chosen)
+
+
+def sample_first(value: Tensor, site: Site) -> Tensor:
+    """What a node reads, with the samples on the first axis."""
+    return value.movedim(site.sample_axis, 0) if site.sample_axis else value
+
+
+def _chosen(value: Tensor, axis: int, samples: int, chosen: Tensor) -> Tensor:
+    moved = value.movedim(axis, -1)
+    rows = moved.reshape(samples, -1, moved.shape[-1])
+    if len(chosen) < rows.shape[1]:
+        rows = rows[:, chosen.to(rows.device)]
+    return rows.reshape(-1, rows.shape[-1])
+
+
+class _Reader:
+    """Takes from the values of a minibatch what is kept of one site."""
+
+    def __init__(self, model: ir.Model, site: Site, most: int) -> None:
+        node = nodes_by_name(model.graph)[site.node]
+        _, facet, _ = linear_parts(model, node)
+        self._model = model
+        self._site = site
+        self._most = most
+        self._output = str(node.outputs[0].name) if facet.is_output else None
+        self._bias: Tensor | float = 0.0
+        if facet.is_output and facet.bias_input is not None:
+            bias = node.inputs[facet.bias_input] if len(node.inputs) > facet.bias_input else None
+            tensor = constant_of(bias)
+            self._bias = 0.0 if tensor is None else torch.from_numpy(tensor.numpy().copy())
+        self._axis = facet.data_axis
+        self._matrix = torch.from_numpy(weight_matrix(model, site.node)[0].astype("float32"))
+        self._random = torch.Generator().manual_seed(site.place)
+
+    @property
+    def fetch(self) -> list[str]:
+        """The values that are looked at."""
+        return [self._site.value] if self._output is None else [self._site.value, self._output]
+
+    def values(self, found: Mapping[str, Tensor], samples: int) -> SiteValues:
+        """What is kept of a minibatch."""
+        site = self._site
+        data = sample_first(found[site.value], site)
+        if self._output is None:
+            read_at = made_at = self._drawn(data.numel() // (site.width * samples))
+            rows = patches(self._model, site.node, data, made_at)
+            made = rows @ self._matrix.to(rows)
+        else:
+            output = found[self._output]
+            if site.sample_axis:
+                output = output.movedim(site.sample_axis, 0)
+            width = output.shape[self._axis]
+            made_at = self._drawn(output.numel() // (width * samples))
+            read_at = made_at
+            if data.numel() // (site.width * samples) != output.numel() // (width * samples):
+                read_at = self._drawn(data.numel() // (site.width * samples))
+            made = _chosen(output, self._axis, samples, made_at)
+            made = made - self._bias
+        read = _chosen(data, site.axis, samples, read_at)
+        return SiteValues(read, made, read_at, made_at)
+
+    def _drawn(self, positions: int) -> Tensor:
+        """At most `most` positions, others for every minibatch."""
+        return torch.randperm(positions, generator=self._random)[: self._most].sort().values
+
+
+def _some_states(value: Tensor, tap: RecurrentTap, samples: int, most: int) -> Tensor:
+    """States `(steps, 1, n, units)` as rows, at steps that are spread evenly."""
+    rows = value.movedim(tap.sample_axis, 0).reshape(samples, -1, value.shape[-1])
+    chosen = torch.linspace(0, rows.shape[1] - 1, min(most, rows.shape[1])).round().long()
+    return rows[:, chosen].reshape(-1, rows.shape[-1])
+
+
+def _positions_that_fit(network: Network, samples: int) -> int:
+    """How many positions a sample `KEPT_BYTES` have room for, at most `POSITIONS`."""
+    shaped = with_shapes(network.model)
+    nodes = nodes_by_name(shaped.graph)
+    sizes = []
+    for site in network.sites:
+        node = nodes[site.node]
+        made = dims_of(node.outputs[0])
+        read = dims_of(node.inputs[0])
+        for dims, width in ((read, site.width), (made, _width(made, site))):
+            positions = max(1, prod(size or 1 for size in dims) // width)
+            sizes.append((positions, width))
+    for most in range(POSITIONS, 1, -1):
+        floats = sum(min(most, positions) * width for positions, width in sizes)
+        if 4 * floats * samples <= KEPT_BYTES:
+            return most
+    return 1
+
+
+def _width(dims: tuple[int | None, ...], site: Site) -> int:
+    """Places on the axis of an output that the node makes."""
+    axis = site.axis if site.axis < len(dims) else -1
+    return dims[axis] or 1
