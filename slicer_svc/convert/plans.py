@@ -152,9 +152,18 @@ def summary_json(document: dict[str, Any]) -> dict[str, Any]:
             nodes=group["nodes"],
             unit_count=group["units"],
             kept_count=group["kept"],
+            grain=group["grain"],
             **{name: group[name] for name in _GROUP_FIGURES},
         )
         for group in document["groups"]
     ]
     parts = [pb.WholePart(nodes=part["nodes"], reason=part["reason"]) for part in document["whole"]]
-    return json_format.MessageToDict(pb.Plan(groups=groups, whole_parts=parts, **totals))
+    latency = document["latency"]
+    return json_format.MessageToDict(
+        pb.Plan(
+            groups=groups,
+            whole_parts=parts,
+            latency=None if latency is None else pb.Latency(**latency),
+            **totals,
+        )
+    )

@@ -1,4 +1,4 @@
-"""Plans a model, with the curves of an earlier plan where there is one."""
+"""Plans a model, with what was measured for earlier plans of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from slicer_svc.jobs.checked_model import CheckedModel
+from slicer_svc.slicing.latency.machine import machine_name
+from slicer_svc.slicing.latency.table import LatencyTable
+from slicer_svc.slicing.measurements import Measurements, measure
+from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import curve_from_json
-from slicer_svc.slicing.planner import make_plan
+from slicer_svc.slicing.planner import plan_measured
 from slicer_svc.slicing.recipe import Recipe
 
 
@@ -20,32 +24,57 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
     Args:
         request: ``normalised`` and ``samples`` are paths; ``inputs`` what `InputSpec.to_json`
             wrote; ``recipe`` what `Recipe.to_json` wrote; ``curves`` the path of kept curves or
-            None; ``document`` the path of the plan, to be written; ``new_curves`` that of the
-            curves, written where ``curves`` is None.
+            None; ``latency`` that of kept times, by machine; ``document`` the path of the plan, to
+            be written; ``new_curves`` and ``new_latency`` those of what had to be measured.
         report: Takes the fields of `Progress`.
 
     Returns:
-        The plan as `Plan.to_json` writes it, without its curves.
+        ``plan`` as `Plan.to_json` writes it, without its curves; ``measured``, a list of
+        "curves" and "latency", whichever was written.
 
     Raises:
         SlicingError: The budget cannot be reached.
     """
     checked = CheckedModel.read(request)
-    kept = request["curves"]
-    curves = None
-    if kept is not None:
-        curves = [curve_from_json(curve) for curve in json.loads(Path(kept).read_text())]
-    plan = make_plan(
-        checked.graph,
+    recipe = Recipe.from_json(request["recipe"])
+    network = Network.of(checked.graph)
+    known, machines = _known(request)
+    found = measure(
+        network,
         checked.samples,
-        Recipe.from_json(request["recipe"]),
+        recipe,
         augment=checked.augmentation,
-        curves=curves,
+        known=known,
         report=lambda progress: report(asdict(progress)),
     )
-    document = plan.to_json()
+    document = plan_measured(network, checked.samples, recipe, found).to_json()
     Path(request["document"]).write_text(json.dumps(document, sort_keys=True))
-    if kept is None:
-        curves_json = json.dumps([asdict(curve) for curve in plan.curves], sort_keys=True)
-        Path(request["new_curves"]).write_text(curves_json)
-    return {key: value for key, value in document.items() if key != "curves"}
+    measured = []
+    if found.curves is not None and found.curves != known.curves:
+        _write(request["new_curves"], [asdict(curve) for curve in found.curves])
+        measured.append("curves")
+    if found.latency is not None and found.latency != known.latency:
+        # Those of other machines stay: a replica may run there.
+        _write(request["new_latency"], {**machines, found.latency.machine: found.latency.to_json()})
+        measured.append("latency")
+    plan = {key: value for key, value in document.items() if key != "curves"}
+    return {"plan": plan, "measured": measured}
+
+
+def _known(request: dict[str, Any]) -> tuple[Measurements, dict[str, Any]]:
+    """What is kept of the model, and all of its times by machine."""
+    curves, machines = _read(request["curves"]), _read(request["latency"]) or {}
+    here = machines.get(machine_name())
+    known = Measurements(
+        curves=None if curves is None else tuple(curve_from_json(curve) for curve in curves),
+        latency=None if here is None else LatencyTable.from_json(here),
+    )
+    return known, machines
+
+
+def _read(path: str | None) -> Any:  # noqa: ANN401
+    return None if path is None else json.loads(Path(path).read_text())
+
+
+def _write(path: str, data: object) -> None:
+    Path(path).write_text(json.dumps(data, sort_keys=True))

@@ -63,7 +63,7 @@ def spend(curves: Sequence[Curve], purse: Purse) -> dict[str, int]:
     """
     least = least_cost(curves, purse.pricing, purse.grains)
     if least > purse.budget + ROUNDING:
-        raise _unreachable(purse.budget, least)
+        raise unreachable(purse.budget, least)
     spending = _Spending(curves, purse)
     spending.cut()
     spending.fill()
@@ -167,7 +167,8 @@ class _Spending:
         self._tally.set(group, int(fitting[-1]))
 
 
-def _unreachable(budget: float, least: float) -> SlicingError:
+def unreachable(budget: float, least: float) -> SlicingError:
+    """The refusal of a budget below the smallest fragment, both as shares of the model's cost."""
     # Rounded up, so that what is advised can be had.
     reachable = math.ceil(least * 1e4) / 1e4
     return SlicingError(

@@ -1,11 +1,11 @@
 """From a recipe's budget to counts: what is bought, at which price, in which blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnxgraph.groups import UnitGroup
 from slicer_svc.slicing import blocks, budget
-from slicer_svc.slicing.budget import ROUNDING, Purse, least_cost, spend
+from slicer_svc.slicing.budget import ROUNDING, Purse, least_cost, spend, unreachable
 from slicer_svc.slicing.costs import CostModel
 from slicer_svc.slicing.latency.model import LatencyModel
 from slicer_svc.slicing.plan import Curve
@@ -52,30 +52,53 @@ def spend_budget(
     Raises:
         SlicingError: BUDGET_UNREACHABLE.
     """
-    pricing, share, exponent = _bought(recipe, costs, latency)
+    bought = _bought(recipe, costs, latency)
     if recipe.block is not None:
         grains = {group.id: blocks.grain(group, recipe.block) for group in groups}
-        return Spent(spend(curves, Purse(pricing, share, exponent, grains)), grains)
+        return _spent(curves, bought, grains)
     for block in blocks.narrower(blocks.machine_block()):
         grains = {group.id: blocks.fitting_grain(group, block) for group in groups}
-        if block == 1 or least_cost(curves, pricing, grains) <= share + ROUNDING:
+        if least_cost(curves, bought.pricing, grains) <= bought.budget + ROUNDING:
             break
-    return Spent(spend(curves, Purse(pricing, share, exponent, grains)), grains)
+    return _spent(curves, bought, grains)
 
 
-def _bought(
-    recipe: Recipe, costs: CostModel, latency: LatencyModel | None
-) -> tuple[Pricing, float, float]:
-    """The prices, the share of the whole that may be spent, and p of Σ error^p."""
+@dataclass(frozen=True, eq=False)
+class _Bought:
+    """What is bought.
+
+    Attributes:
+        pricing: Its prices.
+        budget: The share of the whole price that may be spent.
+        exponent: p of Σ error^p.
+        told: From such a share to the one that a client asks in.
+    """
+
+    pricing: Pricing
+    budget: float
+    exponent: float
+    told: Callable[[float], float] = float
+
+
+def _spent(curves: Sequence[Curve], bought: _Bought, grains: Mapping[str, int]) -> Spent:
+    least = least_cost(curves, bought.pricing, grains)
+    if least > bought.budget + ROUNDING:
+        raise unreachable(bought.told(bought.budget), bought.told(least))
+    purse = Purse(bought.pricing, bought.budget, bought.exponent, grains)
+    return Spent(spend(curves, purse), grains)
+
+
+def _bought(recipe: Recipe, costs: CostModel, latency: LatencyModel | None) -> _Bought:
     if recipe.budget_params is not None:
-        return costs.parameters(), recipe.budget_params, budget.PARAMETERS_EXPONENT
+        return _Bought(costs.parameters(), recipe.budget_params, budget.PARAMETERS_EXPONENT)
     if recipe.budget_macs is not None:
-        return costs.macs(), recipe.budget_macs, budget.MACS_EXPONENT
+        return _Bought(costs.macs(), recipe.budget_macs, budget.MACS_EXPONENT)
     if recipe.budget_bytes is not None:
-        return costs.bytes(), recipe.budget_bytes, budget.BYTES_EXPONENT
+        return _Bought(costs.bytes(), recipe.budget_bytes, budget.BYTES_EXPONENT)
     assert latency is not None, "a budget of time needs times"
-    ms = recipe.budget_latency_ms
-    if ms is None:
-        assert recipe.budget_latency is not None
-        ms = recipe.budget_latency * latency.whole_ms
-    return latency.pricing, latency.allowed(ms), budget.LATENCY_EXPONENT
+    share = recipe.budget_latency
+    if share is None:
+        assert recipe.budget_latency_ms is not None
+        share = recipe.budget_latency_ms / latency.whole_ms
+    allowed = latency.allowed(share)
+    return _Bought(latency.pricing, allowed, budget.LATENCY_EXPONENT, latency.share)

@@ -81,7 +81,7 @@ async def remove(session: AsyncSession, row: ModelRow) -> None:
     await session.execute(delete(ModelRow).where(ModelRow.id == row.id))
 
 
-async def curves(session: AsyncSession, model_id: str, key: str) -> str | None:
-    """Returns the digest of kept curves, None if there are none."""
+async def measurements(session: AsyncSession, model_id: str, key: str) -> str | None:
+    """Returns the digest of kept measurements, None if there are none."""
     row = await session.get(CurvesRow, (model_id, key))
     return None if row is None else row.digest

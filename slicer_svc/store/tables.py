@@ -106,13 +106,15 @@ class ModelClassRow(Base):
 
 
 class CurvesRow(Base):
-    """The curves of cost and error of a model, from which a plan for another budget is quick.
+    """What was measured of a model, so that a plan for another budget is quick.
+
+    These are its curves of error, or the times of its nodes.
 
     Attributes:
         model_id: The model.
-        key: What else the curves depend on, as a digest.
-        digest: The curves as JSON.
-        create_time: When they were measured.
+        key: What else the measurements depend on, as a digest.
+        digest: The measurements as JSON.
+        create_time: When they were made.
     """
 
     __tablename__ = "curves"

@@ -16,7 +16,6 @@ from slicer_svc.slicing.latency.table import LatencyTable, Point
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pricing import Counts, Pricing, Tally
 
-
 _LEAST_RISE = 1 + 1e-9
 """By which a larger version takes longer than a smaller one at least."""
 
@@ -44,9 +43,13 @@ class LatencyModel:
         """Milliseconds of a fragment with the given counts of all groups."""
         return float(np.interp(Tally(self.pricing, counts).cost, self.sums, self.times))
 
-    def allowed(self, ms: float) -> float:
-        """The largest sum, as a share, of a fragment that takes at most so many milliseconds."""
-        return float(np.interp(ms, self.times, self.sums))
+    def allowed(self, share: float) -> float:
+        """The largest sum of a fragment that takes at most this share of the whole's time."""
+        return float(np.interp(share * self.whole_ms, self.times, self.sums))
+
+    def share(self, total: float) -> float:
+        """The share of the whole's time that goes with a sum."""
+        return float(np.interp(total, self.sums, self.times)) / self.whole_ms
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -58,10 +59,11 @@ async def test_plans_are_listed_by_their_method(slicer: SlicerClient, model: pb.
         assert [found.name for found in page.plans] == [plan.name]
 
 
-async def test_a_second_plan_measures_nothing(slicer: SlicerClient, model: pb.Model) -> None:
-    def phases(events: list[OperationEvent]) -> set[str]:
-        return {event.progress.phase for event in events} - {""}
+def phases(events: list[OperationEvent]) -> set[str]:
+    return {event.progress.phase for event in events} - {""}
 
+
+async def test_a_second_plan_measures_nothing(slicer: SlicerClient, model: pb.Model) -> None:
     first: list[OperationEvent] = []
     await slicer.plan(model.name, Recipe(beta=0.5), first.append)
     assert phases(first) & {"measure", "curves"}
@@ -76,6 +78,52 @@ async def test_a_plan_within_a_budget_of_macs_keeps_to_it(
 ) -> None:
     plan = await slicer.plan(model.name, Recipe(budget_macs=0.5, views=1))
     assert 0.4 < plan.macs_after / plan.macs_before <= 0.5
+
+
+async def test_plans_within_budgets_of_bytes_and_of_time_keep_to_them(
+    slicer: SlicerClient, model: pb.Model
+) -> None:
+    small = await slicer.plan(model.name, Recipe(budget_bytes=0.5, views=1))
+    assert 0.3 < small.bytes_after / small.bytes_before <= 0.5
+    assert not small.HasField("latency")
+    events: list[OperationEvent] = []
+    # So small a model takes no less time with fewer units.
+    fast = await slicer.plan(model.name, Recipe(budget_latency=1.0, views=1), events.append)
+    assert phases(events) == {"latency"}
+    assert fast.latency.machine
+    assert 0 < fast.latency.after_ms <= fast.latency.before_ms
+    again: list[OperationEvent] = []
+    wanted = Recipe(budget_latency_ms=fast.latency.before_ms, views=1)
+    same = await slicer.plan(model.name, wanted, again.append)
+    assert not phases(again)
+    assert same.groups == fast.groups
+    assert same.latency == fast.latency
+    told = await slicer.plan(model.name, Recipe(beta=0.5, predict_latency=True, views=1))
+    assert 0 < told.latency.after_ms <= told.latency.before_ms == fast.latency.before_ms
+    error = await refusal_of(slicer.plan(model.name, Recipe(budget_latency_ms=1e-6, views=1)))
+    assert facts(error) == ("INVALID_ARGUMENT", "BUDGET_UNREACHABLE")
+
+
+async def test_a_budget_is_spent_in_the_blocks_asked_for(
+    slicer: SlicerClient, model: pb.Model
+) -> None:
+    plan = await slicer.plan(model.name, Recipe(budget_macs=0.6, block=4, views=1))
+    assert {group.grain for group in plan.groups} == {4}
+    assert all(group.kept_count % 4 == 0 for group in plan.groups)
+    assert any(group.kept_count < group.unit_count for group in plan.groups)
+
+
+async def test_of_two_plans_at_once_only_one_measures(
+    slicer: SlicerClient, model: pb.Model
+) -> None:
+    events: tuple[list[OperationEvent], list[OperationEvent]] = ([], [])
+    await asyncio.gather(
+        *(
+            slicer.plan(model.name, Recipe(beta=beta, seed=77), seen.append)
+            for beta, seen in zip((0.4, 0.6), events, strict=True)
+        )
+    )
+    assert sorted(bool(phases(seen)) for seen in events) == [False, True]
 
 
 async def test_plans_are_listed_and_deleted_while_their_fragments_stay(
@@ -104,6 +152,10 @@ WRONG = {
         Recipe(method=plans_pb2.METHOD_THRESHOLD, budget_macs=0.5),
         "plan.recipe.budget_macs",
     ),
+    "bytes above 1": (Recipe(budget_bytes=1.5), "plan.recipe.budget_bytes"),
+    "time of nothing": (Recipe(budget_latency_ms=0.0), "plan.recipe.budget_latency_ms"),
+    "no block": (Recipe(block=0), "plan.recipe.block"),
+    "unknown criterion": (Recipe.FromString(b"\x58\x63"), "plan.recipe.criterion"),
     "unknown method": (Recipe.FromString(b"\x08\x63"), "plan.recipe.method"),
     "too many steps": (Recipe(steps=10_001), "plan.recipe.steps"),
     "no views": (Recipe(views=0), "plan.recipe.views"),
