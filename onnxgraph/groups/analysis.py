@@ -23,6 +23,7 @@ from onnxgraph.lookup import constant_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.ledger import Consumed
 from onnxgraph.operators.recurrence import RECURRENT_WEIGHT
+from onnxgraph.operators.step import dims_of
 from onnxgraph.operators.units import NO_UNIT, Indices
 from onnxgraph.parameters import bias_add, bias_side
 from onnxgraph.shapes import with_shapes
@@ -159,6 +160,7 @@ def _group(
         ),
         value=read.value,
         unit_axis=read.axis,
+        sample_axis=_sample_axis(read.value, walked),
         parameters=tuple(sorted(parts.parameters, key=lambda use: use.node not in producers)),
         values=tuple(parts.values),
         places=read.places,
@@ -204,6 +206,7 @@ def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, walked: Tra
         weight=weight.name or "",
         bias=None if bias is None else bias.name,
         unit_axis=consumed.axis,
+        sample_axis=_sample_axis(data.name or "", walked),
         block=block,
         units_last=bool(block > 1 and positions[1, 0] < positions[0, -1]),
         offset_exact=not facet.pads_with_zeros(Call.of(node, walked.opset))
@@ -216,6 +219,13 @@ def _recurrence(node: ir.Node, axis: int, positions: Indices) -> Recurrence:
     states, weight = node.outputs[0], node.inputs[RECURRENT_WEIGHT]
     assert weight is not None
     return Recurrence(node.name or "", states.name or "", weight.name or "", axis, positions)
+
+
+def _sample_axis(value: str, walked: Trace) -> int:
+    """The axis of open size; the first where the batch went into a product."""
+    node = walked.nodes[walked.producers[value]]
+    dims = next(dims_of(output) for output in node.outputs if output.name == value)
+    return dims.index(None) if None in dims else 0
 
 
 def _constant_bias(bias: ir.Value | None) -> bool:

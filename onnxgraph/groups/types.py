@@ -17,6 +17,7 @@ class Consumer:
         weight: The node's weight initializer.
         bias: Its bias initializer (of the Add behind a MatMul), if it has one.
         unit_axis: The axis of `value` that holds the units.
+        sample_axis: The axis of `value` along which samples lie: 0, but of steps in front 1 or 2.
         block: Places per unit on that axis: positions that Flatten merged with the units.
         units_last: Whether the places of a unit are interleaved with those of its neighbours (an
             NHWC Flatten: the repair is I ⊗ R) instead of side by side (R ⊗ I).
@@ -30,6 +31,7 @@ class Consumer:
     weight: str
     bias: str | None
     unit_axis: int
+    sample_axis: int
     block: int
     units_last: bool
     offset_exact: bool
@@ -104,6 +106,7 @@ class UnitGroup:
         value: Where unit j's own output is read: behind its activation, scale and MaxPool; of units
             of several places (heads, groups of channels) in front of their first consumer.
         unit_axis: The axis of `value` that holds the units.
+        sample_axis: The axis of `value` along which samples lie.
         parameters: Constants to be cut, those of the producers first.
         values: Computed values whose shape changes.
         places: `(units, block)` int64, where unit j stands on `unit_axis` of `value`.
@@ -117,6 +120,7 @@ class UnitGroup:
     recurrences: tuple[Recurrence, ...]
     value: str
     unit_axis: int
+    sample_axis: int
     parameters: tuple[ParameterAxis, ...] = field(repr=False)
     values: tuple[ValueAxis, ...] = field(repr=False)
     places: Indices = field(compare=False, repr=False)

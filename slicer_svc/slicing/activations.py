@@ -19,13 +19,13 @@ def unit_outputs(group: UnitGroup, value: Tensor) -> Tensor:
 
     Args:
         group: The units.
-        value: What the network computes for `group.value`, samples first.
+        value: What the network computes for `group.value`.
 
     Returns:
         `(n, u, positions)`; all places of a unit are positions.
     """
     places = torch.as_tensor(np.array(group.places), device=value.device)
-    units = value.movedim(group.unit_axis, 1)[:, places]
+    units = value.movedim((group.sample_axis, group.unit_axis), (0, 1))[:, places]
     return units.flatten(start_dim=2)
 
 
