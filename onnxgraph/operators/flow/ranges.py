@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from onnxgraph.lookup import constant_of
 from onnxgraph.operators.operator import Dims
 from onnxgraph.operators.shrunk import Shrunk
-from onnxgraph.operators.step import Step
-from onnxgraph.operators.units import AxisUnits, Indices
+from onnxgraph.operators.step import Placed, Step, placed
+from onnxgraph.operators.units import AxisUnits, Grid, Indices
 
 
 def sliced(step: Step) -> None:
-    """Slice: positions may be cropped, and a unit axis to a range of its places."""
-    if not step.layout():
+    """Slice: positions may be cropped, and a unit axis to a range of its places.
+
+    Units that are spread over the axis and others become one unit along it.
+    """
+    if not step.layout() and not step.grids():
         return
     ranges = _ranges(step.node, step.dims())
     if ranges is None:
@@ -33,7 +38,14 @@ def sliced(step: Step) -> None:
             )
         else:
             step.freeze(units, "takes units in steps")
-    step.emit(emitted)
+    grids = []
+    for grid in step.grids():
+        cropped = grid
+        for axis in set(ranges) & set(grid.axes):
+            step.tie(cropped, {axis})
+            cropped = cropped.take(axis, np.array(ranges[axis], dtype=np.int64))
+        grids.append(cropped)
+    step.emit(emitted, tuple(grids))
 
 
 def slice_shrunk(shrunk: Shrunk) -> None:
@@ -54,11 +66,11 @@ def slice_shrunk(shrunk: Shrunk) -> None:
 
 def gathered(step: Step) -> None:
     """Gather by constant indices: units may be reordered, repeated and left out."""
-    if step.layout(1) or (step.layout() and step.parameter(1) is None):
+    indices, moves = step.parameter(1), bool(step.layout() or step.grids())
+    if step.layout(1) or (moves and indices is None):
         step.block("gathers by computed indices")
         return
-    indices = step.parameter(1)
-    if not step.layout() or indices is None:
+    if not moves or indices is None:
         return
     axis = step.call.integer("axis", 0) % len(step.dims())
     emitted: dict[int, AxisUnits] = {}
@@ -69,7 +81,23 @@ def gathered(step: Step) -> None:
             emitted[own] = _taken(units, indices.astype(np.int64) % units.size)
         else:
             step.freeze(units, "gathers single units")
-    step.emit(emitted)
+    step.emit_all([Placed(emitted), *(_picked(step, g, axis, indices) for g in step.grids())])
+
+
+def _picked(step: Step, grid: Grid, axis: int, indices: NDArray[Any]) -> Placed:
+    """Units that are spread over the gathered axis and others become one unit along it."""
+    places = {own: own if own < axis else own + indices.ndim - 1 for own in grid.axes}
+    if axis not in grid.axes:
+        return Placed(grids=(grid.moved(places),))
+    step.tie(grid, {axis})
+    taken = grid.take(axis, indices.reshape(-1).astype(np.int64))
+    if indices.ndim == 1:
+        return Placed(grids=(taken,))
+    if indices.ndim > 1:
+        step.freeze(grid, "gathers units by a table of indices")
+        return Placed()
+    axes, units, phase = taken.without({axis})
+    return placed((tuple(places[own] for own in axes), units, phase))
 
 
 def gather_shrunk(shrunk: Shrunk) -> None:
