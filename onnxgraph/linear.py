@@ -8,18 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onnxgraph.groups.types import Consumer
+from onnxgraph.groups.types import Consumer, Recurrence
 from onnxgraph.lookup import constant_of, node_named, opset_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.facet import LinearFacet
 from onnxgraph.parameters import add_initializer, bias_add, bias_side, set_bias, set_parameter
 
 
-def unit_rows(consumer: Consumer, value: Tensor) -> Tensor:
+def unit_rows(consumer: Consumer | Recurrence, value: Tensor) -> Tensor:
     """Activations by unit, over samples and positions.
 
     Args:
-        consumer: Where the units are read.
+        consumer: Where the units are read, by another node or as states by their own.
         value: The consumer's data, with all of its places on `unit_axis`.
 
     Returns:

@@ -151,11 +151,7 @@ def _group(
         passes=tuple(name for name in through if name not in producers),
         consumers=consumers,
         recurrences=tuple(
-            _recurrence(
-                walked.nodes[found.node],
-                found.axis,
-                _positions(found.node, numbers, phases, units),
-            )
+            _recurrence(found, _positions(found.node, numbers, phases, units), walked)
             for found, numbers, phases in parts.recurring
         ),
         value=read.value,
@@ -215,10 +211,18 @@ def _consumer(node: ir.Node, consumed: Consumed, positions: Indices, walked: Tra
     )
 
 
-def _recurrence(node: ir.Node, axis: int, positions: Indices) -> Recurrence:
-    states, weight = node.outputs[0], node.inputs[RECURRENT_WEIGHT]
+def _recurrence(found: Consumed, positions: Indices, walked: Trace) -> Recurrence:
+    node = walked.nodes[found.node]
+    states, weight = node.outputs[0].name or "", node.inputs[RECURRENT_WEIGHT]
     assert weight is not None
-    return Recurrence(node.name or "", states.name or "", weight.name or "", axis, positions)
+    return Recurrence(
+        node=found.node,
+        value=states,
+        weight=weight.name or "",
+        unit_axis=found.axis,
+        sample_axis=_sample_axis(states, walked),
+        positions=positions,
+    )
 
 
 def _sample_axis(value: str, walked: Trace) -> int:

@@ -47,6 +47,7 @@ class Recurrence:
         value: Its states `(steps, 1, N, H)`.
         weight: R's initializer, `(1, gates · H, H)`.
         unit_axis: The axis of `value` that holds the units.
+        sample_axis: The axis of `value` along which samples lie.
         positions: `(units, block)` int64, where unit j stands on the axis and on the last of R.
     """
 
@@ -54,7 +55,13 @@ class Recurrence:
     value: str
     weight: str
     unit_axis: int
+    sample_axis: int
     positions: Indices = field(compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """A name beside those of consumers: the node may read the same units as data, too."""
+        return f"{self.node}.recurrent"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from onnxgraph.groups import Consumer, Recurrence
 from onnxgraph.linear import unit_rows
 from slicer_svc.slicing.assembly import restoring
 from slicer_svc.slicing.class_data import ClassBatch
@@ -31,27 +32,30 @@ def first_repairs(stage: Stage, kept: Units) -> dict[str, NDArray[np.float64]]:
         kept: The units that stay, sorted `(s,)`.
 
     Returns:
-        By consumer node, R as `(u, s)`.
+        By consumer node, and by the keys of recurrences, R as `(u, s)`.
     """
-    consumers = stage.group.consumers
+    consumers, recurrences = stage.group.consumers, stage.group.recurrences
+    readers: list[Consumer | Recurrence] = [*consumers, *recurrences]
+    keys = [*(consumer.node for consumer in consumers), *(found.key for found in recurrences)]
     taps = [stage.assembly.tap(consumer) for consumer in consumers]
-    grams = [np.zeros((len(kept), len(kept))) for _ in consumers]
-    crosses = [np.zeros((len(kept), stage.group.units)) for _ in consumers]
+    taps += [found.value for found in recurrences]
+    grams = [np.zeros((len(kept), len(kept))) for _ in readers]
+    crosses = [np.zeros((len(kept), stage.group.units)) for _ in readers]
     for number in range(len(stage.mixed.batches)):
         with torch.no_grad():
             batch, now = stage.mixed.run(number, taps)
             _, then = stage.whole.run(number, taps)
-        for place, (consumer, tap) in enumerate(zip(consumers, taps, strict=True)):
-            targets = unit_rows(consumer, then[tap]).double()
+        for place, (reader, tap) in enumerate(zip(readers, taps, strict=True)):
+            targets = unit_rows(reader, then[tap]).double()
             index = torch.from_numpy(kept).to(targets.device)
-            rows = unit_rows(consumer, now[tap]).index_select(1, index).double()
+            rows = unit_rows(reader, now[tap]).index_select(1, index).double()
             per_row = batch.weights.double().repeat_interleave(len(rows) // len(batch.weights))
             weighted = (rows * per_row[:, None]).T
             grams[place] += (weighted @ rows).cpu().numpy()
             crosses[place] += (weighted @ targets).cpu().numpy()
     return {
-        consumer.node: fit_repair(gram, cross, kept)
-        for consumer, gram, cross in zip(consumers, grams, crosses, strict=True)
+        key: fit_repair(gram, cross, kept)
+        for key, gram, cross in zip(keys, grams, crosses, strict=True)
     }
 
 
@@ -66,10 +70,10 @@ def adapt(
     Args:
         stage: The layer; its kept units pooled, the others as they were before (f̄).
         kept: The units that stay, sorted `(s,)`.
-        start: By consumer node, the l_i at their start, R as `(u, s)`.
+        start: The l_i at their start, as `first_repairs` gives them.
 
     Returns:
-        By consumer node, R as `(u, s)`.
+        The same, trained.
     """
     recipe = stage.recipe
     device = stage.mixed.batches[0].weights.device
@@ -97,7 +101,7 @@ def restored_scores(
     Args:
         stage: The layer.
         kept: The units that stay, sorted `(s,)`.
-        repairs: By consumer node, R as `(u, s)`.
+        repairs: R as `(u, s)`, by the keys of `first_repairs`.
         step: Which minibatch.
 
     Returns:

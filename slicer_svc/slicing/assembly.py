@@ -8,7 +8,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor
 
-from onnxgraph.groups import Consumer, UnitGroup
+from onnxgraph.groups import Consumer, Recurrence, UnitGroup
 from onnxgraph.lookup import nodes_by_name, unused_name
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.network import Network
@@ -44,6 +44,29 @@ class Restoring:
         return moved.index_copy(1, places.reshape(-1), flat).movedim(1, axis)
 
 
+@dataclass(frozen=True, eq=False)
+class Remembering:
+    """l_i in front of a recurrent node's own states: it stands within R, for nothing else is there.
+
+    Attributes:
+        recurrence: Where the units stand.
+        places: Their places on R's last axis, int64 `(u, block)`.
+        kept: Those of the kept units, int64 `(s, block)`.
+        matrix: `(u, s)`.
+    """
+
+    recurrence: Recurrence
+    places: Tensor
+    kept: Tensor
+    matrix: Tensor
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """R that reads kept states alone, of R's shape; differentiable in R and matrix."""
+        columns = torch.einsum("rgub,us->rgsb", weight[..., self.places], self.matrix)
+        blank = torch.zeros_like(weight)
+        return blank.index_copy(-1, self.kept.reshape(-1), columns.flatten(start_dim=2))
+
+
 class Assembly:
     """A trainable copy of a model in which every consumer of units reads through a tap.
 
@@ -65,6 +88,7 @@ class Assembly:
         self.view = TorchView(self.model).to(device)
         self.view.requires_grad_(False)
         self._finished: dict[str, list[Restoring]] = {node: [] for node in self._taps}
+        self._remembered: list[Remembering] = []
 
     @property
     def feature(self) -> str:
@@ -91,7 +115,7 @@ class Assembly:
         fetch: Sequence[str],
         *,
         start: Mapping[str, Tensor],
-        repairs: Sequence[Restoring] = (),
+        repairs: Sequence[Restoring | Remembering] = (),
     ) -> dict[str, Tensor]:
         """Computes values with all finished repairs in place.
 
@@ -105,21 +129,26 @@ class Assembly:
             The values by name.
         """
         patches: dict[str, Patch] = {}
-        further = {repair.consumer.node: repair for repair in repairs}
+        further = {r.consumer.node: r for r in repairs if isinstance(r, Restoring)}
         for node, finished in self._finished.items():
             extra = [further[node]] if node in further else []
             if finished or extra:
                 patches[self._taps[node]] = _chain([*finished, *extra])
-        return self.view.run(inputs, fetch=fetch, patch=patches, start=start)
+        remembered = [*self._remembered, *(r for r in repairs if isinstance(r, Remembering))]
+        folded = {r.recurrence.weight: r(self.view.tensor(r.recurrence.weight)) for r in remembered}
+        return self.view.run(inputs, fetch=fetch, patch=patches, start={**start, **folded})
 
-    def combine(self, repairs: Sequence[Restoring]) -> None:
+    def combine(self, repairs: Sequence[Restoring | Remembering]) -> None:
         """Combination (Eq. 9, 10): a group's repairs stay in place while later layers are trained.
 
         Args:
-            repairs: One per consumer of the group.
+            repairs: One per consumer and recurrence of the group.
         """
         for repair in repairs:
-            self._finished[repair.consumer.node].append(repair)
+            if isinstance(repair, Restoring):
+                self._finished[repair.consumer.node].append(repair)
+            else:
+                self._remembered.append(repair)
 
 
 def _chain(repairs: Sequence[Restoring]) -> Patch:
@@ -147,20 +176,24 @@ def _tap(model: ir.Model, consumer: str) -> str:
 
 def restoring(
     group: UnitGroup, kept: Units, matrices: Mapping[str, Tensor]
-) -> tuple[Restoring, ...]:
-    """The repairs of a group as layers, one for each of its consumers.
+) -> tuple[Restoring | Remembering, ...]:
+    """The repairs of a group as layers, one for each of its consumers and recurrences.
 
     Args:
         group: The group.
         kept: Its kept units, sorted `(s,)`.
-        matrices: By consumer node, R as `(u, s)`.
+        matrices: By consumer node, and by the keys of recurrences, R as `(u, s)`.
     """
-    return tuple(
-        _restoring(consumer, kept, matrices[consumer.node]) for consumer in group.consumers
-    )
+    found: list[Restoring | Remembering] = []
+    for consumer in group.consumers:
+        matrix = matrices[consumer.node]
+        found.append(Restoring(consumer, *_places(consumer, kept, matrix), matrix))
+    for recurrence in group.recurrences:
+        matrix = matrices[recurrence.key]
+        found.append(Remembering(recurrence, *_places(recurrence, kept, matrix), matrix))
+    return tuple(found)
 
 
-def _restoring(consumer: Consumer, kept: Units, matrix: Tensor) -> Restoring:
-    places = torch.from_numpy(np.array(consumer.positions)).to(matrix.device)
-    chosen = torch.from_numpy(kept).to(matrix.device)
-    return Restoring(consumer, places, places[chosen], matrix)
+def _places(reader: Consumer | Recurrence, kept: Units, matrix: Tensor) -> tuple[Tensor, Tensor]:
+    places = torch.from_numpy(np.array(reader.positions)).to(matrix.device)
+    return places, places[torch.from_numpy(kept).to(matrix.device)]

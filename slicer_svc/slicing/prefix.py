@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from slicer_svc.slicing.assembly import Assembly, Restoring
+from slicer_svc.slicing.assembly import Assembly, Remembering, Restoring
 from slicer_svc.slicing.class_data import ClassBatch
 
 PREFIX_BYTES = 1 << 29
@@ -37,7 +37,7 @@ class Prefix:
             self._known[number] = known if bytes_kept <= PREFIX_BYTES else {}
 
     def run(
-        self, step: int, fetch: Sequence[str], repairs: Sequence[Restoring] = ()
+        self, step: int, fetch: Sequence[str], repairs: Sequence[Restoring | Remembering] = ()
     ) -> tuple[ClassBatch, dict[str, Tensor]]:
         """Computes values of one minibatch from the last stop on.
 

@@ -29,7 +29,7 @@ from slicer_svc.slicing.sliced import Sliced
 from slicer_svc.slicing.stage import Stage, Stages
 
 Matrices = Mapping[str, NDArray[np.float64]]
-"""By consumer node: R as `(u, s)`."""
+"""By consumer node, and by the keys of recurrences: R as `(u, s)`."""
 
 
 def slice_trained(case: ClassCase, counts: Mapping[str, int], step: Step) -> Sliced:
@@ -107,9 +107,9 @@ def fuse(
     folded = []
     for group in groups:
         kept, repairs = cuts[group.id]
-        folded.append(
-            (group, Cut(kept, {node: Repair(matrix) for node, matrix in repairs.items()}))
-        )
+        consumers = {found.node: Repair(repairs[found.node]) for found in group.consumers}
+        recurrent = {found.node: Repair(repairs[found.key]) for found in group.recurrences}
+        folded.append((group, Cut(kept, consumers, recurrent)))
     return cut_all(model, folded)
 
 
