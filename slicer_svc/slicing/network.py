@@ -51,8 +51,8 @@ class Network:
         plain = _without_factors(model, groups)
         groups, whole = unit_groups(plain)
         route = Route(plain)
-        taps = recurrent_taps(plain, groups, route)
-        return cls(plain, classifier, groups, whole, route, sites(plain, groups, route), taps)
+        taps = recurrent_taps(groups, route)
+        return cls(plain, classifier, groups, whole, route, sites(groups, route), taps)
 
 
 def _without_factors(model: ir.Model, groups: tuple[UnitGroup, ...]) -> ir.Model:

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from onnxgraph.groups import Consumer, UnitGroup
 from onnxgraph.linear import weight_matrix, with_weight_matrix
-from onnxgraph.lookup import values_by_name
-from onnxgraph.passes.free_batch import BATCH
-from onnxgraph.shapes import with_shapes
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.walk import Route
@@ -67,17 +64,14 @@ class RecurrentTap:
     place: int
 
 
-def recurrent_taps(
-    model: ir.Model, groups: tuple[UnitGroup, ...], route: Route
-) -> tuple[RecurrentTap, ...]:
+def recurrent_taps(groups: tuple[UnitGroup, ...], route: Route) -> tuple[RecurrentTap, ...]:
     """The recurrent nodes of all groups from the front to the back."""
-    values = values_by_name(with_shapes(model).graph)
     found = [
         RecurrentTap(
             node=recurrence.node,
             group=group.id,
             value=recurrence.value,
-            sample_axis=_sample_axis(values[recurrence.value]),
+            sample_axis=recurrence.sample_axis,
             place=route.place(recurrence.node),
         )
         for group in groups
@@ -86,9 +80,8 @@ def recurrent_taps(
     return tuple(sorted(found, key=lambda tap: tap.place))
 
 
-def sites(model: ir.Model, groups: tuple[UnitGroup, ...], route: Route) -> tuple[Site, ...]:
+def sites(groups: tuple[UnitGroup, ...], route: Route) -> tuple[Site, ...]:
     """The sites of all groups from the front to the back."""
-    values = values_by_name(with_shapes(model).graph)
     reads: dict[str, dict[str, Consumer]] = {}
     widths: dict[tuple[str, int], int] = {}
     for group in groups:
@@ -104,20 +97,13 @@ def sites(model: ir.Model, groups: tuple[UnitGroup, ...], route: Route) -> tuple
                 node=node,
                 value=value,
                 axis=axis,
-                sample_axis=_sample_axis(values[value]),
+                sample_axis=first.sample_axis,
                 width=widths[value, axis],
                 place=route.place(node),
                 reads=by_group,
             )
         )
     return tuple(sorted(found, key=lambda site: site.place))
-
-
-def _sample_axis(value: ir.Value) -> int:
-    """The axis whose size is the open batch; the first where that went into a product."""
-    sizes = [] if value.shape is None else list(value.shape)
-    named = [axis for axis, size in enumerate(sizes) if str(getattr(size, "value", "")) == BATCH]
-    return named[0] if named else 0
 
 
 class Workbench:

@@ -1,16 +1,28 @@
 """Recurrent and text networks are planned, priced and sliced like any other."""
 
+from collections.abc import Callable
+
 import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from onnxgraph.cost import cost
 from onnxgraph.normalise import normalise
+from onnxgraph.parity import run_onnx
+from onnxgraph.serialise import to_bytes
 from onnxgraph.surgery import Cut, cut_all
+from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.costs import CostModel
+from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.planner import make_plan
+from slicer_svc.slicing.recipe import Method, Recipe
 from tests.helpers.graph_builder import DrawnGraph
 from tests.helpers.recurrent_graphs import recurrent_classifiers
+from tests.helpers.text_classifiers import filter_classifier, recurrent_classifier, tokens
 
 _PACE = settings(
     max_examples=15,
@@ -19,6 +31,13 @@ _PACE = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
+
+MODELS: dict[str, Callable[[], ir.Model]] = {
+    "LSTM": lambda: recurrent_classifier("LSTM"),
+    "GRU": lambda: recurrent_classifier("GRU"),
+    "RNN": lambda: recurrent_classifier("RNN"),
+    "filters": filter_classifier,
+}
 
 
 @_PACE
@@ -34,3 +53,37 @@ def test_the_price_of_kept_hidden_units_is_the_cost_of_the_cut_graph(
     assert price.parameters == measured.parameters
     assert price.macs == measured.macs
     assert price.bytes == measured.bytes
+
+
+def _fragments(name: str, recipe: Recipe) -> list[SlicedClass]:
+    model, samples = MODELS[name](), tokens(8)
+    plan = make_plan(model, samples, recipe, augment=Augmentation())
+    return list(slice_classes(model, samples, plan, [0, 2], augment=Augmentation()))
+
+
+@pytest.mark.parametrize("method", [Method.CLOSED_FORM, Method.RATE])
+@pytest.mark.parametrize("name", MODELS)
+def test_half_of_a_text_network_is_left_for_each_class(name: str, method: Method) -> None:
+    whole = cost(MODELS[name]()).parameters
+    for fragment in _fragments(name, Recipe(method=method, beta=0.5, steps=2)):
+        data = to_bytes(fragment.model)
+        onnx.checker.check_model(data, full_check=True)
+        outputs = run_onnx(data, dict(tokens(1).inputs))
+        assert outputs["features"].shape == (3, fragment.feature_width)
+        assert outputs["scores"].shape == (3, 3)
+        assert fragment.cost.parameters < 0.6 * whole
+        assert fragment.feature_error < 0.5
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_text_network_fits_its_budget_and_keeps_its_features(name: str) -> None:
+    model = MODELS[name]()
+    for fragment in _fragments(name, Recipe(budget_macs=0.6)):
+        assert fragment.cost.macs <= 0.6 * cost(model).macs
+        assert fragment.feature_error < 0.2
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+def test_all_units_kept_change_nothing(name: str) -> None:
+    for fragment in _fragments(name, Recipe(beta=1.0)):
+        assert fragment.feature_error < 1e-9
