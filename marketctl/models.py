@@ -10,15 +10,17 @@ from typing import Annotated
 import typer
 from sliceandpack.artifact.v1 import artifacts_pb2
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
-from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, plans_pb2
+from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
 from marketctl.columns import Column, count, last, moment, share
 from marketctl.command import command
 from marketctl.completion import model_names
 from marketctl.fragments import COLUMNS as FRAGMENT_COLUMNS
+from marketctl.fronts import check_drawable, draw_front
 from marketctl.graph_file import graph_to_upload
 from marketctl.inputs import input_text
 from marketctl.names import condition, full_name, plan_name
+from marketctl.planning import planned, print_planned_front
 from marketctl.plans import print_plan
 from marketctl.progress import transfer_progress
 from marketctl.recipe import RecipeOptions
@@ -179,18 +181,32 @@ async def delete(
 
 
 @command(app, "plan")
-async def plan(session: Session, model: ModelName, recipe: RecipeOptions) -> None:
-    """Plan what would be kept of a model, and what it saves."""
-    print_plan(session, await _planned(session, full_name("models", model), recipe.recipe()))
+async def plan(
+    session: Session,
+    model: ModelName,
+    recipe: RecipeOptions,
+    front: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw predicted error against cost, for several values of a budget.",
+        ),
+    ] = None,
+) -> None:
+    """Plan what would be kept of a model, and what it saves.
 
-
-async def _planned(
-    session: Session, model: str, recipe: plans_pb2.Recipe, interrupted: str = ""
-) -> plans_pb2.Plan:
-    request = models_pb2.CreatePlanRequest(parent=model, plan=plans_pb2.Plan(recipe=recipe))
-    call = session.models.CreatePlan(request)
-    title = f"Planning {last(model)}"
-    return await session.result(session.slicer, call, plans_pb2.Plan, title, interrupted)
+    A budget may have several values (0.1,0.25,0.5): a plan is made for each.
+    """
+    name, recipes = full_name("models", model), recipe.recipes()
+    if front is not None:
+        check_drawable(front, recipes)
+    if len(recipes) == 1:
+        print_plan(session, await planned(session, name, recipes[0]))
+        return
+    plans = await print_planned_front(session, name, recipes)
+    if front is not None:
+        await in_thread(draw_front, plans, front)
+        session.printer.note(f"The front is drawn in {front}.")
 
 
 @command(app, "slice")
@@ -215,7 +231,7 @@ async def slice_model(
         chosen = plan_name(name, plan)
     else:
         await _check_labels(session, name, labels or ())
-        chosen = (await _planned(session, name, wanted, _slice_later(name, labels or ()))).name
+        chosen = (await planned(session, name, wanted, _slice_later(name, labels or ()))).name
     request = models_pb2.SliceModelRequest(name=name, plan=chosen, labels=labels or ())
     call = session.models.SliceModel(request)
     result = await session.result(

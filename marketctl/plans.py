@@ -87,6 +87,8 @@ def print_plan(session: Session, plan: plans_pb2.Plan) -> None:
         ("parameters", _change(plan.parameters_before, plan.parameters_after, count)),
         ("MACs", _change(plan.macs_before, plan.macs_after, count)),
         ("weights", _change(plan.bytes_before, plan.bytes_after, size)),
+        ("time", time_text(plan)),
+        ("blocks", _blocks(plan)),
         ("predicted error", f"{small(plan.predicted_error)}, relative and squared"),
     ]
     session.printer.one(
@@ -104,13 +106,43 @@ def recipe_text(recipe: plans_pb2.Recipe) -> str:
         recipe: The recipe.
     """
     words = [plans_pb2.Method.Name(recipe.method).removeprefix("METHOD_").lower()]
+    if recipe.criterion not in (plans_pb2.CRITERION_UNSPECIFIED, plans_pb2.CRITERION_SUBSET):
+        name = plans_pb2.Criterion.Name(recipe.criterion)
+        words.append(f"criterion {name.removeprefix('CRITERION_').lower()}")
+    if recipe.adaptation not in (plans_pb2.ADAPTATION_UNSPECIFIED, plans_pb2.ADAPTATION_REFIT):
+        name = plans_pb2.Adaptation.Name(recipe.adaptation)
+        words.append(f"adaptation {name.removeprefix('ADAPTATION_').lower()}")
     chosen = recipe.WhichOneof("size")
     if chosen is not None:
         words.append(f"{chosen} {getattr(recipe, chosen):g}")
+    if recipe.HasField("block"):
+        words.append(f"blocks of {recipe.block}")
     if recipe.HasField("views"):
         words.append(f"{recipe.views} views")
     return ", ".join([*words, f"seed {recipe.seed}"])
 
 
-def _change(before: int, after: int, text: Callable[[float], str]) -> str:
+def time_text(plan: plans_pb2.Plan, *, brief: bool = False) -> str:
+    """Returns how long a fragment takes; empty where the plan does not tell.
+
+    Args:
+        plan: The plan.
+        brief: Whether only the fragment's own time is told.
+    """
+    if not plan.HasField("latency"):
+        return ""
+    time = plan.latency
+    if brief:
+        return f"{time.after_ms:.3g} ms"
+    change = _change(time.before_ms, time.after_ms, lambda ms: f"{ms:.3g} ms")
+    return f"{change} a sample, predicted for one thread of {time.machine}"
+
+
+def _blocks(plan: plans_pb2.Plan) -> str:
+    """Returns what counts of units are multiples of; empty where that is one unit."""
+    grains = sorted({group.grain for group in plan.groups if group.grain > 1})
+    return f"multiples of {' or '.join(map(str, grains))} units" if grains else ""
+
+
+def _change(before: float, after: float, text: Callable[[float], str]) -> str:
     return f"{text(before)} → {text(after)} ({ratio(after, before)})"
