@@ -17,7 +17,7 @@ from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.repairs import Units, fit_repair
 from slicer_svc.slicing.ridge import Moments, Regression
 from slicer_svc.slicing.sliced import Sliced
-from slicer_svc.slicing.subset import Target, greedy_columns
+from slicer_svc.slicing.subset import Target
 from slicer_svc.slicing.walk import Route, Walk
 from slicer_svc.slicing.workbench import (
     Site,
@@ -63,18 +63,6 @@ def targets_of(network: Network, grams: Grams, group: str) -> list[Target]:
         for site in network.sites
         if group in site.reads
     ]
-
-
-def choose_units(network: Network, grams: Grams, counts: Mapping[str, int]) -> dict[str, Units]:
-    """The kept units of every group by greedy column subset selection, sorted."""
-    kept = {}
-    for group in network.groups:
-        if counts[group.id] >= group.units:
-            kept[group.id] = np.arange(group.units, dtype=np.int64)
-        else:
-            order = greedy_columns(targets_of(network, grams, group.id), counts[group.id])
-            kept[group.id] = np.sort(order)
-    return kept
 
 
 def slice_closed_form(

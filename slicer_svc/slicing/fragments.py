@@ -6,28 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 import torch
-from torch import Tensor
 
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.class_data import ClassCase
-from slicer_svc.slicing.closed_form import choose_units, measure_grams, slice_closed_form
+from slicer_svc.slicing.class_slicer import ClassSlicer
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
+from slicer_svc.slicing.features import restored_features
 from slicer_svc.slicing.measures import RelativeError, flat
 from slicer_svc.slicing.network import Network
-from slicer_svc.slicing.original import Original
 from slicer_svc.slicing.plan import Plan
 from slicer_svc.slicing.progress import Progress, Report, Step, ignore
-from slicer_svc.slicing.recipe import Method
-from slicer_svc.slicing.repairs import Units, restored
+from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.samples import Samples, class_weights
 from slicer_svc.slicing.sliced import Sliced
-from slicer_svc.slicing.trained import slice_trained
 from slicer_svc.slicing.walk import minibatches
-from slicer_svc.slicing.workbench import kept_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,35 +103,18 @@ class _Slicer:
     ) -> None:
         self._network = network
         self._samples = samples
-        self._plan = plan
-        self._views = augmented(samples, augment, plan.recipe.views, plan.recipe.seed)
         self._view = TorchView(network.model)
-        self._original: Original | None = None
+        views = augmented(samples, augment, plan.recipe.views, plan.recipe.seed)
+        self._classes = ClassSlicer(network, self._view, views, plan.recipe, plan.kept)
 
     @property
     def steps(self) -> int:
         """Steps of progress per class."""
-        if self._plan.recipe.method is Method.CLOSED_FORM:
-            return len(self._network.sites)
-        return len(self._network.groups)
+        return self._classes.steps
 
     def slice(self, label: int, step: Step) -> SlicedClass:
         """Slices one class out of the model."""
-        network, recipe = self._network, self._plan.recipe
-        if recipe.method is Method.CLOSED_FORM:
-            sliced = self._closed_form(label, step)
-        else:
-            case = ClassCase(network, self._view, self._views, label, recipe)
-            sliced = slice_trained(case, self._plan.kept, step)
-        return self._finished(label, sliced)
-
-    def _closed_form(self, label: int, step: Step) -> Sliced:
-        if self._original is None:
-            batches = minibatches(self._views, np.ones(len(self._views)))
-            self._original = Original.of(self._network, self._view, batches, lambda _: None)
-        weights = class_weights(self._views.labels, label)
-        kept = choose_units(self._network, measure_grams(self._original, weights), self._plan.kept)
-        return slice_closed_form(self._original, weights, kept, Refit(), step)
+        return self._finished(label, self._classes.slice(label, step))
 
     def _finished(self, label: int, sliced: Sliced) -> SlicedClass:
         classifier = find_classifier(sliced.model)
@@ -162,18 +139,10 @@ class _Slicer:
             with torch.no_grad():
                 before = self._view.run(batch.inputs, fetch=[whole.feature, whole.scores])
                 after = view.run(batch.inputs, fetch=[feature, whole.scores])
-            repaired = self._restored(after[feature], sliced)
+            repaired = restored_features(self._network, sliced, after[feature])
             features.add(flat(repaired), flat(before[whole.feature]), batch.weights)
             scores.add(flat(after[whole.scores]), flat(before[whole.scores]), batch.weights)
         return features.share, scores.share
-
-    def _restored(self, features: Tensor, sliced: Sliced) -> Tensor:
-        """Cut features at full width, as the classifier's repair sees them."""
-        for site in self._network.sites:
-            if site.node == self._network.classifier.node:
-                places = kept_places(site, sliced.kept)
-                return restored(features, site.reads, sliced.repairs, places, site.width)
-        return features
 
 
 def _check_plan(network: Network, plan: Plan) -> None:

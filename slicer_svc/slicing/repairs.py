@@ -55,7 +55,7 @@ def mixed(value: Tensor, consumer: Consumer, repair: Tensor) -> Tensor:
     Returns:
         A value of the same shape; differentiable in `value` and `repair`.
     """
-    places = torch.from_numpy(np.array(consumer.positions.T))
+    places = torch.from_numpy(np.array(consumer.positions.T)).to(value.device)
     moved = value.movedim(consumer.unit_axis, -1)
     units = moved[..., places] @ repair.T
     flat = units.reshape(*moved.shape[:-1], -1)
@@ -84,7 +84,7 @@ def restored(
     axis = next(iter(reads.values())).unit_axis
     moved = value.movedim(axis, -1)
     blank = moved.new_zeros(*moved.shape[:-1], width)
-    full = blank.index_copy(-1, torch.from_numpy(places), moved).movedim(-1, axis)
+    full = blank.index_copy(-1, torch.from_numpy(places).to(value.device), moved).movedim(-1, axis)
     for group, repair in repairs.items():
-        full = mixed(full, reads[group], torch.from_numpy(repair).to(full.dtype))
+        full = mixed(full, reads[group], torch.from_numpy(repair).to(full))
     return full

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxgraph.groups import UnitGroup
-from slicer_svc.slicing.criteria.evidence import Evidence
+from slicer_svc.slicing.criteria.evidence import Evidence, Matrices
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.subset import Target, greedy_columns
 
@@ -22,22 +22,24 @@ def subset(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
 
 
 def subset_of_group(evidence: Evidence, group: UnitGroup, count: int) -> Units:
-    """The first `count` units of one group in the order of `subset`."""
-    grams, metrics = evidence.grams(), evidence.metrics()
-    keys = [(consumer.node, group.id) for consumer in group.consumers]
-    return greedy_columns([Target(grams[key], metrics[key]) for key in keys], count)
+    """The first `count` units of one group in the order of `subset`; all as they are numbered."""
+    return _order(evidence, group, count, evidence.metrics())
 
 
 def subset_identity(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
     """`subset_identity`: the same with M = I, blind to what the consumers make of the units."""
-    grams = evidence.grams()
     return {
-        group.id: greedy_columns(
-            [
-                Target(grams[consumer.node, group.id], np.eye(group.units))
-                for consumer in group.consumers
-            ],
-            counts[group.id],
-        )
+        group.id: _order(evidence, group, counts[group.id], None)
         for group in evidence.case.network.groups
     }
+
+
+def _order(evidence: Evidence, group: UnitGroup, count: int, metrics: Matrices | None) -> Units:
+    if count >= group.units:
+        return np.arange(group.units, dtype=np.int64)
+    grams = evidence.grams()
+    keys = [(consumer.node, group.id) for consumer in group.consumers]
+    metric = np.eye(group.units)
+    return greedy_columns(
+        [Target(grams[key], metric if metrics is None else metrics[key]) for key in keys], count
+    )

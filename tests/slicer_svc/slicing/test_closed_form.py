@@ -10,13 +10,14 @@ from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.drop import Drop
 from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.adaptations.site import SiteAdaptation
-from slicer_svc.slicing.closed_form import choose_units, measure_grams, slice_closed_form
+from slicer_svc.slicing.closed_form import measure_grams, slice_closed_form, targets_of
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.original import Original
 from slicer_svc.slicing.samples import Samples, balanced_weights
 from slicer_svc.slicing.selection import kept_count
 from slicer_svc.slicing.sliced import Sliced
+from slicer_svc.slicing.subset import greedy_columns
 from slicer_svc.slicing.walk import minibatches
 from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
 
@@ -30,7 +31,11 @@ def sliced(
     weights = balanced_weights(samples.labels)
     view = TorchView(network.model)
     original = Original.of(network, view, minibatches(samples, weights), lambda _: None)
-    kept = choose_units(network, measure_grams(original, weights), counts)
+    grams = measure_grams(original, weights)
+    kept = {
+        group.id: np.sort(greedy_columns(targets_of(network, grams, group.id), counts[group.id]))
+        for group in network.groups
+    }
     return slice_closed_form(original, weights, kept, adaptation or Refit(), lambda _: None)
 
 
