@@ -18,6 +18,7 @@ from onnxgraph.passes.drop_zero_states import DropZeroStates
 from onnxgraph.passes.flatten_reshapes import FlattenReshapes
 from onnxgraph.passes.fold_batch_normalization import FoldBatchNormalization
 from onnxgraph.passes.fold_constants import FoldConstants
+from onnxgraph.passes.fold_expands import FoldExpands
 from onnxgraph.passes.fold_shapes import FoldShapes
 from onnxgraph.passes.free_batch import FreeBatch, fixed_batch
 from onnxgraph.passes.infer_shapes import InferShapes
@@ -74,6 +75,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     batch = _repair_batch(original, result)
     _apply(
         result,
+        FoldExpands(),
         FoldShapes(),
         FoldConstants(),
         InferShapes(limits),
