@@ -12,6 +12,7 @@ from onnxgraph.groups.types import Consumer, Recurrence
 from onnxgraph.lookup import constant_of, node_named, opset_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.facet import LinearFacet
+from onnxgraph.operators.recurrence import RECURRENT_AXIS, RECURRENT_WEIGHT
 from onnxgraph.parameters import add_initializer, bias_add, bias_side, set_bias, set_parameter
 
 
@@ -136,6 +137,17 @@ def consumer_metric(model: ir.Model, consumer: Consumer) -> NDArray[np.float64]:
         rows = by_place[places].reshape(places.size, -1).astype(np.float64)
         metric += rows @ rows.T
     return metric
+
+
+def recurrent_metric(model: ir.Model, recurrence: Recurrence) -> NDArray[np.float64]:
+    """How errors of a recurrent node's states weigh in its gates: M = Σ Rᵀ R, `(units, units)`."""
+    tensor = constant_of(node_named(model, recurrence.node).inputs[RECURRENT_WEIGHT])
+    assert tensor is not None
+    columns = np.moveaxis(tensor.numpy(), RECURRENT_AXIS, 0).astype(np.float64)
+    flat = columns.reshape(len(columns), -1)
+    return np.asarray(
+        sum(flat[places] @ flat[places].T for places in recurrence.positions.T), dtype=np.float64
+    )
 
 
 def materialise_bias(model: ir.Model, node: str) -> None:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onnxgraph.groups import UnitGroup
-from onnxgraph.linear import consumer_metric, patches
+from onnxgraph.groups import Recurrence, UnitGroup
+from onnxgraph.linear import consumer_metric, patches, recurrent_metric
 from onnxgraph.surgery import Cut, Repair, cut_all
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
 from slicer_svc.slicing.network import Network
@@ -36,14 +36,14 @@ Grams = Mapping[tuple[str, str], NDArray[np.float64]]
 
 
 def measure_grams(original: Original, weights: Weights) -> Grams:
-    """Gram matrices of all units at all of their consumers.
+    """Gram matrices of all units at all of their consumers, and where a node reads its own states.
 
     Args:
         original: What the model computes on the samples.
         weights: How much each sample counts.
 
     Returns:
-        One matrix per site and group.
+        One matrix per site or recurrence and group.
     """
     grams: dict[tuple[str, str], NDArray[np.float64]] = {}
     for site in original.network.sites:
@@ -53,15 +53,23 @@ def measure_grams(original: Original, weights: Weights) -> Grams:
                 for values, part in zip(original.at(site), _parts(original, weights), strict=True)
             ]
             grams[site.node, group] = np.sum(parts, axis=0)
+    for unit_group in original.network.groups:
+        for recurrence in unit_group.recurrences:
+            grams[recurrence.key, unit_group.id] = _state_gram(original, weights, recurrence)
     return grams
 
 
 def targets_of(network: Network, grams: Grams, group: str) -> list[Target]:
     """What a group's kept units have to explain, at each of its consumers."""
-    return [
+    targets = [
         Target(grams[site.node, group], consumer_metric(network.model, site.reads[group]))
         for site in network.sites
         if group in site.reads
+    ]
+    recurrences = [found for g in network.groups if g.id == group for found in g.recurrences]
+    return targets + [
+        Target(grams[found.key, group], recurrent_metric(network.model, found))
+        for found in recurrences
     ]
 
 
@@ -125,10 +133,7 @@ def _cuts(
     recurrent: dict[str, dict[str, Repair]] = {group: {} for group in groups}
     for group in groups.values():
         for recurrence in group.recurrences:
-            states = zip(original.states(recurrence.node), _parts(original, weights), strict=True)
-            gram = np.sum(
-                [_gram(_units(rows, recurrence.positions), part) for rows, part in states], axis=0
-            )
+            gram = _state_gram(original, weights, recurrence)
             chosen = kept[group.id]
             repair = fit_repair(gram[np.ix_(chosen, chosen)], gram[chosen], chosen)
             recurrent[group.id][recurrence.node] = Repair(repair)
@@ -137,6 +142,15 @@ def _cuts(
         for group in groups.values()
         if len(kept[group.id]) < group.units
     ]
+
+
+def _state_gram(
+    original: Original, weights: Weights, recurrence: Recurrence
+) -> NDArray[np.float64]:
+    """Σ w·h·hᵀ of a recurrent node's states, `(u, u)`."""
+    states = zip(original.states(recurrence.node), _parts(original, weights), strict=True)
+    grams = [_gram(_units(rows, recurrence.positions), part) for rows, part in states]
+    return np.asarray(np.sum(grams, axis=0))
 
 
 def _units(rows: Tensor, positions: Units) -> Tensor:

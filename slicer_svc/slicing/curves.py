@@ -19,7 +19,7 @@ from slicer_svc.slicing.repairs import Units, fit_repair, mixed, widened
 from slicer_svc.slicing.selection import kept_count
 from slicer_svc.slicing.subset import greedy_columns
 from slicer_svc.slicing.walk import Minibatch, Walk
-from slicer_svc.slicing.workbench import Site, Workbench, folded
+from slicer_svc.slicing.workbench import Site, Workbench, folded, folded_states
 
 GRAIN = 8
 """A curve has the points 1/8 … 7/8 of a group's units."""
@@ -78,8 +78,9 @@ class _Bench:
         self._features = [values[feature] for values in original.advance(end, [feature])]
 
     def start(self, group: str) -> int:
-        """The place of the first node that reads the group."""
-        return self._sites(group)[0].place
+        """The place of the first node that reads the group, be it as its own states."""
+        places = [site.place for site in self._sites(group)]
+        return min(places + [tap.place for tap in self._network.recurrences if tap.group == group])
 
     def curve(self, group: UnitGroup) -> Curve:
         """Measures one group; to be called in the order of `start`."""
@@ -100,10 +101,13 @@ class _Bench:
         """The error of the features with `kept` units of the group."""
         whole: dict[str, NDArray[np.float64]] = {}
         last: tuple[Site, NDArray[np.float64]] | None = None
+        recurrent = {found: self._bench.recurrent_matrix(found) for found in group.recurrences}
+        for recurrence, weight in recurrent.items():
+            repair = self._repair(recurrence.key, group, kept)
+            repaired = folded_states(weight, recurrence, repair)
+            self._bench.set_recurrent_matrix(recurrence, repaired)
         for site in self._sites(group.id):
-            gram = self._grams[site.node, group.id]
-            repair = fit_repair(gram[np.ix_(kept, kept)], gram[kept], kept)
-            full = widened(repair, kept)
+            full = self._repair(site.node, group, kept)
             if site.node == self._network.classifier.node:
                 last = site, full
                 continue
@@ -113,7 +117,14 @@ class _Bench:
         error = self._feature_error(group.id, last)
         for node, weight in whole.items():
             self._bench.set_matrix(node, weight, None)
+        for recurrence, weight in recurrent.items():
+            self._bench.set_recurrent_matrix(recurrence, weight)
         return error
+
+    def _repair(self, key: str, group: UnitGroup, kept: Units) -> NDArray[np.float64]:
+        """R at one consumer or recurrence, `(u, u)`."""
+        gram = self._grams[key, group.id]
+        return widened(fit_repair(gram[np.ix_(kept, kept)], gram[kept], kept), kept)
 
     def _feature_error(self, group: str, last: tuple[Site, NDArray[np.float64]] | None) -> float:
         """Compares features; those of the group itself only once they are repaired."""

@@ -8,8 +8,11 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from onnxgraph.groups import Consumer, UnitGroup
+from onnxgraph.groups import Consumer, Recurrence, UnitGroup
 from onnxgraph.linear import weight_matrix, with_weight_matrix
+from onnxgraph.lookup import constant_of, node_named
+from onnxgraph.operators.recurrence import RECURRENT_WEIGHT
+from onnxgraph.parameters import set_parameter
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.walk import Route
@@ -131,6 +134,22 @@ class Workbench:
         A bias is only given to a node that has one of the same shape.
         """
         with_weight_matrix(self.model, node, weight, bias)
+        self._publish()
+
+    def recurrent_matrix(self, recurrence: Recurrence) -> NDArray[np.float64]:
+        """R of a recurrent node as it is now, `(1, gates · H, H)`."""
+        tensor = constant_of(node_named(self.model, recurrence.node).inputs[RECURRENT_WEIGHT])
+        assert tensor is not None
+        return tensor.numpy().astype(np.float64)
+
+    def set_recurrent_matrix(self, recurrence: Recurrence, weight: NDArray[np.float64]) -> None:
+        """Gives a recurrent node another R."""
+        node = node_named(self.model, recurrence.node)
+        set_parameter(self.model, node, RECURRENT_WEIGHT, weight)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Gives the view what has changed."""
         for name, tensor in self._tensors().items():
             if tensor is not self._seen[name]:
                 with torch.no_grad():
@@ -183,6 +202,22 @@ def folded(
         for places in site.reads[group].positions.T:
             result[places] = repair.T @ taps[places]
     return result.reshape(weight.shape)
+
+
+def folded_states(
+    weight: NDArray[np.float64], recurrence: Recurrence, repair: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """R of a recurrent node with the repair of its states folded in, at full width.
+
+    Args:
+        weight: R, `(1, gates · H, H)`.
+        recurrence: Where the units stand.
+        repair: `(u, u)`: columns of dropped units are zero.
+    """
+    result = weight.copy()
+    for places in recurrence.positions.T:
+        result[..., places] = weight[..., places] @ repair
+    return result
 
 
 def kept_places(site: Site, kept: Mapping[str, Units]) -> Units:

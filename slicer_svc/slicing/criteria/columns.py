@@ -39,6 +39,7 @@ def _order(evidence: Evidence, group: UnitGroup, count: int, metrics: Matrices |
         return np.arange(group.units, dtype=np.int64)
     grams = evidence.grams()
     keys = [(consumer.node, group.id) for consumer in group.consumers]
+    keys += [(recurrence.key, group.id) for recurrence in group.recurrences]
     metric = np.eye(group.units)
     return greedy_columns(
         [Target(grams[key], metric if metrics is None else metrics[key]) for key in keys], count

@@ -7,14 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxgraph.linear import consumer_metric
+from onnxgraph.linear import consumer_metric, recurrent_metric
 from slicer_svc.slicing.class_data import ClassCase
 from slicer_svc.slicing.criteria.activity import Activity
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.repairs import Units
 
 Matrices = Mapping[tuple[str, str], NDArray[np.float64]]
-"""By consumer node and group: a matrix over the group's units, float64 `(u, u)`."""
+"""By consumer node (or key of a recurrence) and group: float64 `(u, u)` over the group's units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,19 @@ class UnitCriterion(Protocol):
 
 
 def metrics_of(network: Network) -> Matrices:
-    """The metric of every site for each group that it reads: M = Σ Wᵀ W (ALGORITHM.md, 3)."""
-    return {
+    """The metric of every site for each group that it reads: M = Σ Wᵀ W (ALGORITHM.md, 3).
+
+    That of a recurrent node for its own states stands by the recurrence's key.
+    """
+    sites = {
         (site.node, group): consumer_metric(network.model, consumer)
         for site in network.sites
         for group, consumer in site.reads.items()
+    }
+    return sites | {
+        (found.key, group.id): recurrent_metric(network.model, found)
+        for group in network.groups
+        for found in group.recurrences
     }
 
 
