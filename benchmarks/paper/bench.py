@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from benchmarks.paper.corpus import Corpus, Inputs, Rows, read_corpus
 from benchmarks.paper.features import FeatureStore
@@ -13,7 +12,7 @@ from benchmarks.paper.origins import INPUTS
 from benchmarks.paper.progress import Progress
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.sizes import Size, ensemble_size
-from benchmarks.paper.tasks import TASKS, Classes, LabelOrder, Task, superclass_order
+from benchmarks.paper.tasks import Classes, LabelOrder, Task, superclass_order
 
 
 class SettingError(Exception):
@@ -41,14 +40,17 @@ class Bench:
     progress: Progress
 
     @classmethod
-    def of(cls, setting: Setting) -> Bench:
+    def of(cls, setting: Setting, task: Task) -> Bench:
         """Reads the data and trains the origins.
+
+        Args:
+            setting: What is asked for.
+            task: The task in the paper's class numbers.
 
         Raises:
             SettingError: The architecture or the order of labels does not go with the task.
             DataMissingError: The data set is not there.
         """
-        task = TASKS[setting.task]
         if setting.arch not in task.architectures:
             known = " or ".join(task.architectures)
             raise SettingError(f"{task.name} is run with {known}, not with {setting.arch}")
@@ -70,15 +72,11 @@ class Bench:
         """What the networks' input is called."""
         return INPUTS[self.setting.arch]
 
-    @cached_property
-    def tests(self) -> Mapping[Classes, tuple[Mapping[str, Inputs], Rows]]:
-        """By target the test inputs, and their labels as places in the target."""
-        found = {}
-        for target in self.task.targets:
-            rows = self.corpus.test.rows_of(target)
-            inputs = {self.input_name: self.corpus.test.read(rows)}
-            found[target] = inputs, self.corpus.test.places(rows, target)
-        return found
+    def test(self, target: Classes) -> tuple[Mapping[str, Inputs], Rows]:
+        """The test inputs of a target, and their labels as places in it."""
+        rows = self.corpus.test.rows_of(target)
+        inputs = {self.input_name: self.corpus.test.read(rows)}
+        return inputs, self.corpus.test.places(rows, target)
 
     def ensemble_size(self, target: Classes) -> Size:
         """What the full originals of a target cost with their joint classifier."""

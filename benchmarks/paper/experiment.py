@@ -119,7 +119,7 @@ def slice_origin(bench: Bench, draw: Draw, place: int) -> Sliced:
 def trial_of(bench: Bench, draw: Draw, target: Classes) -> tuple[Trial, NDArray[np.int64]]:
     """What a method is given for one pack, and the labels of its test examples apart."""
     sources = bench.task.sources(target)
-    inputs, labels = bench.tests[target]
+    inputs, labels = bench.test(target)
     trial = Trial(
         originals=[bench.originals[one.origin] for one in sources],
         places=[one.place for one in sources],

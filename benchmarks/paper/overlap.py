@@ -18,7 +18,7 @@ class Overlap:
     Attributes:
         classes: Class indices in the model.
         groups: Groups that are cut, from the front to the back.
-        iou: By group, `(classes, classes)`.
+        iou: By group, `(classes, classes)`, to four decimals.
     """
 
     classes: tuple[int, ...]
@@ -48,4 +48,5 @@ def unit_overlap(kept: Mapping[int, Mapping[str, Units]]) -> Overlap:
 
 
 def _iou(left: Units, right: Units) -> float:
-    return len(np.intersect1d(left, right)) / len(np.union1d(left, right))
+    share = len(np.intersect1d(left, right)) / len(np.union1d(left, right))
+    return round(share, 4)

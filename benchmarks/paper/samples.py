@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from benchmarks.paper.corpus import Corpus, Inputs, Rows
@@ -63,8 +61,3 @@ class Draw:
 def labelled(inputs: Inputs, name: str, classes: int, k: int) -> Samples:
     """Samples that come class by class, k of each."""
     return Samples({name: inputs}, np.repeat(np.arange(classes, dtype=np.int64), k))
-
-
-def test_rows(corpus: Corpus, targets: Sequence[Classes]) -> Mapping[Classes, Rows]:
-    """The test rows of each target, in the data set's order."""
-    return {target: corpus.test.rows_of(target) for target in targets}

@@ -33,6 +33,7 @@ class Setting:
         label_order: By what classes are numbered.
         baselines: Names of the baselines.
         threads: Processor threads.
+        prefix: What the name of the result's file begins with.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Setting:
     label_order: LabelOrder = LabelOrder.INDEX
     baselines: tuple[str, ...] = field(default=("ensemble", "random"))
     threads: int = 1
+    prefix: str = ""
 
     @property
     def cache(self) -> Path:
@@ -82,7 +84,7 @@ class Setting:
         ]
         parts = [self.task, self.arch, f"w{self.width:g}", f"k{self.k}", self.method, self.budget]
         parts += [name for name, given in extras if given] + [f"s{self.seed}"]
-        return self.out / ("-".join(parts) + ".json")
+        return self.out / (self.prefix + "-".join(parts) + ".json")
 
     def _asks_for(self, criterion: Criterion, default: Criterion) -> bool:
         return criterion != default and self.method != criterion.value

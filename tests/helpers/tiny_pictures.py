@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.setting import Setting
+from benchmarks.paper.tasks import TASKS
 from slicer_svc.slicing.recipe import Recipe
 
 CLASSES = 10
@@ -28,7 +29,7 @@ def tiny_bench(folder: Path) -> Bench:
     recipe = Recipe(budget_macs=0.5, block=1, views=2)
     out = folder / "out"
     setting = Setting("T1", "vgg16", 5, recipe, folder, out, "closed_form", width=1 / 32)
-    return Bench.of(setting)
+    return Bench.of(setting, TASKS["T1"])
 
 
 def _write(path: Path, patterns: np.ndarray, per_class: int, random: np.random.Generator) -> None:

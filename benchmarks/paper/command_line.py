@@ -1,0 +1,158 @@
+"""What the commands that run experiments have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from benchmarks.paper.baselines.registry import BASELINES
+from benchmarks.paper.bench import SettingError
+from benchmarks.paper.images import DataMissingError
+from benchmarks.paper.samples import TooFewExamplesError
+from benchmarks.paper.setting import RANDOM, Setting, slicing_method
+from benchmarks.paper.storage import save_json
+from benchmarks.paper.tasks import TASKS, LabelOrder
+from slicer_svc.slicing.errors import SlicingError
+from slicer_svc.slicing.recipe import Adaptation, Criterion, Method, Recipe
+
+FAILED = 1
+REFUSED = 2
+INTERRUPTED = 130
+
+
+def run_once(
+    asked: Callable[[], Setting],
+    run: Callable[[Setting], Mapping[str, object]],
+    *,
+    force: bool,
+) -> int:
+    """Runs an experiment and writes its document, whole or not at all.
+
+    Args:
+        asked: Reads the command line.
+        run: Makes the document.
+        force: Whether a document that is there is replaced.
+
+    Returns:
+        The exit code: 0, or 1 where the run cannot be made, 2 where its document is there, 130
+        where it was interrupted.
+    """
+    try:
+        setting = asked()
+    except (SlicingError, ValueError) as error:
+        return _told(str(error), FAILED)
+    if setting.path.exists() and not force:
+        return _told(f"{setting.path} is there: name --force to replace it", REFUSED)
+    torch.set_num_threads(setting.threads)
+    try:
+        found = run(setting)
+    except (SettingError, DataMissingError, TooFewExamplesError, SlicingError) as error:
+        return _told(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _told("interrupted: no document was written", INTERRUPTED)
+    save_json(setting.path, found)
+    print(setting.path)
+    return 0
+
+
+def experiment_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The command line of an experiment.
+
+    Args:
+        program: How it is called.
+        description: What it does.
+    """
+    found = argparse.ArgumentParser(prog=program, description=description)
+    criteria = sorted(criterion.value for criterion in Criterion)
+    methods = [*(method.value for method in Method), *criteria]
+    add = found.add_argument
+    add("--task", required=True, choices=sorted(TASKS))
+    add("--arch", required=True, choices=["vgg16", "resnet34", "rnn", "cnn"])
+    add("--k", required=True, type=int, help="samples of each class")
+    add("--method", default=Method.CLOSED_FORM.value, choices=methods, help="or a criterion")
+    add("--data", required=True, type=Path, help="folder of the data sets")
+    add("--out", required=True, type=Path, help="folder of results; .cache in it is shared by runs")
+    size = found.add_mutually_exclusive_group()
+    size.add_argument("--beta", type=float, help="share of every group's units that is kept")
+    size.add_argument("--budget-params", type=float, help="share of the parameters")
+    size.add_argument("--budget-macs", type=float, help="share of the MACs")
+    add("--width", type=float, default=1.0, help="factor on the origins' channels")
+    add("--seed", type=int, default=0, help="of origins and draws")
+    add("--draws", type=int, default=1, help="draws of the samples")
+    add("--label-order", default=LabelOrder.INDEX.value, choices=[o.value for o in LabelOrder])
+    add("--block", type=int, help="units are kept in multiples of this; the machine's by default")
+    add("--views", type=int, default=Recipe().views, help="augmented views of a sample")
+    add("--criterion", choices=criteria, help="by what closed_form orders units")
+    add("--adaptation", choices=sorted(a.value for a in Adaptation), help="how it repairs")
+    add(
+        "--baselines",
+        default="ensemble,random",
+        help="all, none, or some of " + ",".join((*BASELINES, RANDOM)),
+    )
+    add("--threads", type=int, default=os.cpu_count() or 1, help="processor threads")
+    add("--force", action="store_true", help="replace a document that is there")
+    return found
+
+
+def setting_of(parsed: argparse.Namespace) -> Setting:
+    """What a command line asks for.
+
+    Raises:
+        SlicingError: FIELD_INVALID, a number is out of range.
+        ValueError: So is another one, or a baseline is unknown.
+    """
+    method, criterion, adaptation = slicing_method(parsed.method)
+    for name in ("k", "draws", "threads", "width"):
+        if getattr(parsed, name) <= 0:
+            raise ValueError(f"--{name} has to be above 0")
+    recipe = Recipe(
+        method=method,
+        criterion=Criterion(parsed.criterion) if parsed.criterion else criterion,
+        adaptation=Adaptation(parsed.adaptation) if parsed.adaptation else adaptation,
+        beta=parsed.beta,
+        budget_params=parsed.budget_params,
+        budget_macs=parsed.budget_macs,
+        block=parsed.block,
+        views=parsed.views,
+    )
+    return Setting(
+        task=parsed.task,
+        arch=parsed.arch,
+        k=parsed.k,
+        slicing=recipe,
+        data=parsed.data,
+        out=parsed.out,
+        method=parsed.method,
+        width=parsed.width,
+        seed=parsed.seed,
+        draws=parsed.draws,
+        label_order=LabelOrder(parsed.label_order),
+        baselines=baselines_of(parsed.baselines),
+        threads=parsed.threads,
+    )
+
+
+def baselines_of(text: str) -> tuple[str, ...]:
+    """The baselines that ``all``, ``none`` or a list with commas names, each once.
+
+    Raises:
+        ValueError: One is unknown.
+    """
+    known = (*BASELINES, RANDOM)
+    if text in ("all", "none"):
+        return known if text == "all" else ()
+    named = tuple(dict.fromkeys(text.split(",")))
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise ValueError(f"no baseline is called {', '.join(unknown)}: {', '.join(known)} are")
+    return named
+
+
+def _told(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
