@@ -27,6 +27,9 @@ SHAPE_OPERATORS = frozenset(
 )
 """Operators that exporters use to compute shapes; `normalise` folds them away, or refuses them."""
 
+LEGACY_OPERATORS = frozenset({"Upsample"})
+"""Operators that `normalise` replaces when it raises the opset (Upsample by Resize at 10)."""
+
 
 def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     """Parses a submitted model and refuses whatever is not a plain, closed, finite graph.
@@ -47,7 +50,7 @@ def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         proto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise not_onnx("The bytes are no ONNX model, or a truncated or damaged one.") from error
-    screen(proto, limits, supported_operators() | SHAPE_OPERATORS)
+    screen(proto, limits, supported_operators() | SHAPE_OPERATORS | LEGACY_OPERATORS)
     check_topology(proto.graph)
     _check_specification(data)
     return _to_ir(proto)

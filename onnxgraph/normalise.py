@@ -10,7 +10,8 @@ from onnx_ir.passes.common import (
 
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import DEFAULT_LIMITS, Limits
-from onnxgraph.operators import supported_operators
+from onnxgraph.lookup import opset_of
+from onnxgraph.operators import TABLE, Call
 from onnxgraph.passes.check_sizes import CheckSizes
 from onnxgraph.passes.clear_annotations import ClearAnnotations
 from onnxgraph.passes.drop_dropout import DropDropout
@@ -120,15 +121,20 @@ def _repair_batch(original: ir.Model, model: ir.Model) -> int | None:
 
 
 def _check_operators(model: ir.Model) -> None:
-    """Refuses what is left of shape arithmetic, and any other operator without a row."""
-    supported = supported_operators()
+    """Refuses what is left of shape arithmetic, and any other node that no row covers."""
+    opset = opset_of(model)
     for node in model.graph:
-        if node.op_type not in supported:
-            raise GraphError(
-                GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
-                f"Node {node.name!r} has the operator {node.op_type}, which is supported only "
-                "where it computes a fixed shape.",
-                advice="Rewrite that part of the model with supported operators.",
-                node=node.name,
-                metadata={"operator": node.op_type},
-            )
+        row = TABLE.get(node.op_type)
+        why = "is supported only where it computes a fixed shape"
+        if row is not None:
+            refused = None if row.refusal is None else row.refusal(Call.of(node, opset))
+            if refused is None:
+                continue
+            why = f"{refused}: that is not supported"
+        raise GraphError(
+            GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
+            f"Node {node.name!r} has the operator {node.op_type}, which {why}.",
+            advice="Rewrite that part of the model with supported operators.",
+            node=node.name,
+            metadata={"operator": node.op_type},
+        )

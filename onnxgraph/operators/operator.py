@@ -79,6 +79,9 @@ Flow: TypeAlias = Callable[["Step"], None]
 Shrink: TypeAlias = Callable[["Shrunk"], None]
 """Rewrites what names sizes or places in a node whose data lost units."""
 
+Refuse: TypeAlias = Callable[[Call], "str | None"]
+"""What in a node's attributes `evaluate` does not cover, to be read after its name, or None."""
+
 CountMacs: TypeAlias = Callable[[Call, "tuple[Dims, ...]", "tuple[Dims, ...]"], int]
 """`(call, input shapes, output shapes)` to multiply-accumulates per sample."""
 
@@ -102,6 +105,7 @@ class Operator:
             better read behind it than before it (activations, scales, MaxPool).
         outputs: How many outputs `evaluate` gives; a node whose later ones are used is refused.
         shrink: What else of the node follows a cut: a target shape, indices, a number of groups.
+        refusal: Which uses of it are not supported: such graphs are refused.
         settings: Indices of floating inputs that are settings or statistics, not weights, and
             are therefore not trained (Clip's bounds, running means).
     """
@@ -114,4 +118,5 @@ class Operator:
     elementwise: bool = False
     outputs: int = 1
     shrink: Shrink | None = None
+    refusal: Refuse | None = None
     settings: frozenset[int] = field(default=frozenset())

@@ -64,9 +64,19 @@ def _global_max_pool(call: Call, x: Tensor) -> Tensor:  # noqa: ARG001
     return x.amax(dim=tuple(range(2, x.dim())), keepdim=True)
 
 
+def _local_response_normalization(call: Call, x: Tensor) -> Tensor:
+    """Krizhevsky et al. 2012, section 3.3: squares are summed over neighbouring channels."""
+    size = call.integer("size", 1)
+    squares = F.pad((x * x).movedim(1, -1), ((size - 1) // 2, size // 2))
+    sums = squares.unfold(-1, size, 1).sum(-1).movedim(-1, 1)
+    alpha, beta = call.number("alpha", 1e-4), call.number("beta", 0.75)
+    return x / (call.number("bias", 1.0) + alpha / size * sums) ** beta
+
+
 ROWS = (
     Operator("MaxPool", _max_pool, positions.pooled, elementwise=True),
     Operator("AveragePool", _average_pool, positions.pooled),
     Operator("GlobalAveragePool", _global_average_pool, positions.pooled),
+    Operator("LRN", _local_response_normalization, positions.channels_mixed),
     Operator("GlobalMaxPool", _global_max_pool, positions.pooled, elementwise=True),
 )

@@ -19,6 +19,7 @@ from onnxgraph.operators import (
     pooling_rows,
     recurrent_rows,
     reduction_rows,
+    resampling_rows,
 )
 from onnxgraph.operators.operator import Operator
 
@@ -33,6 +34,7 @@ _FAMILIES = (
     pooling_rows,
     recurrent_rows,
     reduction_rows,
+    resampling_rows,
 )
 
 TABLE: Mapping[str, Operator] = MappingProxyType(

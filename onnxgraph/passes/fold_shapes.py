@@ -1,6 +1,6 @@
 """Fold computed shapes by observing them at several batch sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,12 @@ class FoldShapes(ir.passes.InPlacePass):
 
     Rules over shape arithmetic leave many chains unfolded; running the graph at batches 2, 3 and 5
     leaves none: every Reshape gets its observed shape as target, with −1 at the axis that varies,
-    and every other computed size that did not vary becomes a constant.
+    every Resize the observed sizes of the axes that it changes, and every other computed size that
+    did not vary becomes a constant.
 
     Requires: a graph that runs at any batch size; `FoldConstants` before.
-    Ensures: no Reshape with a computed target. `FoldConstants` afterwards drops the chains.
+    Ensures: no Reshape with a computed target, no Resize with the size of its batch.
+    `FoldConstants` afterwards drops the chains.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -36,16 +38,21 @@ class FoldShapes(ir.passes.InPlacePass):
         computed = shape_values(model)
         check_independent_of_data(model, computed)
         reshapes = [node for node in model.graph if _on_data(node, computed)]
+        resizes = [node for node in model.graph if _sized(node)]
         values = frontier(computed)
-        if not reshapes and not values:
+        if not reshapes and not resizes and not values:
             return ir.passes.PassResult(model, modified=False)
-        names = [str(node.outputs[0].name) for node in reshapes]
+        read = [node.inputs[0] for node in resizes]
+        names = [str(v.name) for v in (*(n.outputs[0] for n in (*reshapes, *resizes)), *read) if v]
         observer = Observer(model, names, [str(value.name) for value in values])
         seen = [observer.observe(batch) for batch in BATCHES]
         taken: set[str | None] = set(ir.convenience.create_value_mapping(model.graph))
         modified = False
-        for node, name in zip(reshapes, names, strict=True):
+        for node in reshapes:
+            name = str(node.outputs[0].name)
             modified |= _fix_target(node, [shapes[name] for shapes, _ in seen], taken)
+        for node in resizes:
+            modified |= _fix_sizes(node, seen[0][0], taken)
         for value in values:
             modified |= _fix_value(value, [found for _, found in seen], taken)
         forget_shapes(model)
@@ -54,6 +61,26 @@ class FoldShapes(ir.passes.InPlacePass):
 
 def _on_data(node: ir.Node, computed: frozenset[ir.Value]) -> bool:
     return node.op_type == "Reshape" and node.outputs[0] not in computed
+
+
+def _sized(node: ir.Node) -> bool:
+    """Whether a Resize is told the size of every axis, the batch among them."""
+    sizes = node.inputs[3] if node.op_type == "Resize" and len(node.inputs) > 3 else None
+    return sizes is not None and "axes" not in node.attributes
+
+
+def _fix_sizes(
+    node: ir.Node, shapes: Mapping[str, tuple[int, ...]], taken: set[str | None]
+) -> bool:
+    """Tells a Resize the observed sizes of those axes alone that it changes."""
+    data = node.inputs[0]
+    assert data is not None
+    before, after = shapes[str(data.name)], shapes[str(node.outputs[0].name)]
+    axes = [axis for axis, size in enumerate(after) if before[axis] != size] or [len(after) - 1]
+    sizes = np.array([after[axis] for axis in axes], np.int64)
+    node.replace_input_with(3, _constant(node, fresh_name(f"{node.name}_sizes", taken), sizes))
+    node.attributes["axes"] = ir.AttrInt64s("axes", axes)
+    return True
 
 
 def _fix_target(node: ir.Node, shapes: _Shapes, taken: set[str | None]) -> bool:

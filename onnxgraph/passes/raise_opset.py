@@ -12,6 +12,8 @@ from onnxgraph.passes.weights_aside import adopt_weights, structure
 WORKING_OPSET = 23
 """The opset that everything between load and serialise works at."""
 WORKING_IR_VERSION = 11
+_COORDINATES_SINCE = 11
+_OLD_COORDINATES = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 class RaiseOpset(ir.passes.InPlacePass):
@@ -51,4 +53,14 @@ class RaiseOpset(ir.passes.InPlacePass):
         model.graph = ir.serde.deserialize_graph(converted.graph)
         model.graph.opset_imports[""] = WORKING_OPSET
         adopt_weights(model.graph, graph)
+        if before is not None and before < _COORDINATES_SINCE:
+            _state_coordinates(model.graph)
         return ir.passes.PassResult(model, modified=True)
+
+
+def _state_coordinates(graph: ir.Graph) -> None:
+    """Gives Resize the coordinates that it had before opset 11, which the converter leaves out."""
+    for node in graph:
+        if node.op_type == "Resize":
+            for name, value in _OLD_COORDINATES.items():
+                node.attributes[name] = ir.AttrString(name, value)

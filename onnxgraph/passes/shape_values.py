@@ -12,6 +12,7 @@ SHAPE_INPUTS = {
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "Pad": (1, 3),
+    "Resize": (2, 3),
     "Squeeze": (1,),
     "Unsqueeze": (1,),
     "ReduceMean": (1,),

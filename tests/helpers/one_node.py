@@ -17,12 +17,13 @@ class NodeCase:
     Attributes:
         op_type: The operator.
         sample: The shape of one sample of the data input `x`.
-        constants: The other inputs in order; None is an absent one.
+        constants: The other inputs in order, None where one is absent; float64 is the graph's type.
         attributes: The node's attributes.
         opset: The version of the operator set.
         data_first: Whether `x` is the first input, or else the last.
-        reference: Whether the ONNX reference can run it: not crops, not a padded 1-d MaxPool; its erf
-            is of single precision, its norm of order 1 takes no absolute values.
+        reference: Whether the ONNX reference can run it: not LRN, crops or a padded 1-d MaxPool;
+            its erf is of single precision, its norm of order 1 takes no absolute values, its Resize
+            errs at small scales.
         runtime: Whether ONNX Runtime can run it.
         positive: Whether `x` holds positive numbers only.
     """
@@ -87,7 +88,7 @@ def _node(
         names.append("" if constant is None else f"c{place}")
         if constant is not None:
             array = np.asarray(constant)
-            array = array.astype(dtype) if array.dtype.kind == "f" else array
+            array = array.astype(dtype) if array.dtype == np.float64 else array
             tensors.append(numpy_helper.from_array(array, f"c{place}"))
     data = [] if case.op_type == "Constant" else ["x"]
     inputs = [*data, *names] if case.data_first else [*names, *data]

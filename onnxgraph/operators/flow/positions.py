@@ -46,3 +46,40 @@ def padded(step: Step) -> None:
                 np.pad(units.units, sides, constant_values=NO_UNIT), np.pad(units.phase, sides)
             )
     step.emit(emitted)
+
+
+def resized(step: Step) -> None:
+    """Resize: units of an axis that keeps its size pass; nearest and linear mix no units."""
+    if step.layout() and step.parameter(3) is not None and "axes" not in step.call.attributes:
+        step.block("names the size of every axis")
+        return
+    before, after = step.dims(), step.output_dims()
+    emitted: dict[int, AxisUnits] = {}
+    for axis, units in step.layout().items():
+        if before and after and before[axis] is not None and before[axis] == after[axis]:
+            emitted[axis] = units
+        else:
+            step.freeze(units, "resizes an axis that holds units")
+    step.emit(emitted)
+
+
+def rearranged(step: Step) -> None:
+    """DepthToSpace and SpaceToDepth: a channel becomes positions, or positions channels."""
+    step.block("moves units to positions or positions to units")
+
+
+def spread_out(step: Step) -> None:
+    """ConvTranspose: its own filters and the units that it reads stay whole."""
+    step.block("is a transposed convolution")
+    weight = step.parameter(1)
+    if weight is not None:
+        filters = weight.shape[1] * step.call.integer("group", 1)
+        step.freeze(step.ledger.produce(step.name, filters), "is a transposed convolution")
+
+
+def channels_mixed(step: Step) -> None:
+    """LRN: a channel is normalised by its neighbours; units of other axes pass."""
+    for axis, units in step.layout().items():
+        if axis == 1:
+            step.freeze(units, "normalises a unit by its neighbours")
+    step.emit({axis: units for axis, units in step.layout().items() if axis != 1})

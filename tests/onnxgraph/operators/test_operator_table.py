@@ -30,6 +30,10 @@ def _ints(*values: int) -> NDArray[np.int64]:
     return np.array(values, dtype=np.int64)
 
 
+def _scales(*positions: float) -> NDArray[np.float32]:
+    return np.array([1.0, 1.0, *positions], dtype=np.float32)
+
+
 _WEIGHT = _normal(4, 3, 3, 2)
 _CHANNELS = (_normal(3), _normal(3), _normal(3), np.abs(_normal(3)) + 0.5)
 _WINDOW = {"kernel_shape": [3, 2], "strides": [2, 2]}
@@ -190,6 +194,34 @@ CASES = (
         {"hidden_size": 4, "direction": "bidirectional", "linear_before_reset": 1},
     ),
     Case("RNN", (2, 3), [_normal(1, 4, 3), _normal(1, 4, 4), _normal(1, 8)], {"hidden_size": 4}),
+    Case("LRN", (7, 3, 2), attributes={"size": 3, "alpha": 0.5, "bias": 2.0}, reference=False),
+    Case("LRN", (5, 4, 1), attributes={"size": 5}, reference=False),
+    Case("Resize", constants=[None, _scales(2.0, 1.5)]),
+    Case("Resize", constants=[None, None, _ints(5, 9)], attributes={"axes": [3, 2]}, opset=18),
+    *[
+        Case("Resize", (3, 7, 6), [None, scales], attributes, reference=scales[2] > 1)
+        for scales in (_scales(2.0, 0.5), _scales(0.5, 3.0))
+        for attributes in (
+            {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+            {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+            {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
+            {"mode": "cubic"},
+            {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"},
+            {"nearest_mode": "ceil"},
+            {"nearest_mode": "round_prefer_ceil"},
+        )
+    ],
+    Case("DepthToSpace", (8, 2, 3), attributes={"blocksize": 2}),
+    Case("DepthToSpace", (8, 2, 3), attributes={"blocksize": 2, "mode": "CRD"}),
+    Case("SpaceToDepth", (2, 4, 6), attributes={"blocksize": 2}),
+    Case(
+        "ConvTranspose",
+        constants=[_normal(3, 4, 3, 2), _normal(4)],
+        attributes={"strides": [2, 3], "pads": [1, 0, 0, 1], "output_padding": [1, 0]},
+    ),
+    Case(
+        "ConvTranspose", (4, 5), [_normal(4, 3, 3)], {"group": 2, "dilations": [2]}, reference=False
+    ),
     Case("Constant", attributes={"value_floats": [0.5, 1.5]}),
     Case("Constant", attributes={"value_int": 3}),
 )
@@ -277,7 +309,10 @@ _NO_UNITS = {"Constant", "ConstantOfShape", "Range", "Shape"}
 _TRUTHS = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN", *_TRUTH, "Where"}
 """Operators on truth values: no linear node reads these."""
 
-_FOLLOWED = supported_operators() - _APART - _NO_UNITS - _TRUTHS
+_MIXING = {"ConvTranspose", "DepthToSpace", "LRN", "SpaceToDepth"}
+"""Operators in front of which all units stay whole."""
+
+_FOLLOWED = supported_operators() - _APART - _NO_UNITS - _TRUTHS - _MIXING
 """Operators through which a case follows units."""
 
 
