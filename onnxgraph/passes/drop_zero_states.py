@@ -3,7 +3,10 @@
 import numpy as np
 import onnx_ir as ir
 
-from onnxgraph.operators.recurrence import GATES
+from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.lookup import opset_of
+from onnxgraph.operators import Call
+from onnxgraph.operators.recurrence import GATES, unsupported
 from onnxgraph.passes.shape_values import shape_values
 
 _LENGTHS = 4
@@ -24,11 +27,16 @@ class DropZeroStates(ir.passes.InPlacePass):
     Requires: constants lifted.
     Ensures: no recurrent node has an initial state that is zero for every input. Lengths that
     depend on shapes alone are gone (`normalise` compares the result with the original), and so are
-    constant ones that count every step. What is no longer used stays for `FoldConstants`.
+    constant ones that count every step; any other setting that is not supported is refused. What
+    is no longer used stays for `FoldConstants`.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Removes the inputs in place."""
+        """Removes the inputs in place.
+
+        Raises:
+            GraphError: `GRAPH_OPERATOR_UNSUPPORTED` for a setting that is not supported.
+        """
         modified = False
         computed: frozenset[ir.Value] | None = None
         for node in model.graph:
@@ -43,7 +51,22 @@ class DropZeroStates(ir.passes.InPlacePass):
                 if gone:
                     node.replace_input_with(place, None)
                     modified = True
+            _check(node, opset_of(model))
         return ir.passes.PassResult(model, modified=modified)
+
+
+def _check(node: ir.Node, opset: int) -> None:
+    lengths = len(node.inputs) > _LENGTHS and node.inputs[_LENGTHS] is not None
+    problem = unsupported(Call.of(node, opset), has_lengths=lengths)
+    if problem is not None:
+        raise GraphError(
+            GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
+            f"Node {node.name!r} ({node.op_type}) {problem}.",
+            advice="Export a plain layer: steps first, default activations, no clipping, and "
+            "sequences padded to one length in place of packed ones.",
+            node=node.name,
+            metadata={"operator": node.op_type},
+        )
 
 
 def _given(node: ir.Node, places: tuple[int, ...]) -> list[int]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.lookup import constant_of, opset_of, unused_name
 from onnxgraph.operators import Call
-from onnxgraph.operators.recurrence import GATES, direction_count, plain_activations, unsupported
+from onnxgraph.operators.recurrence import GATES, direction_count, plain_activations
 from onnxgraph.operators.step import dims_of
 from onnxgraph.parameters import add_initializer
 
@@ -42,33 +41,11 @@ class PartDirections(ir.passes.InPlacePass):
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Rewrites in place.
-
-        Raises:
-            GraphError: `GRAPH_OPERATOR_UNSUPPORTED` for a setting that is not supported.
-        """
-        _check(model)
+        """Rewrites in place."""
         parting = _Parting(model)
         for node in list(model.graph):
             parting.visit(node)
         return ir.passes.PassResult(model, modified=parting.modified)
-
-
-def _check(model: ir.Model) -> None:
-    for node in model.graph:
-        if node.op_type not in GATES:
-            continue
-        lengths = len(node.inputs) > 4 and node.inputs[4] is not None
-        problem = unsupported(Call.of(node, opset_of(model)), has_lengths=lengths)
-        if problem is not None:
-            raise GraphError(
-                GraphReason.GRAPH_OPERATOR_UNSUPPORTED,
-                f"Node {node.name!r} ({node.op_type}) {problem}.",
-                advice="Export a plain layer: steps first, default activations, no clipping, and "
-                "sequences padded to one length in place of packed ones.",
-                node=node.name,
-                metadata={"operator": node.op_type},
-            )
 
 
 class _Parting:
