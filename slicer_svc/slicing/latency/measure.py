@@ -20,10 +20,10 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.progress import Progress, Report
 from slicer_svc.slicing.samples import Samples
 
-SECONDS = 12.0
+SECONDS = 8.0
 """Time for repeating measurements of nodes; each is made a few times in any case."""
 
-VERSION_SECONDS = 6.0
+VERSION_SECONDS = 5.0
 """Time for repeating measurements of whole versions."""
 
 
