@@ -12,7 +12,7 @@ from onnxgraph.linear import consumer_metric, patches, recurrent_metric
 from onnxgraph.surgery import Cut, Repair, cut_all
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
 from slicer_svc.slicing.network import Network
-from slicer_svc.slicing.original import Original, SiteValues, rows_at, sample_first
+from slicer_svc.slicing.original import Original, SiteValues, apart, rows_at
 from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.repairs import Units, fit_repair
 from slicer_svc.slicing.ridge import Moments, Regression
@@ -217,7 +217,7 @@ class _SiteFit:
                 regressors = _units(now, self._places[group])
                 moments.add(regressors, _units(values.read, consumer.positions), weights)
         if self._cut.kernel is not None:
-            rows = patches(self._model, site.node, sample_first(after, site), values.made_at)
+            rows = patches(self._model, site.node, apart(after, site, len(weights)), values.made_at)
             self._cut.kernel.add(rows, values.made[:, self._columns], weights)
 
     def adapted(self) -> AdaptedSite:

@@ -26,21 +26,24 @@ class CostModel:
     """The cost of a model as a function of how many units every group keeps.
 
     An initializer shrinks with each of its axes that follows units, a linear node's MACs with its
-    weight. So the figures are exact: those of the graph once it is cut.
+    weight, those of a product of two computed values (of an attention head) with its output. So
+    the figures are exact: those of the graph once it is cut.
     """
 
     def __init__(self, network: Network) -> None:
         whole = cost(network.model)
         readers = _first_readers(network)
+        products = _products(network, whole, readers)
         self._groups = {group.id: place for place, group in enumerate(network.groups)}
         self._units = np.array([group.units for group in network.groups], dtype=np.float64)
-        self._nodes = np.array([readers[name][0] for name in readers])
-        tensors = [_tensor(network, name) for name in readers]
+        self._nodes = np.array([*(node for node, _ in readers.values()), *products])
+        tensors = [_tensor(network, name) for name in readers] + [(0, 0, False)] * len(products)
         self._sizes = np.array([size if floating else 0 for size, _, floating in tensors])
         self._bytes = np.array([size for _, size, _ in tensors])
-        self._macs = _macs_by_weight(network, whole, readers)
+        by_product = [float(whole.by_node[node].macs) for node in products]
+        self._macs = np.append(_macs_by_weight(network, whole, readers), by_product)
         self._other_macs = whole.macs - int(self._macs.sum())
-        self._shares = _axis_shares(network, tuple(readers))
+        self._shares = _axis_shares(network, tuple(readers), products)
 
     def price(self, kept: Mapping[str, int], nodes: tuple[str, ...] | None = None) -> Price:
         """The cost with `kept` units by group, of the given nodes or of the whole graph."""
@@ -120,15 +123,31 @@ def _macs_by_weight(
     return np.array(macs, dtype=np.float64)
 
 
-def _axis_shares(network: Network, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """`(initializers, axes, groups + 1)`: which share of an axis follows which group, or none.
+def _products(
+    network: Network, whole: Cost, readers: Mapping[str, tuple[str, int]]
+) -> dict[str, str]:
+    """The outputs of nodes with MACs and no weight, by node."""
+    weighted = {node for node, place in readers.values() if place == 1}
+    products = {node: share.macs for node, share in whole.by_node.items() if node not in weighted}
+    outputs = {str(node.name): str(node.outputs[0].name) for node in network.model.graph}
+    return {node: outputs[node] for node, macs in products.items() if macs}
 
-    The last axis is the one that a linear node contracts.
+
+def _axis_shares(
+    network: Network, names: tuple[str, ...], products: Mapping[str, str]
+) -> NDArray[np.float64]:
+    """`(initializers and products, axes, groups + 1)`: which share of an axis follows which group.
+
+    The last group is none; the last axis is the one that a linear node contracts.
     """
-    place = {name: number for number, name in enumerate(names)}
-    axes = max((use.axis for group in network.groups for use in group.parameters), default=0) + 2
-    shares = np.zeros((len(names), axes, len(network.groups) + 1))
-    for number, group in enumerate(network.groups):
+    place = {name: number for number, name in enumerate((*names, *products.values()))}
+    values = [[use for use in g.values if use.value in products.values()] for g in network.groups]
+    axes = [use.axis for group in network.groups for use in group.parameters]
+    axes += [use.axis for found in values for use in found]
+    shares = np.zeros((len(place), max(axes, default=0) + 2, len(network.groups) + 1))
+    for number, (group, outputs) in enumerate(zip(network.groups, values, strict=True)):
+        for output in outputs:
+            shares[place[output.value], output.axis, number] += float(np.mean(output.units >= 0))
         for use in group.parameters:
             shares[place[use.parameter], use.axis, number] += float(np.mean(use.units >= 0))
     numbers = {group.id: number for number, group in enumerate(network.groups)}

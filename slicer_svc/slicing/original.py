@@ -133,6 +133,17 @@ def sample_first(value: Tensor, site: Site) -> Tensor:
     return value.movedim(site.sample_axis, 0) if site.sample_axis else value
 
 
+def apart(value: Tensor, site: Site, samples: int) -> Tensor:
+    """What a dense node reads, one entry per sample on the first axis.
+
+    Exporters merge positions into the batch, samples in front: `(n·p, k)` is `(n, p, k)`.
+    """
+    value = sample_first(value, site)
+    if len(value) == samples or site.axis != value.dim() - 1:
+        return value
+    return value.reshape(samples, -1, value.shape[-1])
+
+
 def _chosen(value: Tensor, axis: int, samples: int, chosen: Tensor) -> Tensor:
     moved = value.movedim(axis, -1)
     rows = moved.reshape(samples, -1, moved.shape[-1])
@@ -171,7 +182,7 @@ class _Reader:
         data = sample_first(found[site.value], site)
         if self._output is None:
             read_at = made_at = self._drawn(data.numel() // (site.width * samples))
-            rows = patches(self._model, site.node, data, made_at)
+            rows = patches(self._model, site.node, apart(found[site.value], site, samples), made_at)
             made = rows @ self._matrix.to(rows)
         else:
             output = found[self._output]
