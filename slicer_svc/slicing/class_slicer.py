@@ -22,6 +22,13 @@ from slicer_svc.slicing.trained import slice_trained
 from slicer_svc.slicing.walk import minibatches
 
 
+def steps_per_class(network: Network, recipe: Recipe) -> int:
+    """How often `step` is told for one class."""
+    if recipe.method is Method.CLOSED_FORM:
+        return ADAPTATIONS[recipe.adaptation].steps(network)
+    return len(network.groups)
+
+
 class ClassSlicer:
     """Slices the classes of one model.
 
@@ -46,13 +53,6 @@ class ClassSlicer:
         self._views = views
         self._recipe = recipe
         self._counts = counts
-
-    @property
-    def steps(self) -> int:
-        """How often `step` is told for one class."""
-        if self._recipe.method is Method.CLOSED_FORM:
-            return ADAPTATIONS[self._recipe.adaptation].steps(self._network)
-        return len(self._network.groups)
 
     def slice(self, label: int, step: Step) -> Sliced:
         """What is left of the model for one class.

@@ -11,7 +11,7 @@ from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.class_slicer import ClassSlicer
+from slicer_svc.slicing.class_slicer import ClassSlicer, steps_per_class
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
 from slicer_svc.slicing.features import restored_features
 from slicer_svc.slicing.measures import RelativeError, flat
@@ -19,7 +19,7 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Plan
 from slicer_svc.slicing.progress import Progress, Report, Step, ignore
 from slicer_svc.slicing.repairs import Units
-from slicer_svc.slicing.samples import Samples, class_weights
+from slicer_svc.slicing.samples import Samples, class_pool, class_weights
 from slicer_svc.slicing.sliced import Sliced
 from slicer_svc.slicing.walk import minibatches
 
@@ -96,25 +96,37 @@ def _slices(slicer: "_Slicer", classes: Sequence[int], report: Report) -> Iterat
 
 
 class _Slicer:
-    """What all classes of one request share."""
+    """Slices class after class; classes with the same samples share all that they can."""
 
     def __init__(
         self, network: Network, samples: Samples, plan: Plan, augment: Augmentation
     ) -> None:
         self._network = network
-        self._samples = samples
+        self._all = samples
+        self._plan = plan
+        self._augment = augment
         self._view = TorchView(network.model)
-        views = augmented(samples, augment, plan.recipe.views, plan.recipe.seed)
-        self._classes = ClassSlicer(network, self._view, views, plan.recipe, plan.kept)
+        self._pool = np.zeros(0, dtype=np.int64)
+        self._samples = samples
+        self._classes: ClassSlicer | None = None
 
     @property
     def steps(self) -> int:
         """Steps of progress per class."""
-        return self._classes.steps
+        return steps_per_class(self._network, self._plan.recipe)
 
     def slice(self, label: int, step: Step) -> SlicedClass:
         """Slices one class out of the model."""
-        return self._finished(label, self._classes.slice(label, step))
+        return self._finished(label, self._slicer_of(label).slice(label, step))
+
+    def _slicer_of(self, label: int) -> ClassSlicer:
+        pool = class_pool(self._all.labels, label)
+        if self._classes is None or not np.array_equal(pool, self._pool):
+            recipe = self._plan.recipe
+            self._pool, self._samples = pool, self._all.take(pool)
+            views = augmented(self._samples, self._augment, recipe.views, recipe.seed)
+            self._classes = ClassSlicer(self._network, self._view, views, recipe, self._plan.kept)
+        return self._classes
 
     def _finished(self, label: int, sliced: Sliced) -> SlicedClass:
         classifier = find_classifier(sliced.model)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from slicer_svc.slicing.augmentation import Augmentation, augmented
 from slicer_svc.slicing.curves import CurveSamples, measure_curves
 from slicer_svc.slicing.latency.machine import machine_name
@@ -13,7 +11,7 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Curve
 from slicer_svc.slicing.progress import Progress, Report
 from slicer_svc.slicing.recipe import Recipe
-from slicer_svc.slicing.samples import Samples, balanced_weights
+from slicer_svc.slicing.samples import Samples, balanced_weights, spread
 from slicer_svc.slicing.walk import minibatches
 
 CURVE_SAMPLES = 256
@@ -68,7 +66,7 @@ def measure(
 def _curves(
     network: Network, samples: Samples, recipe: Recipe, augment: Augmentation, report: Report
 ) -> tuple[Curve, ...]:
-    few = samples.take(_spread(samples, CURVE_SAMPLES))
+    few = samples.take(spread(samples.labels, CURVE_SAMPLES))
     views = augmented(few, augment, recipe.views, recipe.seed)
     measured = CurveSamples(
         fit=minibatches(views, balanced_weights(views.labels)),
@@ -83,12 +81,3 @@ def _curves(
         report(Progress(phase, None, layer, len(finished), total))
 
     return measure_curves(network, measured, step)
-
-
-def _spread(samples: Samples, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Places of at most `most` samples: the first of every class, then the second, and so on."""
-    rank = np.zeros(len(samples), dtype=np.int64)
-    for label in np.unique(samples.labels):
-        inside = np.flatnonzero(samples.labels == label)
-        rank[inside] = np.arange(len(inside))
-    return np.sort(np.argsort(rank, kind="stable")[:most])

@@ -47,6 +47,38 @@ class Samples:
         return Samples(inputs, self.labels[index])
 
 
+REST = 60
+"""Samples of other classes that one class is told apart from, or twice its own where that is more:
+what a class keeps does not depend on how many others its model knows, and neither does the time."""
+
+
+def class_pool(labels: NDArray[np.int64], target: int) -> NDArray[np.int64]:
+    """Places of the samples that one class is sliced with.
+
+    Args:
+        labels: Class index of every sample, `(n,)`.
+        target: The class c.
+
+    Returns:
+        All samples of c and some of the others, the first of every class before the second of
+        any; sorted.
+    """
+    inside = np.flatnonzero(labels == target)
+    others = np.flatnonzero(labels != target)
+    most = max(REST, 2 * len(inside))
+    chosen = others[spread(labels[others], most)]
+    return np.sort(np.concatenate([inside, chosen])).astype(np.int64)
+
+
+def spread(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Places of at most `most` samples: the first of every class, then the second, and so on."""
+    rank = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        inside = np.flatnonzero(labels == label)
+        rank[inside] = np.arange(len(inside))
+    return np.sort(np.argsort(rank, kind="stable")[:most])
+
+
 def class_weights(labels: NDArray[np.int64], target: int) -> NDArray[np.float64]:
     """Weights with which class c counts twice the sum of all others (as in Eq. 8).
 

@@ -6,7 +6,13 @@ import pytest
 
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.recipe import Adaptation, Criterion, Method, Recipe
-from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
+from slicer_svc.slicing.samples import (
+    REST,
+    Samples,
+    balanced_weights,
+    class_pool,
+    class_weights,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +94,19 @@ def test_samples_that_do_not_fit_together_are_refused(inputs: Any, labels: Any) 
     with pytest.raises(SlicingError) as caught:
         Samples(inputs, labels)
     assert caught.value.reason is SlicingReason.SAMPLES_MISMATCH
+
+
+def test_a_class_is_sliced_with_all_of_its_own_samples_and_some_of_every_other() -> None:
+    labels = np.repeat(np.arange(40), 5)
+    pool = class_pool(labels, 7)
+    found = labels[pool]
+    assert (np.diff(pool) > 0).all()
+    assert (found == 7).sum() == 5
+    others = np.bincount(found, minlength=40)[np.arange(40) != 7]
+    assert others.sum() == REST
+    assert set(others) == {1, 2}
+
+
+def test_a_class_of_a_small_model_is_sliced_with_all_samples() -> None:
+    labels = np.repeat(np.arange(3), 20)
+    assert np.array_equal(class_pool(labels, 1), np.arange(60))
