@@ -36,6 +36,7 @@ _STRIPPED = frozenset(
     }
 )
 """What may follow the scores: it keeps their order (or only their shape changes)."""
+_POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean"})
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,28 @@ def find_classifier(model: ir.Model) -> Classifier:
         found = _classifier_behind(output, opset_of(shaped))
         if found is not None:
             return found
-    raise GraphError(
+    raise _no_classifier(outputs[0])
+
+
+def _no_classifier(output: ir.Value) -> GraphError:
+    """Says what stands where a linear node is needed."""
+    node = _stripped(output).producer()
+    stands = (
+        "is computed by no node" if node is None else f"comes from {node.op_type} {node.name!r}"
+    )
+    advice = "Submit a classifier whose last layer is dense (Gemm, or MatMul with a bias)."
+    if node is not None and node.op_type in _POOLS:
+        advice = (
+            "A pool of activated class maps is not linear: end the model with a dense layer, such "
+            "as torch.nn.Linear(classes, classes) with the identity as its weight, which changes "
+            "no score."
+        )
+    return GraphError(
         GraphReason.GRAPH_NO_LINEAR_CLASSIFIER,
-        "No output comes from a linear node, with at most a Softmax or the like behind it.",
-        advice="Submit a classifier whose last layer is dense (Gemm, or MatMul with a bias).",
+        f"Output {output.name!r} {stands}: not from a linear node, with at most a Softmax or the "
+        "like behind it.",
+        advice=advice,
+        node=None if node is None else node.name,
     )
 
 
@@ -113,12 +132,8 @@ def _published(graph: ir.Graph, value: ir.Value, wanted: str, width: int) -> ir.
 
 
 def _classifier_behind(value: ir.Value, opset: int) -> Classifier | None:
-    scores = value
-    while (node := scores.producer()) is not None and node.op_type in _STRIPPED:
-        source = node.inputs[0]
-        if source is None:
-            return None
-        scores = source
+    scores = _stripped(value)
+    node = scores.producer()
     if node is None:
         return None
     if node.op_type == "Add":
@@ -126,6 +141,16 @@ def _classifier_behind(value: ir.Value, opset: int) -> Classifier | None:
     if node is None or node.op_type not in TABLE or not node.inputs:
         return None
     return _describe(node, scores, opset)
+
+
+def _stripped(value: ir.Value) -> ir.Value:
+    """The value in front of what only keeps the order of scores."""
+    while (node := value.producer()) is not None and node.op_type in _STRIPPED:
+        source = node.inputs[0]
+        if source is None:
+            break
+        value = source
+    return value
 
 
 def _biased_by(add: ir.Node) -> ir.Node | None:

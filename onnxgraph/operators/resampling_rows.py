@@ -63,24 +63,25 @@ def _coordinates(call: Call, size: int, target: int, scale: float) -> _Coordinat
     """
     mode = call.text("coordinate_transformation_mode", "half_pixel")
     dtype = np.float32 if call.text("mode", "nearest") == "nearest" else np.float64
-    place, scale = np.arange(target, dtype=dtype), dtype(scale)
-    if mode == "asymmetric":
-        return place / scale
+    place: _Coordinates = np.arange(target).astype(dtype)
+    step: _Coordinates = np.array(scale).astype(dtype)
     if mode == "align_corners":
-        return place * ((size - 1) / (target - 1)) if target > 1 else place
-    if mode == "tf_half_pixel_for_nn":
-        return (place + 0.5) / scale
-    if mode == "pytorch_half_pixel" and target == 1:
-        return np.zeros(1, dtype)
-    shift = 0.0
-    if mode == "half_pixel_symmetric":
-        shift = size / 2 * (1 - target / (scale * size))
-    return shift + (place + 0.5) / scale - 0.5
+        place = place * ((size - 1) / max(target - 1, 1))
+    elif mode == "asymmetric":
+        place = place / step
+    elif mode == "tf_half_pixel_for_nn":
+        place = (place + 0.5) / step
+    elif mode == "pytorch_half_pixel" and target == 1:
+        place = np.zeros_like(place)
+    else:
+        shift = size / 2 * (1 - target / (scale * size)) if mode == "half_pixel_symmetric" else 0.0
+        place = shift + (place + 0.5) / step - 0.5
+    return place
 
 
 def _nearest(call: Call, at: _Coordinates) -> NDArray[np.int64]:
     mode = call.text("nearest_mode", "round_prefer_floor")
-    rounded = {
+    rounded: _Coordinates = {
         "round_prefer_floor": np.ceil(at - 0.5),
         "round_prefer_ceil": np.floor(at + 0.5),
         "floor": np.floor(at),
