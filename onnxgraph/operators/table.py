@@ -11,6 +11,7 @@ from types import MappingProxyType
 from onnxgraph.operators import (
     activation_rows,
     arithmetic_rows,
+    attention_rows,
     comparison_rows,
     creation_rows,
     linear_rows,
@@ -26,6 +27,7 @@ from onnxgraph.operators.operator import Operator
 _FAMILIES = (
     activation_rows,
     arithmetic_rows,
+    attention_rows,
     comparison_rows,
     creation_rows,
     linear_rows,

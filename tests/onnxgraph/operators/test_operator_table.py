@@ -300,7 +300,7 @@ _LOGIC = {
 _TRUTH = {"And", "Or", "Xor", "Not"}
 
 
-_APART = {"Cast", "Concat", "GroupNormalization", "GRU", "LSTM", "RNN"}
+_APART = {"Attention", "Cast", "Concat", "GroupNormalization", "GRU", "LSTM", "RNN"}
 """Operators whose units are followed in tests of their own."""
 
 _NO_UNITS = {"Constant", "ConstantOfShape", "Range", "Shape"}
