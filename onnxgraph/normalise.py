@@ -29,6 +29,7 @@ from onnxgraph.passes.part_directions import PartDirections
 from onnxgraph.passes.pool_before_classes import PoolBeforeClasses
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
+from onnxgraph.passes.roll_steps import RollSteps
 from onnxgraph.passes.shuffles_to_gathers import ShufflesToGathers
 from onnxgraph.passes.splits_to_slices import SplitsToSlices
 from onnxgraph.passes.unshare_initializers import UnshareInitializers
@@ -69,6 +70,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         DropDropout(),
         InferShapes(limits),
         FoldConstants(),
+        RollSteps(),
         DropZeroStates(),
         FoldConstants(),
         CheckSizes(limits),

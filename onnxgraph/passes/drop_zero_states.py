@@ -47,7 +47,7 @@ class DropZeroStates(ir.passes.InPlacePass):
             for place in _given(node, (_LENGTHS, *_STATES)):
                 value = node.inputs[place]
                 assert value is not None
-                gone = _counts_all(value, node, computed) if place == _LENGTHS else _is_zero(value)
+                gone = _counts_all(value, node, computed) if place == _LENGTHS else is_zero(value)
                 if gone:
                     node.replace_input_with(place, None)
                     modified = True
@@ -75,7 +75,7 @@ def _given(node: ir.Node, places: tuple[int, ...]) -> list[int]:
     return [p for p in places if p <= last and p < len(node.inputs) and node.inputs[p] is not None]
 
 
-def _is_zero(value: ir.Value) -> bool:
+def is_zero(value: ir.Value) -> bool:
     """Whether a value holds nothing but zeros, whatever the inputs are."""
     if value.is_graph_input():
         return False
@@ -90,7 +90,7 @@ def _is_zero(value: ir.Value) -> bool:
     parts = node.inputs if node.op_type == "Concat" else node.inputs[:1]
     if node.op_type != "Concat" and node.op_type not in _MOVING:
         return False
-    return all(part is not None and _is_zero(part) for part in parts)
+    return all(part is not None and is_zero(part) for part in parts)
 
 
 def _counts_all(value: ir.Value, node: ir.Node, computed: frozenset[ir.Value]) -> bool:

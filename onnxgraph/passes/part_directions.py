@@ -42,6 +42,8 @@ class PartDirections(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites in place."""
+        if not any(node.op_type in GATES for node in model.graph):
+            return ir.passes.PassResult(model, modified=False)
         parting = _Parting(model)
         for node in list(model.graph):
             parting.visit(node)
@@ -139,15 +141,17 @@ class _Parting:
 
     def _concatenated(self, node: ir.Node) -> _Stack | None:
         """Stacks behind each other, such as the final states of all layers."""
-        shape = node.outputs[0].shape
+        rank = len(dims_of(node.outputs[0]))
         parts: list[ir.Value] = []
         for value in node.inputs:
             stack = self._stacks.get(value) if value is not None else None
-            if stack is None or shape is None or _axis(node, len(shape)) != stack.axis:
+            if stack is not None and rank and _axis(node, rank) == stack.axis:
+                parts += stack.parts
+            elif value is not None and rank and dims_of(value)[_axis(node, rank) :][:1] == (1,):
+                parts.append(value)
+            else:
                 return None
-            parts += stack.parts
-            axis = stack.axis
-        return _Stack(axis, tuple(parts))
+        return _Stack(_axis(node, rank), tuple(parts))
 
     def _transposed(self, node: ir.Node, stack: _Stack) -> _Stack | None:
         if "perm" not in node.attributes:

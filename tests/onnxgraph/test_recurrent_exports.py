@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.cost import cost
 from onnxgraph.groups import unit_groups
 from onnxgraph.load import load_model
 from onnxgraph.normalise import normalise
@@ -161,3 +162,14 @@ def test_embedding_and_filters_of_a_text_network_are_cut_rightly(
     units, whole = _cut_without_loss(data)
     assert units == [_EMBEDDED, 4, 4, 4]
     assert whole == ["its units are the graph's output 'scores'"]
+
+
+def test_a_layer_that_dynamo_writes_step_by_step_has_its_weights_once() -> None:
+    torch.manual_seed(0)
+    module = Recurrent(nn.RNN, 2, True, READ_OUTS["both directions' states"])
+    data = _exported(module, dynamo=True, opset=20)
+    units, _ = _cut_without_loss(data)
+    assert units == [_EMBEDDED, *[_HIDDEN] * 4]
+    model = normalise(load_model(data))
+    assert [node.op_type for node in model.graph].count("RNN") == 4
+    assert cost(model).parameters == sum(weight.numel() for weight in module.parameters())

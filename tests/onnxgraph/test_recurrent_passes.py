@@ -12,6 +12,7 @@ from onnxgraph.load import load_model
 from onnxgraph.normalise import normalise
 from onnxgraph.passes.drop_zero_states import DropZeroStates
 from onnxgraph.passes.part_directions import PartDirections
+from onnxgraph.passes.roll_steps import RollSteps
 from tests.helpers.text_graphs import text_graph
 
 _STEPS, _WIDTH, _HIDDEN = 5, 3, 4
@@ -243,6 +244,65 @@ def test_lengths_that_come_with_the_data_are_refused_and_full_ones_are_left_out(
     assert "Expand" not in [node.op_type for node in _normal(model).graph]
 
 
+def _written_out(steps: list[str], activation: str, *, biased: bool) -> str:
+    """A plain recurrent layer, one MatMul a step, as torch's dynamo exporter writes nn.RNN."""
+    lines = [
+        "projected = MatMul (steps, into)",
+        "sizes = Shape <start = 1, end = 2> (steps)",
+        "shape = Concat <axis = 0> (one, sizes, four)",
+        "state = Expand (nothing, shape)",
+    ]
+    state = "state"
+    for place, begin in enumerate(steps):
+        lines += [
+            f"part{place} = Slice (projected, {begin}, end_{begin}, nought)",
+            f"x{place} = Squeeze (part{place}, nought)",
+            f"product{place} = MatMul ({state}, again)",
+            f"told{place} = Add (product{place}, shift)" if biased else "",
+            f"sum{place} = Add ({'told' if biased else 'product'}{place}, x{place})",
+            f"state{place} = {activation} (sum{place})",
+        ]
+        state = f"state{place}"
+    return "\n".join([*lines, f"last = Squeeze ({state}, nought)", "scores = MatMul (last, head)"])
+
+
+def _steps_apart(steps: list[str], activation: str = "Tanh", *, biased: bool = True) -> ir.Model:
+    places: dict[str, Any] = {f"s{place}": np.array([place]) for place in range(_STEPS)}
+    ends: dict[str, Any] = {f"end_s{place}": np.array([place + 1]) for place in range(_STEPS)}
+    return _graph(
+        _written_out(steps, activation, biased=biased),
+        "RNN",
+        directions=1,
+        nought=np.array([0]),
+        one=np.array([1]),
+        four=np.array([_HIDDEN]),
+        nothing=np.zeros(1, np.float32),
+        into=(_WIDTH, _HIDDEN),
+        again=(_HIDDEN, _HIDDEN),
+        shift=(_HIDDEN,),
+        head=(_HIDDEN, 2),
+        **places,
+        **ends,
+    )
+
+
+@pytest.mark.parametrize(("activation", "biased"), [("Tanh", True), ("Relu", False)])
+def test_a_layer_written_step_by_step_is_rolled_up(activation: str, biased: bool) -> None:
+    steps = [f"s{place}" for place in range(_STEPS)]
+    normal = _normal(_steps_apart(steps, activation, biased=biased))
+    operators = [node.op_type for node in normal.graph]
+    assert operators.count("RNN") == 1
+    assert activation not in operators
+    (group,) = unit_groups(normal)[0]
+    assert group.units == _HIDDEN
+    assert len(group.recurrences) == 1
+
+
+def test_steps_in_another_order_stay_as_they_are() -> None:
+    normal = _normal(_steps_apart(["s1", "s0", "s2", "s3", "s4"]))
+    assert "RNN" not in [node.op_type for node in normal.graph]
+
+
 def test_the_passes_say_whether_they_changed_anything() -> None:
     model = _graph(
         """
@@ -255,3 +315,4 @@ def test_the_passes_say_whether_they_changed_anything() -> None:
     )
     assert not DropZeroStates()(model).modified
     assert not PartDirections()(model).modified
+    assert not RollSteps()(model).modified
