@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from onnxgraph.shapes import with_shapes
-from slicer_svc.slicing.blocks import grain, machine_block
+from slicer_svc.slicing.blocks import fitting_grain, machine_block
 from slicer_svc.slicing.errors import invalid_field
 from slicer_svc.slicing.latency.flow import Flows, Shares
 from slicer_svc.slicing.latency.table import LatencyTable, Point
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pricing import Counts, Pricing, Tally
 
-_LEAST_RISE = 1 + 1e-9
-"""By which a larger version takes longer than a smaller one at least."""
+_MOST = 1 - 1e-9
+"""The share of a larger version's time that a smaller one takes at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +99,15 @@ def latency_model(network: Network, table: LatencyTable) -> LatencyModel:
 
 
 def _calibrated(network: Network, table: LatencyTable, pricing: Pricing) -> LatencyModel:
-    """Maps sums to the times of the versions; noise never makes a larger one take less."""
-    sums, times = [0.0], [0.0]
-    for version in reversed(table.versions):
+    """Maps sums to the times of the versions; noise never makes a smaller one take longer."""
+    sums, times = [1.0], [table.whole_ms]
+    for version in table.versions[1:]:
         counts = np.array([version.kept[group.id] for group in network.groups], dtype=np.int64)
         total = Tally(pricing, counts).cost
-        # Versions of small groups may be the same.
-        if total > sums[-1]:
+        if total < sums[-1]:  # Versions of small groups may be the same.
             sums.append(total)
-            times.append(max(version.ms, times[-1] * _LEAST_RISE))
-    return LatencyModel(pricing, np.array(sums), np.array(times))
+            times.append(min(version.ms, times[-1] * _MOST))
+    return LatencyModel(pricing, np.array([*sums, 0.0])[::-1], np.array([*times, 0.0])[::-1])
 
 
 def _node_terms(flows: Flows, node: ir.Node, points: Sequence[Point]) -> list[_Term]:
@@ -168,5 +167,5 @@ def _pricing(network: Network, terms: Sequence[_Term]) -> Pricing:
         weights=np.array([term.weight for term in terms]),
         shares=shares,
         units=np.array([group.units for group in groups], dtype=np.int64),
-        grains=np.array([grain(group, block) for group in groups], dtype=np.int64),
+        grains=np.array([fitting_grain(group, block) for group in groups], dtype=np.int64),
     )

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -10,6 +12,7 @@ from onnxgraph.normalise import normalise
 from onnxgraph.surgery import Cut, cut
 from slicer_svc.slicing.costs import CostModel
 from slicer_svc.slicing.network import Network
+from slicer_svc.slicing.pricing import Tally
 from tests.helpers.random_graphs import DrawnGraph, classifiers
 from tests.helpers.small_classifiers import CHAIN, RESIDUAL, model_of
 
@@ -34,6 +37,30 @@ def assert_prices_match(model: ir.Model, seed: int) -> None:
     assert price.parameters == measured.parameters
     assert price.macs == measured.macs
     assert price.bytes == measured.bytes
+    assert_tallies_match(network, kept, random)
+
+
+def assert_tallies_match(
+    network: Network, kept: Mapping[str, int], random: np.random.Generator
+) -> None:
+    """Prices that follow changes group by group end where the cost of the counts is."""
+    costs = CostModel(network)
+    whole = {group.id: group.units for group in network.groups}
+    counts = np.array([kept[group.id] for group in network.groups])
+    for pricing, name in (
+        (costs.parameters(), "parameters"),
+        (costs.macs(), "macs"),
+        (costs.bytes(), "bytes"),
+    ):
+        tally = Tally(pricing, pricing.units)
+        assert tally.cost == 1.0
+        for group in random.permutation(len(counts)).tolist():
+            before = tally.cost
+            saved = tally.savings(group, counts[[group]])
+            tally.set(group, int(counts[group]))
+            assert before - tally.cost == pytest.approx(saved[0], abs=1e-12)
+        share = getattr(costs.price(kept), name) / getattr(costs.price(whole), name)
+        assert tally.cost == pytest.approx(share, rel=1e-12)
 
 
 @pytest.mark.parametrize("text", [CHAIN, RESIDUAL])
