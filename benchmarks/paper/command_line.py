@@ -13,6 +13,7 @@ import torch
 from benchmarks.paper.baselines.registry import BASELINES
 from benchmarks.paper.bench import SettingError
 from benchmarks.paper.images import DataMissingError
+from benchmarks.paper.networks import IMAGE_NETWORKS
 from benchmarks.paper.samples import TooFewExamplesError
 from benchmarks.paper.setting import RANDOM, Setting, slicing_method
 from benchmarks.paper.storage import save_json
@@ -79,7 +80,9 @@ def experiment_parser(program: str, description: str) -> argparse.ArgumentParser
     add("--out", required=True, type=Path, help="folder of results; .cache in it is shared by runs")
     size = found.add_mutually_exclusive_group()
     size.add_argument("--beta", type=float, help="share of every group's units that is kept")
-    size.add_argument("--budget-params", type=float, help="share of the parameters")
+    size.add_argument(
+        "--budget-params", type=float, help="share of the parameters, word embeddings not counted"
+    )
     size.add_argument("--budget-macs", type=float, help="share of the MACs")
     add("--width", type=float, default=1.0, help="factor on the origins' channels")
     add("--seed", type=int, default=0, help="of origins and draws")
@@ -132,24 +135,31 @@ def setting_of(parsed: argparse.Namespace) -> Setting:
         seed=parsed.seed,
         draws=parsed.draws,
         label_order=LabelOrder(parsed.label_order),
-        baselines=baselines_of(parsed.baselines),
+        baselines=baselines_of(parsed.baselines, parsed.arch),
         threads=parsed.threads,
     )
 
 
-def baselines_of(text: str) -> tuple[str, ...]:
+def baselines_of(text: str, arch: str) -> tuple[str, ...]:
     """The baselines that ``all``, ``none`` or a list with commas names, each once.
 
+    Args:
+        text: What was given.
+        arch: The architecture: not every baseline is defined for text.
+
     Raises:
-        ValueError: One is unknown.
+        ValueError: One is unknown, or not defined for the architecture.
     """
-    known = (*BASELINES, RANDOM)
+    pictures = arch in IMAGE_NETWORKS
+    known = (*(name for name, entry in BASELINES.items() if pictures or entry.text), RANDOM)
     if text in ("all", "none"):
         return known if text == "all" else ()
     named = tuple(dict.fromkeys(text.split(",")))
     unknown = sorted(set(named) - set(known))
     if unknown:
-        raise ValueError(f"no baseline is called {', '.join(unknown)}: {', '.join(known)} are")
+        raise ValueError(
+            f"{arch} has no baseline called {', '.join(unknown)}: {', '.join(known)} it has"
+        )
     return named
 
 

@@ -23,7 +23,7 @@ def figure_4(runs: Sequence[Runs], folder: Path) -> list[Path]:
     """Accuracy against parameters and against MACs: one picture per task, network and k."""
     written = []
     for (task, arch, k), group in _by(runs, ("task", "arch", "k")).items():
-        figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+        figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
         for axis, (key, name) in zip(
             axes, (("parameter_share", "parameters"), ("macs_share", "MACs")), strict=True
         ):
@@ -53,7 +53,7 @@ def figure_6(markets: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """The market's expansion against the error that is put up with."""
     if not markets:
         return []
-    figure, axis = pyplot.subplots(figsize=(6.5, 4.5))
+    figure, axis = pyplot.subplots(figsize=(6.5, 4.5), layout="constrained")
     for market in markets:
         label = f"{market['arch']} {market['method']} {market['budget']}, seed {market['seed']}"
         axis.plot(market["market"]["errors"], market["market"]["rates"], label=label)
@@ -72,14 +72,21 @@ def figure_7(runs: Sequence[Runs], folder: Path) -> list[Path]:
     for (task, arch, k), group in _by(runs, ("task", "arch", "k")).items():
         one = min(group, key=lambda runs: runs.mean("macs_share") or 1.0)
         overlaps = one.documents[0]["unit_overlap"]
-        figure, axes = pyplot.subplots(1, len(overlaps) + 1, figsize=(3.2 * (len(overlaps) + 1), 3))
+        count = len(overlaps)
+        figure, axes = pyplot.subplots(
+            1,
+            count + 1,
+            figsize=(2.4 * count + 3.6, 2.9),
+            width_ratios=[1.0] * count + [1.4],
+            layout="constrained",
+        )
         for axis, (origin, overlap) in zip(axes, overlaps.items(), strict=False):
             image = axis.imshow(np.mean(overlap["iou"], axis=0), vmin=0, vmax=1, cmap="viridis")
             places = range(len(overlap["classes"]))
             axis.set_xticks(places, overlap["classes"], fontsize=7)
             axis.set_yticks(places, overlap["classes"], fontsize=7)
             axis.set_title(f"origin {origin}, all layers", fontsize=8)
-        figure.colorbar(image, ax=axes[-2], fraction=0.046)
+        figure.colorbar(image, ax=list(axes[:-1]), shrink=0.8)
         _overlap_by_layer(axes[-1], overlaps)
         figure.suptitle(f"{task} {arch}, k = {k}, {label_of(one)}: IoU of kept units", fontsize=9)
         written.append(_saved(figure, folder / f"figure7-{task}-{arch}-k{k}.png"))
@@ -88,7 +95,7 @@ def figure_7(runs: Sequence[Runs], folder: Path) -> list[Path]:
 
 def figure_8(runs: Sequence[Runs], folder: Path) -> list[Path]:
     """Seconds a class of slicing, against k, and those of planning and packing."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4))
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
     parts = (
         ("slice_seconds_per_class", "slicing, s a class"),
         ("plan_seconds", "planning, s a model"),
@@ -100,12 +107,16 @@ def figure_8(runs: Sequence[Runs], folder: Path) -> list[Path]:
             axis.plot(list(found), list(found.values()), "o-", label=f"{arch} w={width:g} {method}")
         axis.set_xlabel("k")
         axis.set_ylabel(name)
-        axis.set_yscale("log")
+        axis.set_xlim(3, 22)
+        axis.set_xticks([5, 10, 20])
         axis.grid(alpha=0.3)
-    for arch, seconds in SLICING_SECONDS.items():
-        axes[0].plot(
-            list(seconds), list(seconds.values()), "x--", color="grey", label=f"{arch}, A100"
-        )
+    for (arch, seconds), mark in zip(SLICING_SECONDS.items(), "x+", strict=True):
+        label = f"{arch}, A100, published"
+        places, times = list(seconds), list(seconds.values())
+        axes[0].plot(places, times, f"{mark}--", color="grey", label=label)
+    axes[0].set_yscale("log")
+    for axis in axes[1:]:
+        axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
     axes[0].legend(fontsize=7)
     devices = sorted({document["device"] for one in runs for document in one.documents})
     figure.suptitle(f"Times on {'; '.join(devices)} (dashed: published)", fontsize=9)
@@ -164,7 +175,6 @@ def _by(runs: Sequence[Runs], keys: Sequence[str]) -> dict[tuple[Any, ...], list
 
 
 def _saved(figure: Any, path: Path) -> Path:  # noqa: ANN401 - matplotlib
-    figure.tight_layout()
     figure.savefig(path, dpi=DOTS)
     pyplot.close(figure)
     return path

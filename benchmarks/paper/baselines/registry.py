@@ -25,10 +25,12 @@ class Entry:
     Attributes:
         answer: Runs it.
         code: What its answers depend on beside the trial: files and folders of the repository.
+        text: Whether it is defined for networks that read text.
     """
 
     answer: Baseline
     code: tuple[str, ...]
+    text: bool = True
 
 
 _TRAINING = (f"{FOLDER}/baselines/training.py", f"{FOLDER}/features.py")
@@ -46,7 +48,7 @@ BASELINES: Mapping[str, Entry] = {
     "finetune": Entry(finetune, (f"{FOLDER}/baselines/finetune.py", *_TRAINING)),
     "camkd": Entry(camkd, (f"{FOLDER}/baselines/camkd.py", f"{FOLDER}/networks.py", *_TRAINING)),
     "disassembly": Entry(
-        disassembly, (f"{FOLDER}/baselines/disassembly.py", f"{FOLDER}/features.py")
+        disassembly, (f"{FOLDER}/baselines/disassembly.py", f"{FOLDER}/features.py"), text=False
     ),
 }
 
