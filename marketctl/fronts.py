@@ -102,6 +102,7 @@ def draw_front(plans: Sequence[plans_pb2.Plan], path: Path) -> None:
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(costs, errors, marker="o", color="tab:blue")
+    axes.margins(0.1)
     if min(errors) > 0 and max(errors) > _LOGARITHMIC * min(errors):
         axes.set_yscale("log")
     else:

@@ -16,11 +16,11 @@ from marketctl.columns import Column, count, last, moment, share
 from marketctl.command import command
 from marketctl.completion import model_names
 from marketctl.fragments import COLUMNS as FRAGMENT_COLUMNS
-from marketctl.fronts import check_drawable, draw_front
+from marketctl.fronts import check_drawable
 from marketctl.graph_file import graph_to_upload
 from marketctl.inputs import input_text
 from marketctl.names import condition, full_name, plan_name
-from marketctl.planning import planned, print_planned_front
+from marketctl.planning import planned, print_front
 from marketctl.plans import print_plan
 from marketctl.progress import transfer_progress
 from marketctl.recipe import RecipeOptions
@@ -200,13 +200,10 @@ async def plan(
     name, recipes = full_name("models", model), recipe.recipes()
     if front is not None:
         check_drawable(front, recipes)
-    if len(recipes) == 1:
-        print_plan(session, await planned(session, name, recipes[0]))
+    if len(recipes) > 1:
+        await print_front(session, name, recipes, front)
         return
-    plans = await print_planned_front(session, name, recipes)
-    if front is not None:
-        await in_thread(draw_front, plans, front)
-        session.printer.note(f"The front is drawn in {front}.")
+    print_plan(session, await planned(session, name, recipes[0]))
 
 
 @command(app, "slice")

@@ -63,7 +63,7 @@ def spend(curves: Sequence[Curve], purse: Purse) -> dict[str, int]:
     """
     least = least_cost(curves, purse.pricing, purse.grains)
     if least > purse.budget + ROUNDING:
-        raise unreachable(purse.budget, least)
+        raise unreachable(purse.budget, least, purse.grains)
     spending = _Spending(curves, purse)
     spending.cut()
     spending.fill()
@@ -167,14 +167,15 @@ class _Spending:
         self._tally.set(group, int(fitting[-1]))
 
 
-def unreachable(budget: float, least: float) -> SlicingError:
+def unreachable(budget: float, least: float, grains: Mapping[str, int]) -> SlicingError:
     """The refusal of a budget below the smallest fragment, both as shares of the model's cost."""
     # Rounded up, so that what is advised can be had.
     reachable = math.ceil(least * 1e4) / 1e4
+    finer = "or for a smaller block, " if max(grains.values()) > 1 else ""
     return SlicingError(
         SlicingReason.BUDGET_UNREACHABLE,
-        f"the budget is {budget:.4f} of the model's cost, the smallest fragment has "
+        f"the budget is {budget:.4g} of the model's cost, the smallest fragment has "
         f"{reachable:.4f}",
-        advice=f"Ask for at least {reachable:.4f}, or for a smaller block, or give β instead.",
+        advice=f"Ask for at least {reachable:.4f}, {finer}or give β instead.",
         metadata={"budget": f"{budget:.6f}", "least": f"{math.ceil(least * 1e6) / 1e6:.6f}"},
     )

@@ -83,7 +83,7 @@ class _Bought:
 def _spent(curves: Sequence[Curve], bought: _Bought, grains: Mapping[str, int]) -> Spent:
     least = least_cost(curves, bought.pricing, grains)
     if least > bought.budget + ROUNDING:
-        raise unreachable(bought.told(bought.budget), bought.told(least))
+        raise unreachable(bought.told(bought.budget), bought.told(least), grains)
     purse = Purse(bought.pricing, bought.budget, bought.exponent, grains)
     return Spent(spend(curves, purse), grains)
 

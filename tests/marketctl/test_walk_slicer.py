@@ -131,11 +131,15 @@ def test_a_front_is_a_table_for_people(slicer: str, pets: str) -> None:
     assert [row.split()[0] for row in rows] == ["0.9", "0.8"]
 
 
-def test_plans_before_a_budget_that_cannot_be_reached_are_shown(slicer: str, pets: str) -> None:
-    ended = at(slicer, "models", "plan", pets, "--budget-macs", "0.9,1e-6")
+def test_a_budget_that_cannot_be_reached_leaves_the_others_to_the_front(
+    slicer: str, pets: str, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "front.png"
+    ended = at(slicer, "models", "plan", pets, "--budget-macs", "1e-6,0.8,0.9", "--front", drawn)
     assert ended.code == 4
     assert "BUDGET_UNREACHABLE" in ended.err
-    assert [plan["recipe"]["budget_macs"] for plan in ended.data] == [0.9]
+    assert [plan["recipe"]["budget_macs"] for plan in ended.data] == [0.8, 0.9]
+    assert drawn.is_file()
 
 
 def test_a_plan_tells_the_time_where_it_is_asked_for(slicer: str, pets: str) -> None:
