@@ -26,6 +26,7 @@ from onnxgraph.passes.infer_shapes import InferShapes
 from onnxgraph.passes.names import ReadableNames
 from onnxgraph.passes.observation import BATCHES, run_at, runs_at
 from onnxgraph.passes.part_directions import PartDirections
+from onnxgraph.passes.part_rows import PartRows
 from onnxgraph.passes.pool_before_classes import PoolBeforeClasses
 from onnxgraph.passes.raise_opset import RaiseOpset
 from onnxgraph.passes.repair_batch import RepairBatch, guess_batch
@@ -86,6 +87,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         PartDirections(),
         FoldConstants(),
         InferShapes(limits),
+        PartRows(),
         FlattenReshapes(),
         SplitsToSlices(),
         ShufflesToGathers(),
