@@ -166,8 +166,13 @@ class TorchView(nn.Module):
             self.register_parameter(slot, nn.Parameter(array.to(self._dtype)))
         self._slots[name] = slot
 
+    @property
+    def device(self) -> torch.device:
+        """Where the graph is evaluated; inputs are brought there."""
+        return next((tensor.device for tensor in self.parameters()), torch.device("cpu"))
+
     def _admit(self, name: str, tensor: Tensor, patch: Mapping[str, Patch]) -> Tensor:
-        tensor = tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+        tensor = tensor.to(self.device, self._dtype if tensor.is_floating_point() else None)
         return patch[name](tensor) if name in patch else tensor
 
     def _read(self, name: str, values: Mapping[str, Tensor]) -> Tensor:

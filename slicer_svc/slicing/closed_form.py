@@ -97,7 +97,9 @@ def slice_closed_form(
         The sliced model.
     """
     network = original.network
-    bench = Workbench(cut_all(network.model, _cuts(original, weights, kept)))
+    cuts = _cuts(original, weights, kept, repaired=adaptation.reads_units)
+    bench = Workbench(cut_all(network.model, cuts))
+    bench.view.to(original.device)
     walk = Walk(bench.view, Route(bench.model), original.batches)
     whole = Workbench(network.model)
     units = {group.id: group.units for group in network.groups}
@@ -126,13 +128,13 @@ def _parts(original: Original, weights: Weights) -> list[Tensor]:
 
 
 def _cuts(
-    original: Original, weights: Weights, kept: Mapping[str, Units]
+    original: Original, weights: Weights, kept: Mapping[str, Units], *, repaired: bool
 ) -> list[tuple[UnitGroup, Cut]]:
     """What is cut of each group, with what recurrent nodes need to know of themselves."""
     groups = {group.id: group for group in original.network.groups}
     recurrent: dict[str, dict[str, Repair]] = {group: {} for group in groups}
     for group in groups.values():
-        for recurrence in group.recurrences:
+        for recurrence in group.recurrences if repaired else ():
             gram = _state_gram(original, weights, recurrence)
             chosen = kept[group.id]
             repair = fit_repair(gram[np.ix_(chosen, chosen)], gram[chosen], chosen)

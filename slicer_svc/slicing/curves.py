@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnxgraph.groups import UnitGroup
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.closed_form import Grams, measure_grams, targets_of
+from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.original import Original
@@ -49,7 +50,7 @@ def measure_curves(network: Network, samples: CurveSamples, step: Step) -> tuple
     Returns:
         One curve per group.
     """
-    view = TorchView(network.model)
+    view = TorchView(network.model).to(fastest_device())
     original = Original.of(network, view, samples.fit, step)
     weights = torch.cat([batch.weights for batch in samples.fit]).numpy()
     grams = measure_grams(original, weights)
@@ -72,6 +73,7 @@ class _Bench:
         self._grams = grams
         self._batches = batches
         self._bench = Workbench(network.model)
+        self._bench.view.to(fastest_device())
         self._walk = Walk(self._bench.view, network.route, batches)
         end = network.route.place(network.classifier.node)
         feature = network.classifier.feature

@@ -12,6 +12,7 @@ from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.augmentation import Augmentation, augmented
 from slicer_svc.slicing.class_slicer import ClassSlicer, steps_per_class
+from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
 from slicer_svc.slicing.features import restored_features
 from slicer_svc.slicing.measures import RelativeError, flat
@@ -105,7 +106,7 @@ class _Slicer:
         self._all = samples
         self._plan = plan
         self._augment = augment
-        self._view = TorchView(network.model)
+        self._view = TorchView(network.model).to(fastest_device())
         self._pool = np.zeros(0, dtype=np.int64)
         self._samples = samples
         self._classes: ClassSlicer | None = None
@@ -146,7 +147,7 @@ class _Slicer:
         """Relative errors of features and scores on the samples themselves, class-weighted."""
         whole = self._network.classifier
         features, scores = RelativeError(), RelativeError()
-        view = TorchView(sliced.model)
+        view = TorchView(sliced.model).to(self._view.device)
         for batch in minibatches(self._samples, class_weights(self._samples.labels, label)):
             with torch.no_grad():
                 before = self._view.run(batch.inputs, fetch=[whole.feature, whole.scores])

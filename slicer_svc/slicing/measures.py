@@ -22,7 +22,7 @@ class RelativeError:
             reference: Values of the original, of the same shape.
             weights: One weight per sample, `(n,)`.
         """
-        by_sample = weights.double()
+        by_sample = weights.to(predicted.device).double()
         difference = (predicted.double() - reference.double()).flatten(start_dim=1)
         self._missed += float(by_sample @ difference.square().sum(dim=1))
         energy = reference.double().flatten(start_dim=1).square().sum(dim=1)

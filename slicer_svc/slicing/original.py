@@ -100,6 +100,11 @@ class Original:
                 ]
         return cls(network, batches, values, states)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the values are."""
+        return next(iter(self._values.values()))[0].read.device
+
     def at(self, site: Site) -> Sequence[SiteValues]:
         """The values of one site, minibatch by minibatch."""
         return self._values[site.node]
@@ -162,11 +167,12 @@ class _Reader:
         self._site = site
         self._most = most
         self._output = str(node.outputs[0].name) if facet.is_output else None
-        self._bias: Tensor | float = 0.0
+        self._bias = torch.zeros(1)
         if facet.is_output and facet.bias_input is not None:
             bias = node.inputs[facet.bias_input] if len(node.inputs) > facet.bias_input else None
             tensor = constant_of(bias)
-            self._bias = 0.0 if tensor is None else torch.from_numpy(tensor.numpy().copy())
+            if tensor is not None:
+                self._bias = torch.from_numpy(tensor.numpy().copy())
         self._axis = facet.data_axis
         self._matrix = torch.from_numpy(weight_matrix(model, site.node)[0].astype("float32"))
         self._random = torch.Generator().manual_seed(site.place)
@@ -194,7 +200,7 @@ class _Reader:
             if data.numel() // (site.width * samples) != output.numel() // (width * samples):
                 read_at = self._drawn(data.numel() // (site.width * samples))
             made = _chosen(output, self._axis, samples, made_at)
-            made = made - self._bias
+            made = made - self._bias.to(made)
         read = _chosen(data, site.axis, samples, read_at)
         return SiteValues(read, made, read_at, made_at)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
 
@@ -36,33 +35,40 @@ class Moments:
     @property
     def gram(self) -> NDArray[np.float64]:
         """Σ w·x·xᵀ, float64 `(k, k)`."""
-        return self._known(self._gram)[:-1, :-1]
+        return _array(self._known(self._gram)[:-1, :-1])
 
     @property
     def cross(self) -> NDArray[np.float64]:
         """Σ w·x·yᵀ, float64 `(k, o)`."""
-        return self._known(self._cross)[:-1, :-1]
+        return _array(self._known(self._cross)[:-1, :-1])
 
     @property
     def means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted means of x `(k,)` and y `(o,)`."""
-        cross, total = self._known(self._cross), self.weight
-        return self._known(self._gram)[:-1, -1] / total, cross[-1, :-1] / total
+        gram, cross = self._known(self._gram), self._known(self._cross)
+        total = gram[-1, -1]
+        return _array(gram[:-1, -1] / total), _array(cross[-1, :-1] / total)
 
-    @property
-    def scale(self) -> float:
-        """Mean diagonal of the Gram matrix: the natural size of a damping."""
-        return float(np.trace(self.gram)) / len(self.gram)
-
-    @property
-    def weight(self) -> float:
-        """Σ w over all rows."""
-        return float(self._known(self._gram)[-1, -1])
+    def solve(
+        self, centre: NDArray[np.float64], share: float, *, affine: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """See `Regression.solve`."""
+        gram, cross = self._known(self._gram), self._known(self._cross)
+        total, start = gram[-1, -1], torch.from_numpy(centre).to(gram)
+        x_mean, y_mean = gram[:-1, -1] / total, cross[-1, :-1] / total
+        gram, cross = gram[:-1, :-1], cross[:-1, :-1]
+        damping = share * float(gram.diagonal().mean())
+        if not affine:
+            return _array(_ridge(gram, cross, start, damping)), None
+        gram = gram - total * torch.outer(x_mean, x_mean)
+        cross = cross - total * torch.outer(x_mean, y_mean)
+        weight = _ridge(gram, cross, start, damping)
+        return _array(weight), _array(y_mean - x_mean @ weight)
 
     @staticmethod
-    def _known(moment: Tensor | None) -> NDArray[np.float64]:
+    def _known(moment: Tensor | None) -> Tensor:
         assert moment is not None, "moments are read before any minibatch was added"
-        return np.asarray(moment.cpu().numpy(), dtype=np.float64)
+        return moment
 
 
 class Rows:
@@ -79,13 +85,25 @@ class Rows:
         self._y.append(y)
         self._roots.append(_roots(weights, x))
 
-    def joined(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """All x `(rows, k)`, y `(rows, o)` and roots of the weights `(rows, 1)`, in float64."""
-        x, y, roots = (
-            np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float64)
-            for parts in (self._x, self._y, self._roots)
-        )
-        return x, y, roots
+    def solve(
+        self, centre: NDArray[np.float64], share: float, *, affine: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """W = W₀ + Xᵀ·(X·Xᵀ + λI)⁻¹·(Y − X·W₀) over weighted, centred rows.
+
+        See `Regression.solve`.
+        """
+        x, y, roots = (torch.cat(part).double() for part in (self._x, self._y, self._roots))
+        start = torch.from_numpy(centre).to(x)
+        damping = share * float((x * roots).square().sum()) / x.shape[1]
+        x_mean, y_mean = x.new_zeros(x.shape[1]), y.new_zeros(y.shape[1])
+        if affine:
+            weights = roots[:, 0].square()
+            x_mean, y_mean = weights @ x / weights.sum(), weights @ y / weights.sum()
+        x, y = (x - x_mean) * roots, (y - y_mean) * roots
+        weight = start
+        if damping > 0:
+            weight = start + x.T @ _solved(x @ x.T, damping, y - x @ start)
+        return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
 
 class Regression:
@@ -115,32 +133,7 @@ class Regression:
         Returns:
             W `(k, o)`, and b `(o,)` or None.
         """
-        if isinstance(self._gathered, Rows):
-            return _dual(self._gathered, centre, share, affine=affine)
-        damping = share * self._gathered.scale
-        if affine:
-            return affine_ridge(self._gathered, centre, damping)
-        return ridge(self._gathered.gram, self._gathered.cross, centre, damping), None
-
-
-def _dual(
-    gathered: Rows, centre: NDArray[np.float64], share: float, *, affine: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """W = W₀ + Xᵀ·(X·Xᵀ + λI)⁻¹·(Y − X·W₀) over weighted, centred rows."""
-    x, y, roots = gathered.joined()
-    damping = share * float(((x * roots) ** 2).sum()) / x.shape[1]
-    weights = roots[:, 0] ** 2
-    x_mean, y_mean = np.zeros(x.shape[1]), np.zeros(y.shape[1])
-    if affine:
-        x_mean, y_mean = weights @ x / weights.sum(), weights @ y / weights.sum()
-    weight = centre.copy()
-    if damping > 0:
-        x = (x - x_mean) * roots
-        missed = (y - y_mean) * roots - x @ centre
-        kernel = x @ x.T
-        kernel[np.diag_indices_from(kernel)] += damping
-        weight += x.T @ cho_solve(cho_factor(kernel, lower=True, overwrite_a=True), missed)
-    return weight, (y_mean - x_mean @ weight if affine else None)
+        return self._gathered.solve(centre, share, affine=affine)
 
 
 def _roots(weights: Tensor, rows: Tensor) -> Tensor:
@@ -171,28 +164,25 @@ def ridge(
     Returns:
         W, float64 `(k, o)`.
     """
+    return _array(_ridge(_tensor(gram), _tensor(cross), _tensor(centre), damping))
+
+
+def _ridge(gram: Tensor, cross: Tensor, centre: Tensor, damping: float) -> Tensor:
     if not damping > 0:
-        return centre.copy()
-    damped = gram + damping * np.eye(len(gram))
-    correction = cho_solve(cho_factor(damped, lower=True), cross - gram @ centre)
-    return np.asarray(centre + correction)
+        return centre.clone()
+    return centre + _solved(gram, damping, cross - gram @ centre)
 
 
-def affine_ridge(
-    moments: Moments, centre: NDArray[np.float64], damping: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ridge regression with a bias that is not penalised.
+def _solved(matrix: Tensor, damping: float, right: Tensor) -> Tensor:
+    """(M + λI)⁻¹·B of a symmetric M that is at least positive semidefinite."""
+    damped = matrix.clone()
+    damped.diagonal().add_(damping)
+    return torch.cholesky_solve(right, torch.linalg.cholesky(damped))
 
-    Args:
-        moments: Moments of regressors x and targets y.
-        centre: W₀, `(k, o)`.
-        damping: λ, as for `ridge`.
 
-    Returns:
-        W `(k, o)` and the bias `(o,)` of y ≈ Wᵀx + b.
-    """
-    x_mean, y_mean = moments.means
-    gram = moments.gram - moments.weight * np.outer(x_mean, x_mean)
-    cross = moments.cross - moments.weight * np.outer(x_mean, y_mean)
-    weight = ridge(gram, cross, centre, damping)
-    return weight, y_mean - x_mean @ weight
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    return np.asarray(tensor.cpu().numpy(), dtype=np.float64)
+
+
+def _tensor(array: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

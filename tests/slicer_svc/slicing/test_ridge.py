@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from slicer_svc.slicing.ridge import Moments, Regression, affine_ridge, ridge
+from slicer_svc.slicing.ridge import Moments, Regression, ridge
 
 
 def moments(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor, batch: int) -> Moments:
@@ -25,7 +25,9 @@ def test_moments_do_not_depend_on_the_minibatch() -> None:
     np.testing.assert_allclose(
         whole.cross, ((x * rows[:, None]).T.double() @ y.double()), rtol=1e-5, atol=1e-5
     )
-    np.testing.assert_allclose(whole.means[1], (rows @ y.double()) / rows.sum(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        whole.means[1], (rows @ y.double()) / rows.sum(), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_an_affine_map_is_found_again_under_any_weights() -> None:
@@ -34,7 +36,7 @@ def test_an_affine_map_is_found_again_under_any_weights() -> None:
     weight = torch.randn(4, 3, generator=generator, dtype=torch.float64)
     y = x @ weight + torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     weights = torch.rand(50, generator=generator, dtype=torch.float64)
-    found, bias = affine_ridge(moments(x, y, weights, 7), np.zeros((4, 3)), 1e-9)
+    found, bias = moments(x, y, weights, 7).solve(np.zeros((4, 3)), 1e-9, affine=True)
     np.testing.assert_allclose(found, weight.numpy(), atol=1e-6)
     np.testing.assert_allclose(bias, [1.0, -2.0, 0.5], atol=1e-5)
 
@@ -56,7 +58,7 @@ def test_a_single_sample_moves_the_bias_and_leaves_the_kernel() -> None:
     x, y = torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0]])
     gathered = moments(x, y, torch.ones(1, dtype=torch.float64), 1)
     centre = np.array([[0.5], [0.25]])
-    weight, bias = affine_ridge(gathered, centre, 1e-2 * gathered.scale)
+    weight, bias = gathered.solve(centre, 1e-2, affine=True)
     np.testing.assert_allclose(weight, centre, atol=1e-9)
     np.testing.assert_allclose(bias, [4.0], atol=1e-9)
 
