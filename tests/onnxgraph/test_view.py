@@ -145,7 +145,7 @@ def test_a_missing_input_or_unknown_name_is_said() -> None:
 
 
 def test_an_operator_outside_the_table_is_refused_by_name() -> None:
-    model = text_graph("float[N, 3] x => float[N, 3] y", "y = Det (x)")
+    model = text_graph("float[N, 3] x => float[N, 3] y", "y = Acosh (x)")
     with pytest.raises(GraphError) as caught:
         TorchView(model)
     assert caught.value.reason is GraphReason.GRAPH_OPERATOR_UNSUPPORTED
