@@ -17,7 +17,7 @@ class GraphReason(StrEnum):
     GRAPH_OPERATOR_UNSUPPORTED = "GRAPH_OPERATOR_UNSUPPORTED"
     """A node's operator or domain is not in the operator table (control flow, functions)."""
     GRAPH_TYPE_UNSUPPORTED = "GRAPH_TYPE_UNSUPPORTED"
-    """A tensor's type is not supported: half or double precision, strings, sparse."""
+    """A type is not supported: inputs of half or double precision, strings, sparse tensors."""
     GRAPH_EXTERNAL_DATA = "GRAPH_EXTERNAL_DATA"
     """A tensor keeps its data in another file."""
     GRAPH_INVALID = "GRAPH_INVALID"

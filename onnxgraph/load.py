@@ -13,6 +13,7 @@ from onnx import ModelProto
 from onnxgraph.limits import DEFAULT_LIMITS, Limits
 from onnxgraph.operators import supported_operators
 from onnxgraph.screen import screen
+from onnxgraph.single_precision import in_single_precision
 from onnxgraph.tensors import invalid
 from onnxgraph.topology import check_topology
 from onnxgraph.wire import check_encoding, not_onnx
@@ -39,8 +40,9 @@ def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         limits: Caps, all checked before anything is allocated for what the model declares.
 
     Returns:
-        The model: the default domain only, no functions, subgraphs, external data, sparse or
-        half-precision tensors; every weight finite; acyclic; at least one input and one output.
+        The model: the default domain only, no functions, subgraphs, external data or sparse
+        tensors; floating values in single precision; every weight finite; acyclic; at least one
+        input and one output.
 
     Raises:
         GraphError: With the reason, the node or tensor, and advice.
@@ -53,6 +55,7 @@ def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     screen(proto, limits, supported_operators() | SHAPE_OPERATORS | LEGACY_OPERATORS)
     check_topology(proto.graph)
     _check_specification(data)
+    in_single_precision(proto)
     return _to_ir(proto)
 
 

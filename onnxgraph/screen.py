@@ -10,6 +10,7 @@ from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import Limits
 from onnxgraph.tensors import (
     check_finite,
+    check_interface_type,
     check_tensor,
     check_type,
     invalid,
@@ -191,7 +192,7 @@ def _check_interface(value: ValueInfoProto, limits: Limits) -> None:
         kind = (value.type.WhichOneof("value") or "none").removesuffix("_type").upper()
         raise unsupported(f"{value.name!r} is no dense tensor.", value.name, _DENSE, kind)
     tensor = value.type.tensor_type
-    check_type(tensor.elem_type, f"{value.name!r}", value.name)
+    check_interface_type(tensor.elem_type, f"{value.name!r}", value.name)
     if len(tensor.shape.dim) > limits.tensor_rank:
         rank = len(tensor.shape.dim)
         raise too_large(f"Rank of {value.name!r}", rank, limits.tensor_rank, value.name)

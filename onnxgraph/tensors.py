@@ -1,7 +1,7 @@
 """Checks of single tensors: type, declared size against caps and data, finite values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from onnx import TensorProto
@@ -16,13 +16,28 @@ _TENSOR_BYTES: Mapping[int, int] = {
     TensorProto.INT64: 8,
     TensorProto.BOOL: 1,
     TensorProto.UINT8: 1,
+    TensorProto.FLOAT16: 2,
+    TensorProto.BFLOAT16: 2,
+    TensorProto.DOUBLE: 8,
 }
+_INTERFACE_TYPES = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.INT32,
+        TensorProto.INT64,
+        TensorProto.BOOL,
+        TensorProto.UINT8,
+    }
+)
 _TYPED_FIELD: Mapping[int, str] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.INT32: "int32_data",
     TensorProto.INT64: "int64_data",
     TensorProto.BOOL: "int32_data",
     TensorProto.UINT8: "int32_data",
+    TensorProto.FLOAT16: "int32_data",
+    TensorProto.BFLOAT16: "int32_data",
+    TensorProto.DOUBLE: "double_data",
 }
 _FINITE_CHUNK = 2**24
 _TO_FLOAT = "Convert the model to float32 (model.float()) before exporting it."
@@ -71,21 +86,35 @@ def check_tensor(tensor: TensorProto, name: str, limits: Limits) -> int:
     return size
 
 
+def check_interface_type(data_type: int, what: str, name: str) -> None:
+    """Refuses inputs and outputs of other types than float32, int32, int64, bool and uint8."""
+    _check_among(_INTERFACE_TYPES, data_type, what, name)
+
+
 def check_type(data_type: int, what: str, name: str) -> None:
-    """Refuses a type of elements other than float32, int32, int64, bool and uint8."""
-    if data_type not in _TENSOR_BYTES:
+    """Refuses what is neither of an interface's type nor of half or double precision."""
+    _check_among(_TENSOR_BYTES.keys(), data_type, what, name)
+
+
+def _check_among(types: Collection[int], data_type: int, what: str, name: str) -> None:
+    if data_type not in types:
         known = data_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(data_type) if known else str(data_type)
         raise unsupported(f"{what} has the type {kind}.", name, _TO_FLOAT, kind)
 
 
 def check_finite(tensor: TensorProto, name: str) -> None:
-    """Refuses a float32 tensor with NaN or infinity in it."""
+    """Refuses a float32 tensor with NaN or infinity in it.
+
+    A single number may be infinite: a bound, or what a pool's padding is filled with.
+    """
     if tensor.data_type != TensorProto.FLOAT:
         return
     values = np.frombuffer(tensor.raw_data, "<f4")
     if not tensor.HasField("raw_data"):
         values = np.asarray(tensor.float_data, np.float32)
+    if values.size == 1 and np.isinf(values).all():
+        return
     for start in range(0, values.size, _FINITE_CHUNK):
         if not np.isfinite(values[start : start + _FINITE_CHUNK]).all():
             raise not_finite("Initializer", name)

@@ -305,9 +305,17 @@ def test_weights_that_contradict_the_recorded_outputs_are_invalid() -> None:
 
 def test_an_unsupported_target_of_cast_is_refused_and_named() -> None:
     error = refusal(
-        parse("g (float[batch, 4] x) => (double[batch, 4] y) { y = Cast <to = 11> (x) }")
+        parse("g (float[batch, 4] x) => (string[batch, 4] y) { y = Cast <to = 8> (x) }")
     )
     assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "y")
+    assert error.metadata["type"] == "STRING"
+
+
+def test_an_output_of_double_precision_is_refused_and_named() -> None:
+    error = refusal(
+        parse("g (float[batch, 4] x) => (double[batch, 4] z) { z = Cast <to = 11> (x) }")
+    )
+    assert (error.reason, error.node) == (R.GRAPH_TYPE_UNSUPPORTED, "z")
     assert error.metadata["type"] == "DOUBLE"
 
 
