@@ -157,14 +157,26 @@ def export(
 ) -> bytes:
     """Exports a module as its users would, one file with all weights in it."""
     inputs = tuple(torch.randn(batch, *shape) for shape in shapes)
-    names = [f"x{i}" if i else "x" for i in range(len(shapes))]
+    return export_with(module, inputs, dynamo=dynamo, opset=opset, dynamic=dynamic)
+
+
+def export_with(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    dynamo: bool,
+    opset: int,
+    dynamic: bool = True,
+) -> bytes:
+    """The same with inputs to trace the module with."""
+    names = [f"x{i}" if i else "x" for i in range(len(inputs))]
     with warnings.catch_warnings():
         # torch 2.13 deprecates the TorchScript exporter and parts of its own tracing.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
         if dynamo:
-            axes = tuple({0: torch.export.Dim.DYNAMIC} for _ in shapes) if dynamic else None
+            axes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs) if dynamic else None
             program = torch.onnx.export(
                 module,
                 inputs,
