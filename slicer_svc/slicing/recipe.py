@@ -80,7 +80,8 @@ class Recipe:
         views: Views of every sample, the sample itself included.
         alpha: Weight of the pooling penalty of Eq. 4, relative to its value before training.
         gamma: Weight of the consistency term of Eq. 8, relative to the original's features.
-        learning_rate: Adam's learning rate in pooling and adaptation.
+        learning_rate: Adam's learning rate in pooling and adaptation. At 1e-3 twenty steps a layer
+            destroy a VGG16 whose BatchNormalization is folded.
     """
 
     method: Method = Method.CLOSED_FORM
@@ -99,7 +100,7 @@ class Recipe:
     views: int = 8
     alpha: float = 0.01
     gamma: float = 1.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
         """Checks every field.

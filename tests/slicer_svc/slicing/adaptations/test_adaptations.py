@@ -56,7 +56,7 @@ def test_the_repair_beats_dropping_and_the_refit_is_no_worse(model: ir.Model) ->
 
 def test_distillation_goes_on_from_the_refit_in_small_steps(model: ir.Model) -> None:
     before = sliced(model, Recipe(adaptation=Adaptation.REFIT)).feature_error
-    recipe = Recipe(adaptation=Adaptation.DISTIL, learning_rate=1e-2, steps=20)
+    recipe = Recipe(adaptation=Adaptation.DISTIL, learning_rate=1e-3, steps=20)
     assert 0.5 * before < sliced(model, recipe).feature_error < before
     still = Recipe(adaptation=Adaptation.DISTIL, steps=0)
     assert sliced(model, still).feature_error == pytest.approx(before, rel=1e-6)
