@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from onnxgraph.cost import cost
 from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.curves import CurveSamples, measure_curves
+from slicer_svc.slicing.curves import GRAIN, CurveSamples, measure_curves
 from slicer_svc.slicing.latency.machine import machine_name
 from slicer_svc.slicing.latency.measure import measure_latency
 from slicer_svc.slicing.latency.table import LatencyTable
@@ -16,6 +17,15 @@ from slicer_svc.slicing.walk import minibatches
 
 CURVE_SAMPLES = 256
 """Samples, views left out, that curves are measured on at most, spread over the classes."""
+
+CURVE_VIEWS = 512
+"""Views that repairs of curves are fitted on at most."""
+
+CURVE_MACS = 4e12
+"""Multiply-accumulates that comparing features may take: about half a minute on two cores."""
+
+FEWEST = 32
+"""Samples whose features are compared all the same, where a model has that many."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,12 @@ def _curves(
     network: Network, samples: Samples, recipe: Recipe, augment: Augmentation, report: Report
 ) -> tuple[Curve, ...]:
     few = samples.take(spread(samples.labels, CURVE_SAMPLES))
-    views = augmented(few, augment, recipe.views, recipe.seed)
+    views = min(recipe.views, max(1, CURVE_VIEWS // len(few)))
+    fit = augmented(few, augment, views, recipe.seed)
+    test = few.take(spread(few.labels, _compared(network)))
     measured = CurveSamples(
-        fit=minibatches(views, balanced_weights(views.labels)),
-        test=minibatches(few, balanced_weights(few.labels)),
+        fit=minibatches(fit, balanced_weights(fit.labels)),
+        test=minibatches(test, balanced_weights(test.labels)),
     )
     total = len(network.sites) + len(network.groups)
     finished: list[str] = []
@@ -81,3 +93,12 @@ def _curves(
         report(Progress(phase, None, layer, len(finished), total))
 
     return measure_curves(network, measured, step)
+
+
+def _compared(network: Network) -> int:
+    """Samples whose features `CURVE_MACS` allow to compare.
+
+    A point of a curve computes what is behind its group: on average half of the model.
+    """
+    points = GRAIN * len(network.groups)
+    return max(FEWEST, int(CURVE_MACS / max(1.0, points * cost(network.model).macs / 2)))
