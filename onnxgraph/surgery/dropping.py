@@ -53,7 +53,7 @@ def _drop_parameters(
     left: dict[tuple[str, int, int], Indices] = {}
 
     def keep(key: tuple[str, int, int], places: Indices) -> None:
-        left[key] = np.intersect1d(left[key], places) if key in left else places
+        left[key] = np.intersect1d(left[key], places, assume_unique=True) if key in left else places
 
     for group, cut in chosen:
         for use in group.parameters:

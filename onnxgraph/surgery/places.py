@@ -10,7 +10,7 @@ from onnxgraph.operators.units import NO_UNIT, Indices
 
 def kept_places(units: Indices, kept: Indices) -> Indices:
     """Places of an axis that stay: those of kept units and those of no unit of the group."""
-    return np.flatnonzero((units == NO_UNIT) | np.isin(units, kept)).astype(np.int64)
+    return np.flatnonzero((units == NO_UNIT) | np.isin(units, kept, kind="table")).astype(np.int64)
 
 
 def units_read(reader: Consumer | Recurrence, size: int) -> Indices:
