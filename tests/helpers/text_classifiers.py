@@ -42,7 +42,7 @@ def recurrent_classifier(op_type: str, hidden: int = 8, seed: int = 0) -> ir.Mod
     random = np.random.default_rng(seed)
 
     def scaled(*shape: int) -> np.ndarray:
-        return (random.normal(size=shape) / np.sqrt(shape[-1])).astype(np.float32)
+        return np.asarray(random.normal(size=shape) / np.sqrt(shape[-1]), np.float32)
 
     model = text_graph(
         _SIGNATURE,
@@ -67,7 +67,7 @@ def filter_classifier(filters: int = 10, seed: int = 0) -> ir.Model:
     width, random = 8, np.random.default_rng(seed)
 
     def scaled(*shape: int) -> np.ndarray:
-        return (random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+        return np.asarray(random.normal(size=shape) / np.sqrt(np.prod(shape[1:])), np.float32)
 
     model = text_graph(
         _SIGNATURE,
