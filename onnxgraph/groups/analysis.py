@@ -124,7 +124,9 @@ def _check_cuttable(components: Components, index: int, reasons: dict[int, str])
         if (places != places[0]).any():
             raise _Whole(f"'{member.node}' has units of unequal size")
     if components.sizes[index] < 2:
-        raise _Whole(f"'{members[0].node}' has a single unit")
+        tied = components.roots_of(index, members[0]).size > 1
+        said = "can only lose all of these units at once" if tied else "has a single unit"
+        raise _Whole(f"'{members[0].node}' {said}")
 
 
 def _group(

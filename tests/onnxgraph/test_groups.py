@@ -238,6 +238,27 @@ def test_a_single_unit_is_whole() -> None:
     assert _groups(model)[1]["h"] == "'h' has a single unit"
 
 
+def test_groups_that_are_all_tied_by_a_shuffle_are_whole() -> None:
+    model = text_graph(
+        "float[N, 3, 4, 4] x => float[N, 2] y",
+        """
+        a = Conv (x, wa)
+        g = Conv <group = 2> (a, wg)
+        s = Gather <axis = 1> (g, order)
+        h = Conv <group = 2> (s, wg)
+        f = Flatten (h)
+        y = MatMul (f, v)
+        """,
+        wa=(4, 3, 1, 1),
+        wg=(4, 2, 1, 1),
+        order=np.array([0, 2, 1, 3]),
+        v=(64, 2),
+    )
+    groups, whole = _groups(model)
+    assert not groups
+    assert whole["a"] == "'a' can only lose all of these units at once"
+
+
 def test_units_that_are_coupled_with_parts_of_another_layer_are_cut_in_parts() -> None:
     model = text_graph(
         "float[N, 3] x => float[N, 2] y",

@@ -47,13 +47,13 @@ def test_an_operator_supported_for_shapes_only_is_refused_on_data() -> None:
     error = refusal(
         parse(
             """
-            g (float[batch, 4] x) => (float[batch, 4] y) <float[4] floor>
-            { y = Max (x, floor) }
+            g (float[batch, 4] x) => (float[batch, 4] y)
+            { size = Size (x) number = Cast <to = 1> (size) y = Add (x, number) }
             """
         )
     )
-    assert (error.reason, error.node) == (R.GRAPH_OPERATOR_UNSUPPORTED, "y")
-    assert error.metadata["operator"] == "Max"
+    assert (error.reason, error.node) == (R.GRAPH_OPERATOR_UNSUPPORTED, "size")
+    assert error.metadata["operator"] == "Size"
 
 
 def test_samples_that_depend_on_each_other_are_refused() -> None:
