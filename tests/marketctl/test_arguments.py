@@ -177,3 +177,21 @@ def test_a_submission_that_makes_no_sense_is_not_sent(
     ended = marketctl("models", "submit", "graph.onnx", "--samples", "samples.npz", *options)
     assert ended.code == 2
     assert complaint in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--budget-macs", "0.5", "--front", "front.png"), "several values"),
+        (("--budget-macs", "0.5,0.6", "--front", "front.pdf"), "no .png"),
+        (("--budget-macs", "0.5,0.6", "--front", "nowhere/front.png"), "no folder"),
+        (("--budget-macs", "0.5,much"), "no list of numbers"),
+        (("--budget-macs", "0.5", "--budget-bytes", "0.5"), "give one of"),
+    ],
+)
+def test_a_front_that_cannot_be_made_is_refused_before_it_is_planned(
+    options: tuple[str, ...], said: str
+) -> None:
+    ended = marketctl("--slicer", NOWHERE, "models", "plan", "pets", *options)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.replace("│", " ").split())

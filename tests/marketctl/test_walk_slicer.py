@@ -149,24 +149,6 @@ def test_a_plan_tells_the_time_where_it_is_asked_for(slicer: str, pets: str) -> 
     assert "predicted for one thread of" in ended.out
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--budget-macs", "0.5", "--front", "front.png"), "several values"),
-        (("--budget-macs", "0.5,0.6", "--front", "front.pdf"), "no .png"),
-        (("--budget-macs", "0.5,0.6", "--front", "nowhere/front.png"), "no folder"),
-        (("--budget-macs", "0.5,much"), "no list of numbers"),
-        (("--budget-macs", "0.5", "--budget-bytes", "0.5"), "give one of"),
-    ],
-)
-def test_a_front_that_cannot_be_made_is_refused_before_it_is_planned(
-    options: tuple[str, ...], said: str
-) -> None:
-    ended = marketctl("--slicer", NOWHERE, "models", "plan", "pets", *options)
-    assert ended.code == 2
-    assert said in " ".join(ended.err.replace("│", " ").split())
-
-
 def test_slicing_takes_one_value_of_a_budget(slicer: str) -> None:
     ended = at(slicer, "models", "slice", "pets", "--budget-macs", "0.5,0.6")
     assert ended.code == 2
