@@ -32,14 +32,9 @@ def _instance(call: Call, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 
 def _group(call: Call, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """Wu and He 2018; scale and bias are one per group below opset 21, one per channel since."""
+    """Wu and He 2018; scale and bias are one per channel (since opset 21)."""
     groups = call.integer("num_groups", 1)
-    apart = F.group_norm(x, groups, None, None, call.number("epsilon", 1e-5))
-    spread = [-1] + [1] * (x.dim() - 2)
-    times = x.shape[1] // scale.shape[0]
-    return apart * scale.repeat_interleave(times).reshape(spread) + bias.repeat_interleave(
-        times
-    ).reshape(spread)
+    return F.group_norm(x, groups, scale, bias, call.number("epsilon", 1e-5))
 
 
 def _norm(call: Call, x: Tensor) -> Tensor:

@@ -34,6 +34,13 @@ class InferShapes(ir.passes.InPlacePass):
             GraphError: `GRAPH_TOO_LARGE` names the value over the cap, `GRAPH_INVALID` one whose
                 inferred shape is negative, or a node whose inputs do not fit its operator.
         """
+        modified = self._infer(model)
+        while _carried_over(model):
+            self._infer(model)
+            modified = True
+        return ir.passes.PassResult(model, modified=modified)
+
+    def _infer(self, model: ir.Model) -> bool:
         inferred = _inferred(model)
         modified = False
         for value in (v for node in model.graph for v in node.outputs):
@@ -44,7 +51,7 @@ class InferShapes(ir.passes.InPlacePass):
             value.shape, value.type = found.shape, found.type
             if value.shape is not None:
                 self._check(value, [d for d in value.shape if isinstance(d, int)])
-        return ir.passes.PassResult(model, modified=modified)
+        return modified
 
     def _check(self, value: ir.Value, sizes: list[int]) -> None:
         if any(size < 0 for size in sizes):
@@ -58,6 +65,18 @@ class InferShapes(ir.passes.InPlacePass):
         if elements > self._limits.value_elements:
             what = f"Elements of value {value.name!r} per sample"
             raise too_large(what, elements, self._limits.value_elements, value.name)
+
+
+def _carried_over(model: ir.Model) -> bool:
+    """Gives the output of a GroupNormalization its input's shape: onnx has no rule for it."""
+    found = False
+    for node in model.graph:
+        data, output = node.inputs[0] if node.inputs else None, next(iter(node.outputs), None)
+        if node.op_type != "GroupNormalization" or data is None or output is None:
+            continue
+        if output.shape is None and data.shape is not None:
+            output.shape, output.type, found = data.shape, data.type, True
+    return found
 
 
 def _inferred(model: ir.Model) -> dict[str | None, ir.Value]:

@@ -51,9 +51,7 @@ def by_group(step: Step) -> None:
     groups = step.call.integer("num_groups", 1)
     lines = units.units.reshape(groups, -1)
     step.ledger.tie(lines, step.reason("normalises units together with places that hold none"))
-    # Scale and bias have a place for each channel since opset 21, for each group before.
-    by_place = units if step.call.opset >= 21 else AxisUnits(lines[:, 0], lines[:, 0] * 0)
-    _cut_parameters(step, by_place)
+    _cut_parameters(step, units)
 
 
 def groups_shrunk(shrunk: Shrunk) -> None:

@@ -45,15 +45,16 @@ def _join(step: Step, grid: Grid, index: int, rank: int) -> None:
     met = {axis: u for axis, u in step.layout(index).items() if axis + shift in grid.axes}
     covered = [axis for axis in grid.axes if axis >= shift and dims[axis - shift] != 1]
     constant = step.parameter(index) is not None
-    if not met and (not covered or (constant and covered == [grid.axes[-1]])):
-        step.tie(grid, covered)  # The same for every head: stays as it is while heads are cut.
-    elif len(covered) == 1 and (constant or set(met) == {covered[0] - shift}):
+    if constant and len(covered) == 1 and covered != [grid.axes[-1]]:
         along = step.across(grid, covered[0])
-        if constant:
-            step.ledger.cut_along(step.name, index, covered[0] - shift, along)
-        for units in met.values():
-            flat = AxisUnits(units.units, np.zeros_like(units.phase))
-            step.ledger.couple(along, flat, step.reason("joins units of different places"))
+        step.ledger.cut_along(step.name, index, covered[0] - shift, along)
+    elif len(met) == 1:
+        ((axis, units),) = met.items()
+        flat = AxisUnits(units.units, np.zeros_like(units.phase))
+        along = step.across(grid, axis + shift)
+        step.ledger.couple(along, flat, step.reason("joins units of different places"))
+    elif not met and len(covered) < len(grid.axes):
+        step.tie(grid, covered)  # The same for every head: stays as it is while heads are cut.
     else:
         step.freeze(grid, "joins units that are spread over several axes with other values")
         for units in met.values():
