@@ -26,7 +26,7 @@ PACKS = 100
 ERRORS = tuple(number / 50 for number in range(51))
 """ε for which the rate is kept."""
 
-LEFT_OUT = ("unit_overlap", "kept_units")
+LEFT_OUT = ("unit_overlap", "kept_units", "grains")
 """Of a document: what says nothing about a market and grows with its classes."""
 
 

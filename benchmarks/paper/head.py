@@ -95,8 +95,9 @@ def _regressed(outputs: Outputs, labels: Labels, inputs: HeadInputs, penalty: fl
     standardisation = standardise_columns(parts)
     columns = standardisation.apply(np.concatenate(parts, axis=1))
     # A ridge solution lies in the row space of the samples, which is far narrower.
-    _, lengths, directions = np.linalg.svd(columns, full_matrices=False)
-    directions = directions[lengths > lengths[0] * 1e-10].T
+    values, vectors = np.linalg.eigh(columns @ columns.T)
+    kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
+    directions = columns.T @ (vectors[:, kept] / np.sqrt(values[kept]))
     # Columns have a variance of one a block; the usual penalties mean one a column.
     scale = np.sqrt(columns.shape[1] / len(parts))
     model = LogisticRegression(C=penalty, max_iter=1000).fit(columns @ directions * scale, labels)

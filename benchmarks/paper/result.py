@@ -138,6 +138,10 @@ def _details(bench: Bench, outcomes: Sequence[DrawOutcome]) -> dict[str, Any]:
         "feature_error": _mean(errors),
         "chosen": {name: [one.chosen[name] for one in outcomes] for name in names},
         "kept_units": {place: one.planned.plan.kept for place, one in first.origins.items()},
+        "grains": {
+            place: {group.group: group.grain for group in one.planned.plan.groups}
+            for place, one in first.origins.items()
+        },
         "unit_overlap": {place: asdict(one) for place, one in first.overlaps.items()},
     }
 

@@ -64,11 +64,17 @@ def test_a_document_that_is_there_is_not_replaced_unasked(
     assert (market / "out" / NAME).stat().st_mtime_ns == before
 
 
-def test_the_same_run_gives_the_same_answers_again(market: Path, found: dict[str, Any]) -> None:
-    assert main(arguments(market, "--draws", "2", "--force")) == 0
+def test_a_draw_depends_on_seed_and_number_alone(market: Path, found: dict[str, Any]) -> None:
+    assert main(arguments(market, "--baselines", "ensemble", "--force")) == 0
     again = json.loads((market / "out" / NAME).read_text())
-    assert again["correct"] == found["correct"]
+    for name in ("pack", "ensemble"):
+        first = [draws[:1] for draws in found["correct"][name]]
+        assert again["correct"][name] == first
     assert again["kept_units"] == found["kept_units"]
+
+
+def test_random_units_are_other_units(found: dict[str, Any]) -> None:
+    assert found["correct"]["random"] != found["correct"]["pack"]
 
 
 @pytest.mark.slow
