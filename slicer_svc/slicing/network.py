@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnxgraph.classifier import Classifier, find_classifier
 from onnxgraph.groups import UnitGroup, WholePart, unit_groups
 from onnxgraph.linear import weight_matrix, with_weight_matrix
+from slicer_svc.slicing.embeddings import set_apart
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.walk import Route
 from slicer_svc.slicing.workbench import RecurrentTap, Site, recurrent_taps, sites
@@ -45,14 +46,21 @@ class Network:
             SlicingError: GRAPH_NO_SLICEABLE_UNIT.
         """
         classifier = find_classifier(model)
-        groups, whole = unit_groups(model)
+        groups, whole = _analysed(model)
         if not groups:
             raise _nothing_to_slice(whole)
         plain = _without_factors(model, groups)
-        groups, whole = unit_groups(plain)
+        groups, whole = _analysed(plain)
         route = Route(plain)
         taps = recurrent_taps(groups, route)
         return cls(plain, classifier, groups, whole, route, sites(groups, route), taps)
+
+
+def _analysed(model: ir.Model) -> tuple[tuple[UnitGroup, ...], tuple[WholePart, ...]]:
+    """Groups that may be cut, and what stays whole."""
+    found, whole = unit_groups(model)
+    groups, embeddings = set_apart(model, found)
+    return groups, (*embeddings, *whole)
 
 
 def _without_factors(model: ir.Model, groups: tuple[UnitGroup, ...]) -> ir.Model:

@@ -16,6 +16,7 @@ from onnxgraph.serialise import to_bytes
 from onnxgraph.surgery import Cut, cut_all
 from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.costs import CostModel
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.planner import make_plan
@@ -23,6 +24,7 @@ from slicer_svc.slicing.recipe import Method, Recipe
 from tests.helpers.graph_builder import DrawnGraph
 from tests.helpers.recurrent_graphs import recurrent_classifiers
 from tests.helpers.text_classifiers import filter_classifier, recurrent_classifier, tokens
+from tests.helpers.text_graphs import text_graph
 
 _PACE = settings(
     max_examples=15,
@@ -87,3 +89,33 @@ def test_a_text_network_fits_its_budget_and_keeps_its_features(name: str) -> Non
 def test_all_units_kept_change_nothing(name: str) -> None:
     for fragment in _fragments(name, Recipe(beta=1.0)):
         assert fragment.feature_error < 1e-9
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_columns_of_an_embedding_stay_whole_and_the_plan_says_why(name: str) -> None:
+    model, samples = MODELS[name](), tokens(8)
+    plan = make_plan(model, samples, Recipe(beta=0.5), augment=Augmentation())
+    (table,) = [part for part in plan.whole if "table" in part.reason]
+    assert "12 rows" in table.reason
+    fragments = slice_classes(model, samples, plan, [0], augment=Augmentation())
+    cut = next(iter(fragments)).model
+    (lookup,) = [node for node in cut.graph if node.name in table.nodes]
+    assert lookup.inputs[0] is not None
+    assert lookup.inputs[0].shape == model.graph.initializers["table"].shape
+
+
+def test_a_bag_of_words_without_a_hidden_layer_is_refused() -> None:
+    model = text_graph(
+        "int64[batch, 6] tokens => float[batch, 3] scores",
+        """
+        words = Gather (table, tokens)
+        features = ReduceMean <axes = [1], keepdims = 0> (words)
+        scores = Gemm <transB = 1> (features, head, shift)
+        """,
+        table=np.ones((12, 5), np.float32),
+        head=np.ones((3, 5), np.float32),
+        shift=np.zeros(3, np.float32),
+    )
+    with pytest.raises(SlicingError, match="12 rows of the table") as refusal:
+        Network.of(normalise(model))
+    assert refusal.value.reason is SlicingReason.GRAPH_NO_SLICEABLE_UNIT
