@@ -1,10 +1,7 @@
 """How far what a sliced network computes is from the original's."""
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from onnxgraph.groups import UnitGroup
 
 
 class RelativeError:
@@ -39,19 +36,3 @@ class RelativeError:
 def flat(values: Tensor) -> Tensor:
     """One row per sample, `(n, f)`."""
     return torch.flatten(values, start_dim=1)
-
-
-def unit_outputs(value: Tensor, group: UnitGroup) -> Tensor:
-    """What every unit of a group gives for each sample.
-
-    Args:
-        value: The group's value, samples first.
-        group: The group.
-
-    Returns:
-        `(n, units, rest)`: over a unit's own places (of a head, or of a group of channels) and over
-        positions.
-    """
-    places = torch.from_numpy(np.array(group.places))
-    units = value.movedim(group.unit_axis, 1)[:, places]
-    return units.reshape(len(value), len(places), -1)

@@ -38,6 +38,7 @@ def test_an_affine_map_is_found_again_under_any_weights() -> None:
     weights = torch.rand(50, generator=generator, dtype=torch.float64)
     found, bias = moments(x, y, weights, 7).solve(np.zeros((4, 3)), 1e-9, affine=True)
     np.testing.assert_allclose(found, weight.numpy(), atol=1e-6)
+    assert bias is not None
     np.testing.assert_allclose(bias, [1.0, -2.0, 0.5], atol=1e-5)
 
 
@@ -60,6 +61,7 @@ def test_a_single_sample_moves_the_bias_and_leaves_the_kernel() -> None:
     centre = np.array([[0.5], [0.25]])
     weight, bias = gathered.solve(centre, 1e-2, affine=True)
     np.testing.assert_allclose(weight, centre, atol=1e-9)
+    assert bias is not None
     np.testing.assert_allclose(bias, [4.0], atol=1e-9)
 
 
@@ -76,8 +78,8 @@ def test_few_rows_and_many_rows_lead_to_the_same_solution(affine: bool) -> None:
         regression.add(x[:12], y[:12], weights[:4])
         regression.add(x[12:], y[12:], weights[4:])
         found.append(regression.solve(centre, 1e-2, affine=affine))
-    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-9)
-    if affine:
-        np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-9)
-    else:
-        assert found[0][1] is found[1][1] is None
+    (few, few_bias), (many, many_bias) = found
+    np.testing.assert_allclose(few, many, atol=1e-9)
+    assert (few_bias is not None) == (many_bias is not None) == affine
+    if few_bias is not None and many_bias is not None:
+        np.testing.assert_allclose(few_bias, many_bias, atol=1e-9)
