@@ -42,6 +42,8 @@ def figure_4(runs: Sequence[Runs], folder: Path) -> list[Path]:
                     fontsize=7,
                     color="grey",
                 )
+        # Room for the names of published points at the right.
+        axes[0].margins(x=0.3)
         axes[0].set_ylabel("accuracy, %")
         axes[1].legend(fontsize=7, loc="best")
         figure.suptitle(f"{task} {arch}, k = {k}: mean over targets, draws and seeds")
