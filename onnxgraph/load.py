@@ -16,6 +16,7 @@ from onnxgraph.screen import screen
 from onnxgraph.single_precision import in_single_precision
 from onnxgraph.tensors import invalid
 from onnxgraph.topology import check_topology
+from onnxgraph.weight_standardisation import standardise_weights
 from onnxgraph.wire import check_encoding, not_onnx
 
 SHAPE_OPERATORS = frozenset(
@@ -55,6 +56,7 @@ def load_model(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
     screen(proto, limits, supported_operators() | SHAPE_OPERATORS | LEGACY_OPERATORS)
     check_topology(proto.graph)
     _check_specification(data)
+    standardise_weights(proto)
     in_single_precision(proto)
     return _to_ir(proto)
 

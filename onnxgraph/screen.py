@@ -38,6 +38,8 @@ _ATTRIBUTES = frozenset(
     }
 )
 
+_BOUNDS = frozenset({("Pad", "value"), ("Clip", "min"), ("Clip", "max")})
+
 
 def screen(model: ModelProto, limits: Limits, operators: frozenset[str]) -> None:
     """Checks everything about a model that protobuf alone can tell.
@@ -155,23 +157,17 @@ def _check_operator(node: NodeProto, operators: frozenset[str]) -> None:
                 metadata={"operator": node.op_type},
             )
         seen.add(attribute.name)
-        if not all(map(math.isfinite, (attribute.f, *attribute.floats))):
+        if not _finite(attribute, node.op_type):
             raise not_finite(f"Attribute {attribute.name!r} of node", node_name(node))
         if node.op_type == "Cast" and attribute.name == "to":
             check_type(attribute.i, f"The result of node {node_name(node)!r}", node_name(node))
-    _check_mode(node)
 
 
-def _check_mode(node: NodeProto) -> None:
-    """Refuses a BatchNormalization that would take its statistics from the batch."""
-    training = any(a.name == "training_mode" and a.i for a in node.attribute)
-    if node.op_type == "BatchNormalization" and (training or len(node.output) > 1):
-        raise GraphError(
-            GraphReason.GRAPH_TRAINING_MODE,
-            f"Node {node_name(node)!r} normalises by the statistics of its batch.",
-            advice="Call model.eval() before exporting the model.",
-            node=node_name(node),
-        )
+def _finite(attribute: AttributeProto, operator: str) -> bool:
+    """Whether an attribute holds finite numbers; bounds and what a Pad fills in may be infinite."""
+    if (operator, attribute.name) in _BOUNDS:
+        return not math.isnan(attribute.f)
+    return all(map(math.isfinite, (attribute.f, *attribute.floats)))
 
 
 def _tensors(graph: GraphProto) -> Iterator[tuple[str, TensorProto]]:
