@@ -109,7 +109,7 @@ def slice_closed_form(
     for site in network.sites:
         columns = kept_columns(network.groups, site, original.outputs(site), kept)
         if found is not None or any(len(kept[group]) < units[group] for group in site.reads):
-            fit = _SiteFit(original, whole, site, kept, columns, adaptation)
+            fit = SiteFit(original, whole, site, kept, columns, adaptation)
             now = walk.advance(bench.place(site.node), [site.value])
             for values, after, part in zip(original.at(site), now, parts, strict=True):
                 fit.add(values, after[site.value], part)
@@ -170,8 +170,17 @@ def _gram(rows: Tensor, weights: Tensor) -> NDArray[np.float64]:
     return np.asarray((exact.T @ (exact * per_row[:, None])).cpu().numpy())
 
 
-class _SiteFit:
-    """Gathers what an adaptation reads of one site, and asks it for the new matrix."""
+class SiteFit:
+    """Gathers what an adaptation reads of one site, and asks it for the new matrix.
+
+    Args:
+        original: What the model computes on the samples.
+        whole: The model.
+        site: The site.
+        kept: Kept units by group.
+        columns: Outputs of its node that are left, sorted.
+        adaptation: What it does about the dropped units.
+    """
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""What each choice of the default way of slicing is worth, one lever at a time."""

@@ -1,0 +1,105 @@
+"""What a class is fitted on: views of the samples, unlabelled pictures, and their weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
+
+UNLABELLED = -1
+"""The label of a picture that has none."""
+
+MARKET_VIEWS = 2
+"""Views of every sample of another origin."""
+
+MIXED = 4
+"""Mixed pictures for each sample."""
+
+Pictures = NDArray[np.float32]
+
+
+def with_pictures(samples: Samples, pictures: Pictures) -> Samples:
+    """Samples of one image input, followed by pictures without a label.
+
+    Args:
+        samples: Of one input `(n, C, H, W)`.
+        pictures: `(m, C, H, W)`.
+    """
+    ((name, own),) = samples.inputs.items()
+    labels = np.concatenate([samples.labels, np.full(len(pictures), UNLABELLED, dtype=np.int64)])
+    return Samples({name: np.concatenate([own, pictures])}, labels)
+
+
+def market_pictures(others: list[Samples], augmentation: Augmentation, seed: int) -> Pictures:
+    """Views of what other origins of the market were submitted with."""
+    views = [augmented(one, augmentation, MARKET_VIEWS, seed) for one in others]
+    return np.concatenate([array for one in views for array in one.inputs.values()])
+
+
+def mixed_pictures(samples: Samples, seed: int) -> Pictures:
+    """Two samples in one picture, mirrored at random.
+
+    Half of them by mixup (Zhang et al., 2018), half by CutMix (Yun et al., 2019).
+
+    Args:
+        samples: Of one input `(n, C, H, W)`.
+        seed: Of the draws.
+
+    Returns:
+        `(4·n, C, H, W)`.
+    """
+    (own,) = samples.inputs.values()
+    random = np.random.default_rng(seed)
+    count = MIXED * len(samples)
+    first, second = (own[random.integers(0, len(own), count)].astype(np.float32) for _ in "ab")
+    shares = random.uniform(0.3, 0.7, count)
+    cut = random.random(count) < 0.5
+    mixed = np.empty_like(first)
+    for place, share in enumerate(shares):
+        if cut[place]:
+            mixed[place] = _cut_into(first[place], second[place], share, random)
+        else:
+            mixed[place] = (1 - share) * first[place] + share * second[place]
+    flips = random.random(count) < 0.5
+    mixed[flips] = mixed[flips][..., ::-1]
+    return mixed
+
+
+def _cut_into(
+    whole: Pictures, other: Pictures, share: float, random: np.random.Generator
+) -> Pictures:
+    """A picture with a rectangle of another one that covers about `share` of it."""
+    height, width = whole.shape[1:]
+    rows = int(np.ceil(height * np.sqrt(share)))
+    columns = min(width, int(np.ceil(share * height * width / rows)))
+    top = int(random.integers(0, height - rows + 1))
+    left = int(random.integers(0, width - columns + 1))
+    place = (slice(None), slice(top, top + rows), slice(left, left + columns))
+    found = whole.copy()
+    found[place] = other[place]
+    return found
+
+
+def fitting_weights(
+    labels: NDArray[np.int64], target: int | None, extra_share: float
+) -> NDArray[np.float64]:
+    """How much every view counts.
+
+    Args:
+        labels: Of every view `(n,)`; `UNLABELLED` for a picture without one.
+        target: The class that counts twice all others; None where all count the same.
+        extra_share: What pictures without a label have together, where there are any.
+
+    Returns:
+        Float64 `(n,)` of sum one.
+    """
+    labelled = labels != UNLABELLED
+    weights = np.zeros(len(labels))
+    own = labels[labelled]
+    weights[labelled] = balanced_weights(own) if target is None else class_weights(own, target)
+    if not labelled.all():
+        weights[labelled] *= 1 - extra_share
+        weights[~labelled] = extra_share / np.count_nonzero(~labelled)
+    return weights
