@@ -16,6 +16,7 @@ from onnxgraph.shapes import with_shapes
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.progress import Step
+from slicer_svc.slicing.read_steps import read_steps
 from slicer_svc.slicing.walk import Minibatch, Walk
 from slicer_svc.slicing.workbench import RecurrentTap, Site
 
@@ -95,7 +96,12 @@ class Original:
             else:
                 found = walk.advance(tap.place + 1, [tap.value])
                 states[tap.node] = [
-                    _some_states(value[tap.value], tap, len(batch.weights), most)
+                    _some_states(
+                        value[tap.value] * read_steps(network, view, batch, tap),
+                        tap,
+                        len(batch.weights),
+                        most,
+                    )
                     for batch, value in zip(batches, found, strict=True)
                 ]
         return cls(network, batches, values, states)
@@ -114,7 +120,10 @@ class Original:
         return self._values[site.node][0].made.shape[1]
 
     def states(self, node: str) -> Sequence[Tensor]:
-        """States of a recurrent node at drawn steps, `(n·p, units)`, minibatch by minibatch."""
+        """States of a recurrent node at drawn steps, `(n·p, units)`, minibatch by minibatch.
+
+        Zero at steps behind which nothing is read (`read_steps`).
+        """
         return self._states[node]
 
 
