@@ -8,7 +8,6 @@ from slicer_svc.slicing.errors import SlicingError
 class SubmissionReason(StrEnum):
     """Stable reasons; each bears the name that clients see."""
 
-    GRAPH_NOT_FINITE = "GRAPH_NOT_FINITE"
     SAMPLES_UNREADABLE = "SAMPLES_UNREADABLE"
     SAMPLES_TOO_LARGE = "SAMPLES_TOO_LARGE"
     SAMPLES_MISMATCH = "SAMPLES_MISMATCH"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxgraph.serialise import to_bytes
-from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.jobs.checked_model import CheckedModel
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.plan import Plan
 
@@ -33,8 +33,7 @@ def slice_model(
         Nothing more.
 
     Raises:
-        SlicingError: The plan is of another model, or a class is unknown.
-        SubmissionError: GRAPH_NOT_FINITE.
+        SlicingError: The plan is of another model, a class is unknown, or GRAPH_NOT_FINITE.
     """
     checked = CheckedModel.read(request)
     plan = Plan.from_json(json.loads(Path(request["plan"]).read_text()))
@@ -58,12 +57,12 @@ def slice_model(
 
 
 def _check_finite(sliced: SlicedClass, name: str) -> None:
-    # A gradient may leave the range of float32 where the model's own values hardly stay in it.
-    if not math.isfinite(sliced.feature_error):
-        raise SubmissionError(
-            SubmissionReason.GRAPH_NOT_FINITE,
+    # Fitted weights may leave the range of float32 where the model's own hardly stay in it.
+    if not math.isfinite(sliced.feature_error + sliced.score_error):
+        raise SlicingError(
+            SlicingReason.GRAPH_NOT_FINITE,
             f"The fragment of {name!r} (class {sliced.label}) computes values that are not finite.",
-            advice="Use the method closed_form, or rescale the layers of the model.",
+            advice="Keep more units, or rescale the layers of the model.",
             metadata={"label": name, "class": str(sliced.label)},
         )
 

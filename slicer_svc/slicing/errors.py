@@ -18,6 +18,7 @@ class SlicingReason(StrEnum):
     LABELS_MISMATCH = "LABELS_MISMATCH"
     MODEL_AT_CHANCE = "MODEL_AT_CHANCE"
     GRAPH_NO_SLICEABLE_UNIT = "GRAPH_NO_SLICEABLE_UNIT"
+    GRAPH_NOT_FINITE = "GRAPH_NOT_FINITE"
 
 
 class SlicingError(Exception):
@@ -43,6 +44,16 @@ class SlicingError(Exception):
         self.message = message
         self.advice = advice
         self.metadata: Mapping[str, str] = dict(metadata or {})
+
+
+def not_finite(what: str, metadata: Mapping[str, str]) -> SlicingError:
+    """A GRAPH_NOT_FINITE for a model that overflows on its own samples."""
+    return SlicingError(
+        SlicingReason.GRAPH_NOT_FINITE,
+        f"{what} that are not finite on the model's samples",
+        advice="Check how the samples are normalised, or rescale the layers of the model.",
+        metadata=metadata,
+    )
 
 
 def invalid_field(field: str, message: str, advice: str) -> SlicingError:

@@ -11,6 +11,7 @@ from onnxgraph.groups import UnitGroup
 from onnxgraph.lookup import nodes_by_name
 from onnxgraph.parameters import bias_add
 from slicer_svc.slicing.assembly import Assembly
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.repairs import Units
 
 
@@ -46,7 +47,8 @@ class Layer:
     def training(self, units: Units, rate: float, more: Sequence[nn.Parameter] = ()) -> "Training":
         """Begins to train the places of some units, and further parameters as a whole."""
         masks = {name: self._mask(name, units) for name in self._tensors}
-        return Training([(self._tensors[name], mask) for name, mask in masks.items()], rate, more)
+        places = [(self._tensors[name], mask) for name, mask in masks.items()]
+        return Training(self._group.id, places, rate, more)
 
     def _mask(self, name: str, units: Units) -> Tensor:
         """1 where a place of a parameter belongs to one of the units, of the parameter's shape."""
@@ -66,11 +68,14 @@ class Training:
 
     def __init__(
         self,
+        group: str,
         places: Sequence[tuple[nn.Parameter, Tensor]],
         rate: float,
         more: Sequence[nn.Parameter],
     ) -> None:
+        self._group = group
         self._places = places
+        self._more = more
         for parameter, _ in places:
             parameter.requires_grad_(True)
         self._optimizer = torch.optim.Adam([*more, *(tensor for tensor, _ in places)], lr=rate)
@@ -86,10 +91,23 @@ class Training:
         self._optimizer.step()
 
     def end(self) -> None:
-        """The layer's parameters take no gradients any more."""
+        """The layer's parameters take no gradients any more.
+
+        Raises:
+            SlicingError: GRAPH_NOT_FINITE, where a gradient has left the range of float32.
+        """
         for parameter, _ in self._places:
             parameter.requires_grad_(False)
             parameter.grad = None
+        trained = [*self._more, *(parameter for parameter, _ in self._places)]
+        if not all(torch.isfinite(parameter).all() for parameter in trained):
+            # Units that are silent on the samples stay finite and would pass for the best ones.
+            raise SlicingError(
+                SlicingReason.GRAPH_NOT_FINITE,
+                f"training {self._group} leads to weights that are not finite",
+                advice="Use the method closed_form, or rescale the layers of the model.",
+                metadata={"group": self._group},
+            )
 
 
 def layer_nodes(model: ir.Model, group: UnitGroup) -> frozenset[str]:

@@ -14,6 +14,7 @@ from onnxgraph.lookup import constant_of, nodes_by_name
 from onnxgraph.operators.step import dims_of
 from onnxgraph.shapes import with_shapes
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.errors import not_finite
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.read_steps import read_steps
@@ -78,6 +79,9 @@ class Original:
 
         Returns:
             The values.
+
+        Raises:
+            SlicingError: GRAPH_NOT_FINITE, naming the node.
         """
         most = _positions_that_fit(network, sum(len(batch.weights) for batch in batches))
         walk = Walk(view, network.route, batches)
@@ -92,6 +96,7 @@ class Original:
                     reader.values(value, len(batch.weights))
                     for batch, value in zip(batches, found, strict=True)
                 ]
+                _check_finite(tap.node, values[tap.node])
                 step(tap.node)
             else:
                 found = walk.advance(tap.place + 1, [tap.value])
@@ -125,6 +130,11 @@ class Original:
         Zero at steps behind which nothing is read (`read_steps`).
         """
         return self._states[node]
+
+
+def _check_finite(node: str, values: Sequence[SiteValues]) -> None:
+    if not all(torch.isfinite(part).all() for one in values for part in (one.read, one.made)):
+        raise not_finite(f"{node} reads or computes values", {"node": node})
 
 
 def rows_at(value: Tensor, site: Site, samples: int, chosen: Tensor) -> Tensor:

@@ -1,9 +1,14 @@
 """Ridge regression from second moments, pulled towards a known solution."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+_EXPONENTS = 120
+"""Powers of two by which rows are divided at most: single precision holds their inverses too."""
 
 
 class Moments:
@@ -26,9 +31,11 @@ class Moments:
             weights: One weight per sample, `(n,)`, rows a multiple of n.
         """
         roots = _roots(weights, x)
-        scaled = _with_one(x) * roots
-        gram = (scaled.T @ scaled).double()
-        cross = (scaled.T @ (_with_one(y) * roots)).double()
+        x_rows, x_sizes = _of_unit_size(x)
+        y_rows, y_sizes = _of_unit_size(y)
+        scaled = x_rows * roots
+        gram = (scaled.T @ scaled).double() * torch.outer(x_sizes, x_sizes)
+        cross = (scaled.T @ (y_rows * roots)).double() * torch.outer(x_sizes, y_sizes)
         self._gram = gram if self._gram is None else self._gram + gram
         self._cross = cross if self._cross is None else self._cross + cross
 
@@ -101,7 +108,7 @@ class Rows:
             x_mean, y_mean = weights @ x / weights.sum(), weights @ y / weights.sum()
         x, y = (x - x_mean) * roots, (y - y_mean) * roots
         weight = start
-        if damping > 0:
+        if 0 < damping < math.inf:
             weight = start + x.T @ _solved(x @ x.T, damping, y - x @ start)
         return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
@@ -142,9 +149,20 @@ def _roots(weights: Tensor, rows: Tensor) -> Tensor:
     return roots[:, None].to(rows.dtype)
 
 
-def _with_one(rows: Tensor) -> Tensor:
-    """Rows with a column of ones, so that one product holds the means too."""
-    return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
+def _of_unit_size(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows divided by a power of two, and a column of ones, so that one product holds the means.
+
+    Squares of values that single precision holds may be beyond its range; those of rows whose
+    largest value is about one are not.
+
+    Returns:
+        `(rows, k + 1)`, and what its columns are to be multiplied by, float64 `(k + 1,)`.
+    """
+    _, exponent = math.frexp(float(rows.abs().max()))
+    size = 2.0 ** min(max(exponent, -_EXPONENTS), _EXPONENTS)
+    sizes = torch.full((rows.shape[1] + 1,), size, dtype=torch.float64, device=rows.device)
+    sizes[-1] = 1.0
+    return torch.cat([rows / size, rows.new_ones(len(rows), 1)], dim=1), sizes
 
 
 def ridge(
@@ -159,7 +177,8 @@ def ridge(
         gram: Σ w·x·xᵀ, `(k, k)`.
         cross: Σ w·x·yᵀ, `(k, o)`.
         centre: W₀, `(k, o)`.
-        damping: λ. At zero, where the regressors are all dead, the centre itself is returned.
+        damping: λ. At zero, where the regressors are all dead, the centre itself is returned, and
+            so it is where they are not finite: nothing can be learnt from them.
 
     Returns:
         W, float64 `(k, o)`.
@@ -168,7 +187,7 @@ def ridge(
 
 
 def _ridge(gram: Tensor, cross: Tensor, centre: Tensor, damping: float) -> Tensor:
-    if not damping > 0:
+    if not 0 < damping < math.inf:
         return centre.clone()
     return centre + _solved(gram, damping, cross - gram @ centre)
 

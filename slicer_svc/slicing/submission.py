@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from onnxgraph.classifier import Classifier
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.errors import SlicingError, SlicingReason
+from slicer_svc.slicing.errors import SlicingError, SlicingReason, not_finite
 from slicer_svc.slicing.measures import flat
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.samples import Samples
@@ -56,8 +56,8 @@ def check_submission(model: ir.Model, samples: Samples, labels: Sequence[str]) -
 
     Raises:
         GraphError: GRAPH_NO_LINEAR_CLASSIFIER.
-        SlicingError: LABELS_MISMATCH, SAMPLES_MISMATCH, SAMPLES_CLASS_MISSING, MODEL_AT_CHANCE,
-            GRAPH_NO_SLICEABLE_UNIT.
+        SlicingError: LABELS_MISMATCH, SAMPLES_MISMATCH, SAMPLES_CLASS_MISSING, GRAPH_NOT_FINITE,
+            MODEL_AT_CHANCE, GRAPH_NO_SLICEABLE_UNIT.
     """
     network = Network.of(model)
     check_labels(network.classifier, len(labels))
@@ -120,14 +120,22 @@ def check_sample_labels(samples: Samples, labels: Sequence[str]) -> None:
 
 
 def count_correct(network: Network, samples: Samples) -> int:
-    """How many samples get their highest score at their own label."""
+    """How many samples get their highest score at their own label.
+
+    Raises:
+        SlicingError: GRAPH_NOT_FINITE.
+    """
     view = TorchView(network.model)
-    scores = network.classifier.scores
+    name = network.classifier.scores
     hits = 0
     start = 0
     for batch in minibatches(samples, np.ones(len(samples))):
         with torch.no_grad():
-            predicted = flat(view.run(batch.inputs, fetch=[scores])[scores]).argmax(dim=1).numpy()
+            scores = flat(view.run(batch.inputs, fetch=[name])[name])
+        if not torch.isfinite(scores).all():
+            node = network.classifier.node
+            raise not_finite(f"{node} computes class scores", {"node": node})
+        predicted = scores.argmax(dim=1).numpy()
         hits += int(np.sum(predicted == samples.labels[start : start + len(predicted)]))
         start += len(predicted)
     return hits

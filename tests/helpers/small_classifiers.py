@@ -60,6 +60,17 @@ def model_of(text: str, seed: int = 0, **arrays: NDArray[Any]) -> ir.Model:
     return normalise(ir.serde.deserialize_model(with_arrays(proto, {**scaled, **arrays})))
 
 
+def rescaled(model: ir.Model, **factors: float) -> ir.Model:
+    """A copy of a model whose initializers are multiplied by the given numbers."""
+    copy = model.clone()
+    for name, factor in factors.items():
+        tensor = copy.graph.initializers[name].const_value
+        assert tensor is not None
+        values = tensor.numpy() * np.float32(factor)
+        copy.graph.initializers[name].const_value = ir.tensor(values, name=name)
+    return copy
+
+
 def images(per_class: int, seed: int = 0, classes: int = 3) -> Samples:
     """Smooth noisy 8 x 8 pictures, a blob at another place for every class."""
     random = np.random.default_rng(seed)

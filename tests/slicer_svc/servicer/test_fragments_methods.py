@@ -188,26 +188,36 @@ async def test_what_cannot_be_sliced_is_refused_at_once(
     assert facts(error) == ("NOT_FOUND", "RESOURCE_NOT_FOUND")
 
 
-def out_of_scale() -> Submission:
-    """A classifier whose hidden values are finite, but whose gradients are not."""
+def out_of_scale(size: float) -> Submission:
+    """A classifier whose hidden values have another size, and its classifier makes up for that."""
     good = submission(MLP)
     model = onnx.load_model_from_string(good.graph)
     for tensor in model.graph.initializer:
-        scale = np.float32({"w2": 1e-25, "b2": 1e-25, "w3": 1e25}.get(tensor.name, 1.0))
+        scale = np.float32({"w2": size, "b2": size, "w3": 1.0 / size}.get(tensor.name, 1.0))
         values = numpy_helper.to_array(tensor) * scale
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     return replace(good, graph=model.SerializeToString())
 
 
 async def test_a_fragment_that_is_not_finite_is_not_kept(slicer: SlicerClient) -> None:
-    model = await slicer.submit(out_of_scale())
+    # The classifier's weights are close to the largest numbers, and few units want larger ones.
+    model = await slicer.submit(out_of_scale(1e-38))
+    plan = await slicer.plan(model.name, plans_pb2.Recipe(beta=0.05))
+    error = await refusal_of(slicer.slice(plan.name, ["blob-2"]))
+    assert facts(error) == ("INVALID_ARGUMENT", "GRAPH_NOT_FINITE")
+    assert error.metadata == {"label": "blob-2", "class": "2"}
+    assert "'blob-2'" in error.message
+    assert await slicer.fragments(model.name) == []
+
+
+async def test_training_that_overflows_is_refused_with_its_layer(slicer: SlicerClient) -> None:
+    # Single precision holds the hidden values, but not their squares.
+    model = await slicer.submit(out_of_scale(1e25))
     trained = plans_pb2.Recipe(method=plans_pb2.METHOD_RATE, steps=3, views=1)
     plan = await slicer.plan(model.name, trained)
     error = await refusal_of(slicer.slice(plan.name))
     assert facts(error) == ("INVALID_ARGUMENT", "GRAPH_NOT_FINITE")
-    assert error.metadata == {"label": "blob-0", "class": "0"}
-    assert "'blob-0'" in error.message
-    assert await slicer.fragments(model.name) == []
+    assert error.metadata == {"group": plan.groups[0].group}
     # The closed form bears it.
     assert len(await slicer.slice((await slicer.plan(model.name)).name)) == 3
 

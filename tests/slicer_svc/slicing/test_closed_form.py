@@ -11,6 +11,7 @@ from slicer_svc.slicing.adaptations.drop import Drop
 from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.adaptations.site import SiteAdaptation
 from slicer_svc.slicing.closed_form import measure_grams, slice_closed_form, targets_of
+from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.original import Original
@@ -19,7 +20,7 @@ from slicer_svc.slicing.selection import kept_count
 from slicer_svc.slicing.sliced import Sliced
 from slicer_svc.slicing.subset import greedy_columns
 from slicer_svc.slicing.walk import minibatches
-from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
+from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of, rescaled
 
 
 def sliced(
@@ -100,3 +101,23 @@ def test_a_coupled_width_is_repaired_at_each_of_its_consumers() -> None:
     counts[coupled.id] = 5
     result = sliced(network, images(20), counts)
     assert score_error(network, result, images(20, seed=1)) < 0.05
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1e15, 1e30])
+def test_the_size_of_hidden_values_does_not_matter(size: float) -> None:
+    plain, fresh = model_of(CHAIN), images(20, seed=1)
+    errors = []
+    for model in (plain, rescaled(plain, w0=size, b0=size, w1=1.0 / size)):
+        network = Network.of(model)
+        result = sliced(network, images(10), share_of(network, 0.5))
+        errors.append(score_error(network, result, fresh))
+    assert errors[1] == pytest.approx(errors[0], rel=0.01)
+
+
+def test_values_that_overflow_are_refused_with_their_node() -> None:
+    network = Network.of(rescaled(model_of(CHAIN), w0=1e25, w1=1e25))
+    with pytest.raises(SlicingError) as caught:
+        sliced(network, images(4), share_of(network, 0.5))
+    assert caught.value.reason is SlicingReason.GRAPH_NOT_FINITE
+    assert caught.value.metadata["node"] == network.sites[0].node
+    assert network.sites[0].node in caught.value.message

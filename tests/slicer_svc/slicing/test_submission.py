@@ -11,7 +11,7 @@ from slicer_svc.slicing.submission import (
     check_sample_labels,
     check_submission,
 )
-from tests.helpers.small_classifiers import CHAIN, images, model_of
+from tests.helpers.small_classifiers import CHAIN, images, model_of, rescaled
 
 LABELS = ("cat", "dog", "bird")
 LINEAR = """
@@ -82,6 +82,13 @@ def test_a_sample_of_an_unknown_class_is_refused() -> None:
     with pytest.raises(SlicingError) as caught:
         check_submission(model_of(CHAIN), Samples(samples.inputs, samples.labels + 1), LABELS)
     assert caught.value.reason is SlicingReason.SAMPLES_MISMATCH
+
+
+def test_a_model_that_overflows_on_its_samples_is_refused() -> None:
+    model = rescaled(model_of(CHAIN), w0=1e20, w2=1e20)
+    with pytest.raises(SlicingError) as caught:
+        check_submission(model, labelled_by_the_model(5), LABELS)
+    assert caught.value.reason is SlicingReason.GRAPH_NOT_FINITE
 
 
 def test_a_model_without_a_hidden_layer_is_refused() -> None:
