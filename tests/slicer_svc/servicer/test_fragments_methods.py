@@ -202,7 +202,7 @@ def out_of_scale(size: float) -> Submission:
 async def test_a_fragment_that_is_not_finite_is_not_kept(slicer: SlicerClient) -> None:
     # The classifier's weights are close to the largest numbers, and few units want larger ones.
     model = await slicer.submit(out_of_scale(1e-38))
-    plan = await slicer.plan(model.name, plans_pb2.Recipe(beta=0.05))
+    plan = await slicer.plan(model.name, plans_pb2.Recipe(beta=0.05, views=1))
     error = await refusal_of(slicer.slice(plan.name, ["blob-2"]))
     assert facts(error) == ("INVALID_ARGUMENT", "GRAPH_NOT_FINITE")
     assert error.metadata == {"label": "blob-2", "class": "2"}
