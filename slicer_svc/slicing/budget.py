@@ -167,15 +167,23 @@ class _Spending:
         self._tally.set(group, int(fitting[-1]))
 
 
-def unreachable(budget: float, least: float, grains: Mapping[str, int]) -> SlicingError:
-    """The refusal of a budget below the smallest fragment, both as shares of the model's cost."""
+def unreachable(
+    budget: float, least: float, grains: Mapping[str, int], unit: str = "of the model's cost"
+) -> SlicingError:
+    """The refusal of a budget below the smallest fragment.
+
+    Args:
+        budget: What is allowed.
+        least: What the smallest fragment costs.
+        grains: What counts are multiples of, by group.
+        unit: What both are given in.
+    """
     # Rounded up, so that what is advised can be had.
     reachable = math.ceil(least * 1e4) / 1e4
     finer = "or for a smaller block, " if max(grains.values()) > 1 else ""
     return SlicingError(
         SlicingReason.BUDGET_UNREACHABLE,
-        f"the budget is {budget:.4g} of the model's cost, the smallest fragment has "
-        f"{reachable:.4f}",
+        f"the budget is {budget:.4g} {unit}, the smallest fragment has {reachable:.4f}",
         advice=f"Ask for at least {reachable:.4f}, {finer}or give β instead.",
         metadata={"budget": f"{budget:.6f}", "least": f"{math.ceil(least * 1e6) / 1e6:.6f}"},
     )

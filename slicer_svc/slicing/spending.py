@@ -71,19 +71,22 @@ class _Bought:
         pricing: Its prices.
         budget: The share of the whole price that may be spent.
         exponent: p of Σ error^p.
-        told: From such a share to the one that a client asks in.
+        told: From such a share to what a client asks in.
+        unit: What that is.
     """
 
     pricing: Pricing
     budget: float
     exponent: float
     told: Callable[[float], float] = float
+    unit: str = "of the model's cost"
 
 
 def _spent(curves: Sequence[Curve], bought: _Bought, grains: Mapping[str, int]) -> Spent:
     least = least_cost(curves, bought.pricing, grains)
     if least > bought.budget + ROUNDING:
-        raise unreachable(bought.told(bought.budget), bought.told(least), grains)
+        told, unit = bought.told, bought.unit
+        raise unreachable(told(bought.budget), told(least), grains, unit)
     purse = Purse(bought.pricing, bought.budget, bought.exponent, grains)
     return Spent(spend(curves, purse), grains)
 
@@ -96,9 +99,13 @@ def _bought(recipe: Recipe, costs: CostModel, latency: LatencyModel | None) -> _
     if recipe.budget_bytes is not None:
         return _Bought(costs.bytes(), recipe.budget_bytes, budget.BYTES_EXPONENT)
     assert latency is not None, "a budget of time needs times"
-    share = recipe.budget_latency
-    if share is None:
-        assert recipe.budget_latency_ms is not None
-        share = recipe.budget_latency_ms / latency.whole_ms
-    allowed = latency.allowed(share)
-    return _Bought(latency.pricing, allowed, budget.LATENCY_EXPONENT, latency.share)
+    return _bought_time(recipe, latency)
+
+
+def _bought_time(recipe: Recipe, latency: LatencyModel) -> _Bought:
+    pricing, exponent = latency.pricing, budget.LATENCY_EXPONENT
+    if recipe.budget_latency is not None:
+        allowed = latency.allowed(recipe.budget_latency * latency.whole_ms)
+        return _Bought(pricing, allowed, exponent, latency.share, "of the model's time")
+    assert recipe.budget_latency_ms is not None
+    return _Bought(pricing, latency.allowed(recipe.budget_latency_ms), exponent, latency.time, "ms")

@@ -41,15 +41,19 @@ class LatencyModel:
 
     def predicted_ms(self, counts: Counts) -> float:
         """Milliseconds of a fragment with the given counts of all groups."""
-        return float(np.interp(Tally(self.pricing, counts).cost, self.sums, self.times))
+        return self.time(Tally(self.pricing, counts).cost)
 
-    def allowed(self, share: float) -> float:
-        """The largest sum of a fragment that takes at most this share of the whole's time."""
-        return float(np.interp(share * self.whole_ms, self.times, self.sums))
+    def allowed(self, ms: float) -> float:
+        """The largest sum of a fragment that takes at most so many milliseconds."""
+        return float(np.interp(ms, self.times, self.sums))
+
+    def time(self, total: float) -> float:
+        """The milliseconds that go with a sum."""
+        return float(np.interp(total, self.sums, self.times))
 
     def share(self, total: float) -> float:
         """The share of the whole's time that goes with a sum."""
-        return float(np.interp(total, self.sums, self.times)) / self.whole_ms
+        return self.time(total) / self.whole_ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,9 @@ def latency_model(network: Network, table: LatencyTable) -> LatencyModel:
             measured += points[0].ms
         else:
             others.append(node)
-    if len(others) + len(table.nodes) != len(network.model.graph):
+    groups = {group.id for group in network.groups}
+    regrouped = any(set(version.kept) != groups for version in table.versions)
+    if regrouped or len(others) + len(table.nodes) != len(network.model.graph):
         raise invalid_field("latency", "it is of another model", "Leave it out to measure anew.")
     terms += _other_terms(flows, others, table.whole_ms - measured)
     return _calibrated(network, table, _pricing(network, terms))

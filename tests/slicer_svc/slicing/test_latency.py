@@ -153,14 +153,22 @@ def test_the_time_is_predicted_beside_any_budget_where_it_is_asked_for() -> None
     assert planned(network, by_macs(network), budget_macs=0.5).latency is None
 
 
-def test_a_budget_of_time_that_cannot_be_reached_is_refused_in_shares_of_time() -> None:
+@pytest.mark.parametrize(
+    ("field", "asked", "whole", "unit"),
+    [("budget_latency", 1e-3, 1.0, "of the model's time"), ("budget_latency_ms", 8e-3, 8.0, "ms")],
+)
+def test_a_budget_of_time_that_cannot_be_reached_is_refused_as_it_was_asked(
+    field: str, asked: float, whole: float, unit: str
+) -> None:
     network = Network.of(model_of(CHAIN))
     with pytest.raises(SlicingError) as caught:
-        planned(network, by_macs(network), budget_latency_ms=8e-3)
+        planned(network, by_macs(network), **{field: asked})
     assert caught.value.reason is SlicingReason.BUDGET_UNREACHABLE
-    assert float(caught.value.metadata["budget"]) == pytest.approx(1e-3)
+    assert f" {unit}, " in caught.value.message
+    assert float(caught.value.metadata["budget"]) == pytest.approx(asked)
     least = float(caught.value.metadata["least"])
-    assert planned(network, by_macs(network), budget_latency=least).latency.after_ms <= 8 * least
+    reached = planned(network, by_macs(network), **{field: least})
+    assert reached.latency.after_ms / 8.0 <= least / whole
 
 
 def test_times_of_this_machine_are_kept_and_those_of_another_measured_again() -> None:
@@ -183,9 +191,11 @@ def test_a_table_of_another_model_is_refused() -> None:
     network = Network.of(model_of(CHAIN))
     table = by_macs(network)
     stranger = replace(table, nodes={**table.nodes, "no such node": (Point(1.0, 1.0, 1.0),)})
-    with pytest.raises(SlicingError) as caught:
-        latency_model(network, stranger)
-    assert caught.value.reason is SlicingReason.FIELD_INVALID
+    regrouped = replace(table, versions=tuple(Version({"other": 1}, ms) for ms in (2.0, 1.0)))
+    for other in (stranger, regrouped):
+        with pytest.raises(SlicingError) as caught:
+            latency_model(network, other)
+        assert caught.value.reason is SlicingReason.FIELD_INVALID
 
 
 @pytest.mark.parametrize("field", ["machine", "versions", "nodes"])
