@@ -12,6 +12,7 @@ from marketctl.columns import last
 from marketctl.fronts import columns_of, draw_front
 from marketctl.session import Session
 from svckit.artifacts.threads import in_thread
+from svckit.clients.patience import answer
 from svckit.errors import InvalidArgument
 
 
@@ -29,8 +30,7 @@ async def planned(
     Raises:
         ServiceError: The plan cannot be made.
     """
-    request = models_pb2.CreatePlanRequest(parent=model, plan=plans_pb2.Plan(recipe=recipe))
-    call = session.models.CreatePlan(request)
+    call = session.models.CreatePlan(_request(model, recipe))
     title = f"Planning {last(model)}"
     return await session.result(session.slicer, call, plans_pb2.Plan, title, interrupted)
 
@@ -50,6 +50,8 @@ async def print_front(
         ServiceError: One of them cannot be made. Where that is because its budget cannot be
             reached, the others are made, printed and drawn all the same.
     """
+    for recipe in recipes:  # One that is wrong is refused before another costs time.
+        await answer(session.models.CreatePlan(_request(model, recipe, validate_only=True)))
     plans: list[plans_pb2.Plan] = []
     refused: InvalidArgument | None = None
     for recipe in recipes:
@@ -68,3 +70,10 @@ async def print_front(
         session.printer.note(f"The front is drawn in {picture}.")
     if refused is not None:
         raise refused
+
+
+def _request(
+    model: str, recipe: plans_pb2.Recipe, *, validate_only: bool = False
+) -> models_pb2.CreatePlanRequest:
+    plan = plans_pb2.Plan(recipe=recipe)
+    return models_pb2.CreatePlanRequest(parent=model, plan=plan, validate_only=validate_only)

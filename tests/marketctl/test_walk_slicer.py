@@ -142,6 +142,16 @@ def test_a_budget_that_cannot_be_reached_leaves_the_others_to_the_front(
     assert drawn.is_file()
 
 
+def test_a_front_with_a_wrong_value_is_refused_before_any_plan_is_made(
+    slicer: str, pets: str
+) -> None:
+    before = at(slicer, "plans", "list", "pets").data
+    ended = at(slicer, "models", "plan", pets, "--budget-macs", "0.8,1.5")
+    assert ended.code == 4
+    assert "FIELD_INVALID" in ended.err
+    assert at(slicer, "plans", "list", "pets").data == before
+
+
 def test_a_plan_tells_the_time_where_it_is_asked_for(slicer: str, pets: str) -> None:
     plan = ("models", "plan", "pets", "--budget-latency", "1.0")
     assert at(slicer, *plan).data["latency"]["before_ms"] > 0
