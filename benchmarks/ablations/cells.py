@@ -118,9 +118,11 @@ def _fragments(
 ) -> Mapping[tuple[int, int], bytes]:
     """By origin and its class."""
     bench = lab.bench
+    changed = ", ".join(f"{name} {setting}" for name, setting in variant.changes().items())
     found = {}
     for place, labels in bench.task.wanted.items():
         for label in labels:
-            bench.progress.tell(f"{variant.changes()} at {budget}: origin {place}, class {label}")
+            step = f"{changed or 'default'} at {budget}: origin {place}, class {label}"
+            bench.progress.tell(step)
             found[place, label] = fragment(lab, place, label, variant, budget)
     return found
