@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from benchmarks.paper.sizes import size_of
+from benchmarks.paper.sizes import Size, size_of
 from benchmarks.paper.storage import key_of, save_json, source_of
 from onnxgraph.serialise import to_bytes
 from slicer_svc.slicing.augmentation import Augmentation
@@ -83,40 +83,21 @@ def planned(
     """
     measured, seconds = _curves(source, recipe, cache, report)
     start = time.perf_counter()
-    embeddings = size_of(source.model).embeddings
-    if recipe.budget_params is not None and embeddings:
-        plan = _without_embeddings(source, recipe, recipe.budget_params, measured)
-    else:
-        plan = _from_curves(source, recipe, measured)
+    if recipe.budget_params is not None:
+        share = share_of_all(recipe.budget_params, size_of(source.model))
+        recipe = replace(recipe, budget_params=share)
+    plan = _from_curves(source, recipe, measured)
     return Planned(plan, seconds + time.perf_counter() - start)
 
 
-def _without_embeddings(source: Sliceable, recipe: Recipe, most: float, measured: Plan) -> Plan:
-    """A plan by MACs under which counted parameters are at most a share.
+def share_of_all(share: float, size: Size) -> float:
+    """A share of the parameters that count, as a share of all: embeddings stay whole.
 
-    An embedding has no MACs, and the other parameters of a text network have as many each: so
-    MACs are the budget that leaves embeddings out.
+    Args:
+        share: Of the parameters without word embeddings.
+        size: The model's.
     """
-    share = most
-    while True:
-        spent = replace(recipe, budget_params=None, budget_macs=share)
-        plan = _from_curves(source, spent, measured)
-        found = counted_share(source.model, plan)
-        if found <= most:
-            return plan
-        share *= 0.999 * most / found
-
-
-def counted_share(model: ir.Model, plan: Plan) -> float:
-    """A fragment's parameters as a share of its model's, word embeddings not counted."""
-    before = size_of(model)
-    tables = {str(node.name) for node in model.graph if node.op_type == "Gather"}
-    dropped = sum(
-        group.parameters_before - group.parameters_after
-        for group in plan.groups
-        if tables.intersection(group.nodes)
-    )
-    return (plan.parameters_after - before.embeddings + dropped) / before.counted
+    return (share * size.counted + size.embeddings) / size.parameters
 
 
 def _from_curves(source: Sliceable, recipe: Recipe, measured: Plan) -> Plan:
