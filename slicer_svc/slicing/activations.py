@@ -14,19 +14,20 @@ Run = Callable[[Mapping[str, Tensor], Sequence[str]], Mapping[str, Tensor]]
 """Graph inputs and names of values to those values."""
 
 
-def unit_outputs(group: UnitGroup, value: Tensor) -> Tensor:
+def unit_outputs(group: UnitGroup, value: Tensor, samples: int) -> Tensor:
     """The group's own value by unit.
 
     Args:
         group: The units.
         value: What the network computes for `group.value`.
+        samples: n. Exporters merge positions into the batch, samples in front.
 
     Returns:
         `(n, u, positions)`; all places of a unit are positions.
     """
     places = torch.as_tensor(np.array(group.places), device=value.device)
     units = value.movedim((group.sample_axis, group.unit_axis), (0, 1))[:, places]
-    return units.flatten(start_dim=2)
+    return units.unflatten(0, (samples, -1)).movedim(1, 2).flatten(start_dim=2)
 
 
 def mean_activations(
@@ -49,7 +50,9 @@ def mean_activations(
         with torch.no_grad():
             values = run(batch.inputs, fetch)
             for group in groups:
-                by_sample = mean_magnitude(unit_outputs(group, values[group.value]))
+                by_sample = mean_magnitude(
+                    unit_outputs(group, values[group.value], len(batch.weights))
+                )
                 sums[group.id] += (batch.weights.double() @ by_sample).cpu().numpy()
     return {name: found / total for name, found in sums.items()}
 

@@ -147,9 +147,11 @@ def rows_at(value: Tensor, site: Site, samples: int, chosen: Tensor) -> Tensor:
         chosen: Positions, int64 `(p,)`, numbered in row-major order.
 
     Returns:
-        `(n·p, places)`; all rows of a sample follow each other.
+        `(n·p, places)`, of n pictures where several are merged into the batch for a sample; all
+        rows of a sample follow each other.
     """
-    return _chosen(sample_first(value, site), site.axis, samples, chosen)
+    first = sample_first(value, site)
+    return _chosen(first, site.axis, _entries(first, site, samples), chosen)
 
 
 def sample_first(value: Tensor, site: Site) -> Tensor:
@@ -166,6 +168,14 @@ def apart(value: Tensor, site: Site, samples: int) -> Tensor:
     if len(value) == samples or site.axis != value.dim() - 1:
         return value
     return value.reshape(samples, -1, value.shape[-1])
+
+
+def _entries(value: Tensor, site: Site, samples: int) -> int:
+    """Entries of the first axis that each have positions of their own.
+
+    A dense node's are the samples; a convolution may read several pictures of every sample.
+    """
+    return samples if site.axis == value.dim() - 1 else len(value)
 
 
 def _chosen(value: Tensor, axis: int, samples: int, chosen: Tensor) -> Tensor:
@@ -205,8 +215,9 @@ class _Reader:
         """What is kept of a minibatch."""
         site = self._site
         data = sample_first(found[site.value], site)
+        entries = _entries(data, site, samples)
         if self._output is None:
-            read_at = made_at = self._drawn(data.numel() // (site.width * samples))
+            read_at = made_at = self._drawn(data.numel() // (site.width * entries))
             rows = patches(self._model, site.node, apart(found[site.value], site, samples), made_at)
             made = rows @ self._matrix.to(rows)
         else:
@@ -214,13 +225,13 @@ class _Reader:
             if site.sample_axis:
                 output = output.movedim(site.sample_axis, 0)
             width = output.shape[self._axis]
-            made_at = self._drawn(output.numel() // (width * samples))
+            made_at = self._drawn(output.numel() // (width * entries))
             read_at = made_at
-            if data.numel() // (site.width * samples) != output.numel() // (width * samples):
-                read_at = self._drawn(data.numel() // (site.width * samples))
-            made = _chosen(output, self._axis, samples, made_at)
+            if data.numel() // (site.width * entries) != output.numel() // (width * entries):
+                read_at = self._drawn(data.numel() // (site.width * entries))
+            made = _chosen(output, self._axis, entries, made_at)
             made = made - self._bias.to(made)
-        read = _chosen(data, site.axis, samples, read_at)
+        read = _chosen(data, site.axis, entries, read_at)
         return SiteValues(read, made, read_at, made_at)
 
     def _drawn(self, positions: int) -> Tensor:

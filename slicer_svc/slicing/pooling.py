@@ -23,7 +23,7 @@ def pool(stage: Stage) -> None:
     for step in range(recipe.steps):
         batch, values = stage.own.run(step, [assembly.feature, group.value])
         distance = faithfulness(flat(values[assembly.feature]), batch.features, batch.weights)
-        outputs = unit_outputs(group, values[group.value])
+        outputs = unit_outputs(group, values[group.value], len(batch.weights))
         training.step(pooling_loss(distance, outputs, alpha))
     training.end()
 
@@ -35,7 +35,8 @@ def class_activations(stage: Stage) -> NDArray[np.float64]:
     for number in range(len(stage.own.batches)):
         with torch.no_grad():
             batch, values = stage.own.run(number, [group.value])
-            magnitudes = mean_magnitude(unit_outputs(group, values[group.value]))
+            outputs = unit_outputs(group, values[group.value], len(batch.weights))
+            magnitudes = mean_magnitude(outputs)
         total += magnitudes.sum(dim=0).cpu().numpy()
         samples += len(batch.weights)
     return total / samples
@@ -43,6 +44,7 @@ def class_activations(stage: Stage) -> NDArray[np.float64]:
 
 def _norms(stage: Stage) -> float:
     with torch.no_grad():
-        _, values = stage.own.run(0, [stage.group.value])
-        norms = unit_norms(unit_outputs(stage.group, values[stage.group.value]))
+        batch, values = stage.own.run(0, [stage.group.value])
+        value = values[stage.group.value]
+        norms = unit_norms(unit_outputs(stage.group, value, len(batch.weights)))
     return max(float(norms), 1e-12)

@@ -80,7 +80,7 @@ def measure_activity(network: Network, view: TorchView, views: Samples) -> Activ
     names = {group.value for group in network.groups} | {one.value for one in read.values()}
     for chosen, values in _passes(view, views, sorted(names)):
         for group in network.groups:
-            outputs = unit_outputs(group, values[group.value])
+            outputs = unit_outputs(group, values[group.value], len(chosen))
             _add(own[group.id], outputs, chosen, counts)
         for name, consumer in read.items():
             rows = unit_rows(consumer, values[consumer.value])

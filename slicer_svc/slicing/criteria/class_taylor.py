@@ -31,7 +31,8 @@ def class_taylor(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Uni
         found = [values[group.value] for group in groups]
         slopes = torch.autograd.grad(loss, found)
         for group, value, slope in zip(groups, found, slopes, strict=True):
-            effect = unit_outputs(group, (value * slope).detach()).sum(dim=2).abs()
+            outputs = unit_outputs(group, (value * slope).detach(), len(batch.weights))
+            effect = outputs.sum(dim=2).abs()
             scores[group.id] += (batch.weights @ effect).cpu().double().numpy()
     return ranked(scores, counts)
 

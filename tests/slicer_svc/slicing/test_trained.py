@@ -25,8 +25,9 @@ def prepared(text: str, recipe: Recipe, per_class: int = 8) -> ClassCase:
 
 
 def norms(stage: Stage) -> float:
-    _, values = stage.own.run(0, [stage.group.value])
-    return float(unit_norms(unit_outputs(stage.group, values[stage.group.value])))
+    batch, values = stage.own.run(0, [stage.group.value])
+    outputs = unit_outputs(stage.group, values[stage.group.value], len(batch.weights))
+    return float(unit_norms(outputs))
 
 
 def cross_entropy(stage: Stage, kept: Units, repairs: dict[str, np.ndarray]) -> float:
