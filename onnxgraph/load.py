@@ -24,10 +24,10 @@ SHAPE_OPERATORS = frozenset(
         *("Shape", "Size", "Gather", "Slice", "Split", "Concat", "Squeeze", "Unsqueeze", "Reshape"),
         *("Cast", "ConstantOfShape", "Expand", "Identity", "Transpose", "Where"),
         *("Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Floor", "Ceil", "Min", "Max"),
-        *("Equal", "Less", "Greater", "Not", "And", "Or", "ReduceProd"),
+        *("Equal", "Less", "Greater", "Not", "And", "Or", "ReduceProd", "ScatterND"),
     }
 )
-"""Operators that exporters use to compute shapes; `normalise` folds them away, or refuses them."""
+"""Operators that exporters use to compute shapes and masks; `normalise` folds them or refuses."""
 
 LEGACY_OPERATORS = frozenset({"Upsample"})
 """Operators that `normalise` replaces when it raises the opset (Upsample by Resize at 10)."""

@@ -140,6 +140,11 @@ def _slice(
     return x
 
 
+def _gather_elements(call: Call, x: Tensor, indices: Tensor) -> Tensor:
+    axis = call.integer("axis", 0)
+    return torch.gather(x, axis, indices.remainder(x.shape[axis]))
+
+
 def _gather_flow(step: Step) -> None:
     if embedding.embeds(step):
         embedding.embedded(step)
@@ -159,5 +164,10 @@ ROWS = (
     Operator("Constant", _constant, elementwise.no_units),
     Operator("Shape", _shape, reads_shape),
     Operator("Gather", _gather, _gather_flow, shrink=ranges.gather_shrunk),
+    Operator(
+        "GatherElements",
+        _gather_elements,
+        lambda step: step.block("picks elements by a table of indices"),
+    ),
     Operator("Slice", _slice, ranges.sliced, shrink=ranges.slice_shrunk),
 )

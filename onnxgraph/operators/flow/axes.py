@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxgraph.operators.step import Placed, Step, placed
-from onnxgraph.operators.units import AxisUnits
+from onnxgraph.operators.units import AxisUnits, Grid
 
 
 def axes_of(step: Step, *, since: int) -> tuple[int, ...] | None:
@@ -122,9 +122,12 @@ def moved_axes(step: Step, places: Mapping[int, int], index: int = 0) -> Placed:
 def concat(step: Step) -> None:
     """Units keep their place along the joined axis and couple along every other one."""
     rank = len(step.output_dims())
-    if not any(step.layout(index) for index in range(step.arity)):
+    if not any(step.layout(index) or step.grids(index) for index in range(step.arity)):
         return
     joined = step.call.integer("axis", 0) % rank
+    if len({tuple(sorted(g.axes for g in step.grids(i))) for i in range(step.arity)}) > 1:
+        step.block("joins units that are spread over several axes with values that are not")
+        return
     sizes = [step.dims(index)[joined] if step.dims(index) else None for index in range(step.arity)]
     if None in sizes:
         step.block("joins parts of unknown size")
@@ -141,7 +144,22 @@ def concat(step: Step) -> None:
                 units, part, step.reason("joins units with values that are not cut with them")
             )
         merged[axis] = units
-    step.emit(merged)
+    step.emit(merged, tuple(_joined(step, grid, joined) for grid in step.grids()))
+
+
+def _joined(step: Step, first: Grid, axis: int) -> Grid:
+    """Grids over the same axes: side by side along one of these, else coupled."""
+    grids = [next(g for g in step.grids(i) if g.axes == first.axes) for i in range(step.arity)]
+    if axis not in first.axes:
+        for grid in grids[1:]:
+            why = step.reason("joins units of different places")
+            step.ledger.couple(first.flat, grid.flat, why)
+        return first
+    for grid in grids:
+        step.tie(grid, {axis})
+    place = first.axes.index(axis)
+    units = np.concatenate([grid.units for grid in grids], axis=place)
+    return Grid(first.axes, units, np.concatenate([grid.phase for grid in grids], axis=place))
 
 
 def _side_by_side(step: Step, axis: int) -> AxisUnits:

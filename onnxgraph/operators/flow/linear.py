@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnx_ir as ir
 
 from onnxgraph.operators.facet import LinearFacet
 from onnxgraph.operators.shrunk import Shrunk
-from onnxgraph.operators.step import Step
+from onnxgraph.operators.step import Placed, Step, placed
 from onnxgraph.operators.units import AxisUnits
 
 
@@ -34,9 +36,16 @@ def linear(step: Step, facet: LinearFacet) -> None:
             passing[axis] = units
         else:
             step.freeze(units, "works across an axis that holds units")
+    found = [*_passing_grids(step, data_axis)] if facet.keeps_other_axes else []
     output_axis = facet.output_axis(step.call)
     passing[data_axis] = _produce(step, weight.shape[output_axis], output_axis)
-    step.emit(passing)
+    step.emit_all([Placed(passing), *found])
+
+
+def _passing_grids(step: Step, data_axis: int) -> Iterator[Placed]:
+    """Units that are spread over several axes: what the weight mixes of them goes together."""
+    for grid in step.grids():
+        yield placed(step.tie(grid, {data_axis}))
 
 
 def _produce(step: Step, count: int, output_axis: int) -> AxisUnits:

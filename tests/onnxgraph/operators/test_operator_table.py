@@ -123,6 +123,7 @@ CASES = (
     Case("Gather", constants=[_INDICES], attributes={"axis": 1}),
     Case("Gather", constants=[np.array(1, dtype=np.int64)], attributes={"axis": 2}),
     Case("Gather", (4, 5), [_ints(3, 0, -2, 1)], {"axis": 1}),
+    Case("GatherElements", (4,), [_ints(3, 0, -2, 1)[None]], {"axis": 1}, reference=False),
     Case("Slice", (4, 5), [_ints(1), _ints(3), _ints(1)]),
     Case("Slice", constants=[_ints(1, -4), _ints(5, 100), _ints(2, 3), _ints(2, 1)]),
     Case("Slice", constants=[_ints(-1), _ints(-100), _ints(2), _ints(-2)]),
@@ -309,7 +310,7 @@ _NO_UNITS = {"Constant", "ConstantOfShape", "Range", "Shape"}
 _TRUTHS = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN", *_TRUTH, "Where"}
 """Operators on truth values: no linear node reads these."""
 
-_MIXING = {"ConvTranspose", "DepthToSpace", "LRN", "SpaceToDepth"}
+_MIXING = {"ConvTranspose", "DepthToSpace", "GatherElements", "LRN", "SpaceToDepth"}
 """Operators in front of which all units stay whole."""
 
 _FOLLOWED = supported_operators() - _APART - _NO_UNITS - _TRUTHS - _MIXING
