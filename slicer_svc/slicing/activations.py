@@ -27,7 +27,8 @@ def unit_outputs(group: UnitGroup, value: Tensor, samples: int) -> Tensor:
     """
     places = torch.as_tensor(np.array(group.places), device=value.device)
     units = value.movedim((group.sample_axis, group.unit_axis), (0, 1))[:, places]
-    return units.unflatten(0, (samples, -1)).movedim(1, 2).flatten(start_dim=2)
+    by_sample = units.reshape(samples, -1, *units.shape[1:])
+    return by_sample.movedim(1, 2).flatten(start_dim=2)
 
 
 def mean_activations(
