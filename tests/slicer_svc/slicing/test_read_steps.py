@@ -1,5 +1,7 @@
 """States that nobody reads have no part in what becomes of a recurrent layer."""
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -50,7 +52,7 @@ def classifier(read: str, direction: str = "forward", fill: float = 0.0) -> ir.M
 
     table = scaled(10, WIDTH)
     table[PADDING] = fill
-    used = {
+    used: dict[str, Any] = {
         _MASKED: {"padding": np.array(PADDING), "last": np.array([2]), "first": np.array([0])},
         _THIRD: {"third": np.array(2)},
     }[read]
