@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onnxgraph.linear import patches
+from onnxgraph.linear import patches, weight_matrix
 from onnxgraph.surgery import Cut, cut_all
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.site import SiteAdaptation
@@ -46,14 +46,13 @@ def slice_symmetric(
     units = {group.id: group.units for group in network.groups}
     cut = [group for group in network.groups if len(kept[group.id]) < group.units]
     bench = Workbench(cut_all(network.model, [(group, Cut(kept[group.id])) for group in cut]))
-    whole = Workbench(network.model)
     walk = Walk(TorchView(network.model), network.route, original.batches)
     repairs: Mapping[str, NDArray[np.float64]] = {}
     for site in network.sites:
         if all(len(kept[group]) == units[group] for group in site.reads):
             continue
         columns = kept_columns(network.groups, site, original.outputs(site), kept)
-        fit = SiteFit(original, whole, site, kept, columns, adaptation)
+        fit = SiteFit(original, site, kept, columns, adaptation)
         places = torch.from_numpy(kept_places(site, kept))
         now = walk.advance(site.place, [site.value])
         for values, read, part in zip(
@@ -81,7 +80,6 @@ def swept_again(original: Original, weights: Weights, sliced: Sliced, ridge: flo
     """
     network = original.network
     bench = Workbench(sliced.model)
-    whole = Workbench(network.model)
     walk = Walk(bench.view, Route(bench.model), original.batches)
     units = {group.id: group.units for group in network.groups}
     begun = False
@@ -93,9 +91,9 @@ def swept_again(original: Original, weights: Weights, sliced: Sliced, ridge: flo
         columns = kept_columns(network.groups, site, original.outputs(site), sliced.kept)
         regression = _gathered(original, weights, bench, site, (now, columns))
         centre, bias = bench.matrix(site.node)
-        affine = bias_by_output(whole.model, site, original.outputs(site))
+        affine = bias_by_output(network.model, site, original.outputs(site))
         weight, shift = regression.solve(centre, ridge, affine=affine)
-        before = whole.matrix(site.node)[1]
+        before = weight_matrix(network.model, site.node)[1]
         if shift is not None and before is not None:
             bias = before[columns] + shift
         bench.set_matrix(site.node, weight, bias)

@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.groups import Recurrence, UnitGroup
-from onnxgraph.linear import consumer_metric, patches, recurrent_metric
+from onnxgraph.linear import patches, weight_matrix
 from onnxgraph.surgery import Cut, Repair, cut_all
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
-from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.original import Original, SiteValues, apart, rows_at
 from slicer_svc.slicing.progress import Step
 from slicer_svc.slicing.repairs import Units, fit_repair
 from slicer_svc.slicing.ridge import Moments, Regression
 from slicer_svc.slicing.sliced import Sliced
-from slicer_svc.slicing.subset import Target
 from slicer_svc.slicing.walk import Route, Walk
 from slicer_svc.slicing.workbench import (
     Site,
@@ -59,20 +57,6 @@ def measure_grams(original: Original, weights: Weights) -> Grams:
     return grams
 
 
-def targets_of(network: Network, grams: Grams, group: str) -> list[Target]:
-    """What a group's kept units have to explain, at each of its consumers."""
-    targets = [
-        Target(grams[site.node, group], consumer_metric(network.model, site.reads[group]))
-        for site in network.sites
-        if group in site.reads
-    ]
-    recurrences = [found for g in network.groups if g.id == group for found in g.recurrences]
-    return targets + [
-        Target(grams[found.key, group], recurrent_metric(network.model, found))
-        for found in recurrences
-    ]
-
-
 def slice_closed_form(
     original: Original,
     weights: Weights,
@@ -101,7 +85,6 @@ def slice_closed_form(
     bench = Workbench(cut_all(network.model, cuts))
     bench.view.to(original.device)
     walk = Walk(bench.view, Route(bench.model), original.batches)
-    whole = Workbench(network.model)
     units = {group.id: group.units for group in network.groups}
     parts = _parts(original, weights)
     found: AdaptedSite | None = None
@@ -109,7 +92,7 @@ def slice_closed_form(
     for site in network.sites:
         columns = kept_columns(network.groups, site, original.outputs(site), kept)
         if found is not None or any(len(kept[group]) < units[group] for group in site.reads):
-            fit = SiteFit(original, whole, site, kept, columns, adaptation)
+            fit = SiteFit(original, site, kept, columns, adaptation)
             now = walk.advance(bench.place(site.node), [site.value])
             for values, after, part in zip(original.at(site), now, parts, strict=True):
                 fit.add(values, after[site.value], part)
@@ -175,7 +158,6 @@ class SiteFit:
 
     Args:
         original: What the model computes on the samples.
-        whole: The model.
         site: The site.
         kept: Kept units by group.
         columns: Outputs of its node that are left, sorted.
@@ -185,17 +167,17 @@ class SiteFit:
     def __init__(
         self,
         original: Original,
-        whole: Workbench,
         site: Site,
         kept: Mapping[str, Units],
         columns: Units,
         adaptation: SiteAdaptation,
     ) -> None:
-        weight, _ = whole.matrix(site.node)
+        model = original.network.model
+        weight = weight_matrix(model, site.node)[0].astype(np.float64)
         places = kept_places(site, kept)
         self._adaptation = adaptation
         self._site = site
-        self._model = whole.model
+        self._model = model
         self._places = {
             group: np.searchsorted(places, consumer.positions[kept[group]])
             for group, consumer in site.reads.items()
@@ -210,7 +192,7 @@ class SiteFit:
             site=site,
             weight=weight,
             # A bias that is one number for all outputs stays as it is: no fragment grows.
-            affine=bias_by_output(whole.model, site, weight.shape[1]),
+            affine=bias_by_output(model, site, weight.shape[1]),
             kept=kept,
             rows=rows,
             columns=columns,

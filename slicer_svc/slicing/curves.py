@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from onnxgraph.groups import UnitGroup
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.closed_form import Grams, measure_grams, targets_of
+from slicer_svc.slicing.closed_form import Grams, measure_grams
+from slicer_svc.slicing.criteria.columns import targets_of
+from slicer_svc.slicing.criteria.evidence import metrics_of
 from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
@@ -71,6 +73,7 @@ class _Bench:
     ) -> None:
         self._network = network
         self._grams = grams
+        self._metrics = metrics_of(network)
         self._batches = batches
         self._bench = Workbench(network.model)
         self._bench.view.to(fastest_device())
@@ -88,7 +91,7 @@ class _Bench:
         """Measures one group; to be called in the order of `start`."""
         counts = sorted({kept_count(group.units, eighth / GRAIN) for eighth in range(1, GRAIN)})
         counts = [count for count in counts if count < group.units]
-        targets = targets_of(self._network, self._grams, group.id)
+        targets = targets_of(group, self._grams, self._metrics)
         order = greedy_columns(targets, counts[-1])
         self._walk.go_to(self.start(group.id))
         errors = [self._error(group, np.sort(order[:count])) for count in counts]

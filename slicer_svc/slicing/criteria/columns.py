@@ -37,10 +37,18 @@ def subset_identity(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, 
 def _order(evidence: Evidence, group: UnitGroup, count: int, metrics: Matrices | None) -> Units:
     if count >= group.units:
         return np.arange(group.units, dtype=np.int64)
-    grams = evidence.grams()
+    return greedy_columns(targets_of(group, evidence.grams(), metrics), count)
+
+
+def targets_of(group: UnitGroup, grams: Matrices, metrics: Matrices | None) -> list[Target]:
+    """What a group's kept units have to explain, at each of its consumers and recurrences.
+
+    Args:
+        group: The group.
+        grams: What `measure_grams` found.
+        metrics: What `metrics_of` found; None for M = I.
+    """
     keys = [(consumer.node, group.id) for consumer in group.consumers]
     keys += [(recurrence.key, group.id) for recurrence in group.recurrences]
-    metric = np.eye(group.units)
-    return greedy_columns(
-        [Target(grams[key], metric if metrics is None else metrics[key]) for key in keys], count
-    )
+    identity = np.eye(group.units)
+    return [Target(grams[key], identity if metrics is None else metrics[key]) for key in keys]

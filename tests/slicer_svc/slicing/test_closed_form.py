@@ -10,7 +10,9 @@ from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.drop import Drop
 from slicer_svc.slicing.adaptations.refit import Refit
 from slicer_svc.slicing.adaptations.site import SiteAdaptation
-from slicer_svc.slicing.closed_form import measure_grams, slice_closed_form, targets_of
+from slicer_svc.slicing.closed_form import measure_grams, slice_closed_form
+from slicer_svc.slicing.criteria.columns import targets_of
+from slicer_svc.slicing.criteria.evidence import metrics_of
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.measures import RelativeError
 from slicer_svc.slicing.network import Network
@@ -34,7 +36,9 @@ def sliced(
     original = Original.of(network, view, minibatches(samples, weights), lambda _: None)
     grams = measure_grams(original, weights)
     kept = {
-        group.id: np.sort(greedy_columns(targets_of(network, grams, group.id), counts[group.id]))
+        group.id: np.sort(
+            greedy_columns(targets_of(group, grams, metrics_of(network)), counts[group.id])
+        )
         for group in network.groups
     }
     return slice_closed_form(original, weights, kept, adaptation or Refit(), lambda _: None)
