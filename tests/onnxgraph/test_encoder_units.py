@@ -3,19 +3,19 @@
 import numpy as np
 import onnx
 import onnx_ir as ir
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx.reference import ReferenceEvaluator
 
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.groups import UnitGroup, unit_groups
-from onnxgraph.parity import run_onnx
-from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
-from onnxgraph.view import TorchView
+from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
 from tests.helpers.encoder_graphs import encoders
+from tests.helpers.exactness import (
+    assert_copies_are_not_missed,
+    assert_equal_in_float32,
+    assert_equal_in_float64,
+)
 from tests.helpers.graph_builder import DrawnGraph
-from tests.helpers.unit_copies import copied_units
 
 _PACE = settings(
     max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -68,35 +68,18 @@ def test_every_block_gives_whole_heads_and_neurons(graph: DrawnGraph, seed: int)
 @given(encoders(), st.integers(0, 2**32 - 1))
 def test_repairs_of_heads_fuse_in_float32(graph: DrawnGraph, seed: int) -> None:
     fused, apart = _both_ways(_fragment(graph, np.float32), seed)
-    x = graph.inputs(3, np.float32)
-    left, right = (run_onnx(ir.to_proto(m).SerializeToString(), x) for m in (fused, apart))
-    for name, array in left.items():
-        wanted = np.asarray(right[name])
-        assert np.abs(np.asarray(array) - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    assert_equal_in_float32(fused, apart, graph.inputs(3, np.float32))
 
 
 @_PACE
 @given(encoders(), st.integers(0, 2**32 - 1))
 def test_repairs_of_heads_fuse_in_float64(graph: DrawnGraph, seed: int) -> None:
     fused, apart = _both_ways(_fragment(graph, np.float64), seed)
-    x = graph.inputs(2, np.float64)
-    with torch.no_grad():
-        ours = TorchView(fused, dtype=torch.float64)(torch.from_numpy(x["x"]))
-    theirs = ReferenceEvaluator(ir.to_proto(apart)).run(None, x)
-    for found, expected in zip(ours, theirs, strict=True):
-        wanted = np.asarray(expected)
-        assert np.abs(found.numpy() - wanted).max() <= 1e-10 * np.abs(wanted).max()
+    assert_equal_in_float64(fused, apart, graph.inputs(2, np.float64))
 
 
 @_PACE
 @given(encoders(), st.integers(0, 2**32 - 1))
 def test_heads_that_are_copies_of_kept_ones_are_not_missed(graph: DrawnGraph, seed: int) -> None:
     whole = _fragment(graph, np.float64)
-    random = np.random.default_rng(seed)
-    cuts = [copied_units(whole, group, random) for group in unit_groups(whole)[0]]
-    smaller = cut_all(whole, cuts)
-    x = torch.from_numpy(graph.inputs(2, np.float64)["x"])
-    with torch.no_grad():
-        _, expected = TorchView(whole, dtype=torch.float64)(x)
-        _, found = TorchView(smaller, dtype=torch.float64)(x)
-    assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+    assert_copies_are_not_missed(whole, graph.inputs(2, np.float64), seed)

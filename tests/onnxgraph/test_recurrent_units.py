@@ -1,24 +1,21 @@
 """Hidden units of recurrent layers: cut with their rows, columns and states, repaired exactly."""
 
-from typing import Any
-
 import numpy as np
 import onnx
 import onnx_ir as ir
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from onnx.reference import ReferenceEvaluator
 
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.groups import UnitGroup, unit_groups
-from onnxgraph.parity import run_onnx
-from onnxgraph.surgery import Cut, Repair, cut, cut_all, cut_unfused
-from onnxgraph.view import TorchView
+from onnxgraph.surgery import Cut, Repair, cut, cut_unfused
+from tests.helpers.exactness import (
+    assert_copies_are_not_missed,
+    assert_equal_in_float32,
+    assert_equal_in_float64,
+)
 from tests.helpers.graph_builder import DrawnGraph
 from tests.helpers.recurrent_graphs import recurrent_classifiers
-from tests.helpers.unit_copies import copied_units
 
 _PACE = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -55,26 +52,13 @@ def _both_ways(model: ir.Model, seed: int) -> tuple[ir.Model, ir.Model]:
     return fused, apart
 
 
-def _assert_close(
-    ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]], tolerance: float
-) -> None:
-    assert ours.keys() == theirs.keys()
-    for name, array in ours.items():
-        assert array.shape == theirs[name].shape
-        assert np.abs(array - theirs[name]).max() <= tolerance * np.abs(theirs[name]).max() + 1e-30
-
-
 @_PACE
 @given(recurrent_classifiers(), st.integers(0, 2**32 - 1))
 def test_repairs_folded_into_the_recurrent_matrix_equal_repairs_apart_in_float32(
     graph: DrawnGraph, seed: int
 ) -> None:
     fused, apart = _both_ways(graph.model(np.float32), seed)
-    inputs = graph.inputs(3, np.float32)
-    left, right = (
-        run_onnx(ir.to_proto(model).SerializeToString(), inputs) for model in (fused, apart)
-    )
-    _assert_close(left, right, 1e-4)
+    assert_equal_in_float32(fused, apart, graph.inputs(3, np.float32))
 
 
 @_PACE
@@ -83,15 +67,7 @@ def test_repairs_folded_into_the_recurrent_matrix_equal_repairs_apart_in_float64
     graph: DrawnGraph, seed: int
 ) -> None:
     fused, apart = _both_ways(graph.model(np.float64), seed)
-    inputs = graph.inputs(2, np.float64)
-    view = TorchView(fused, dtype=torch.float64)
-    with torch.no_grad():
-        values = view(torch.from_numpy(inputs["x"]))
-    left = {name: value.numpy() for name, value in zip(view.output_names, values, strict=True)}
-    proto = ir.to_proto(apart)
-    names = [output.name for output in proto.graph.output]
-    right = dict(zip(names, ReferenceEvaluator(proto).run(None, inputs), strict=True))
-    _assert_close(left, right, 1e-10)
+    assert_equal_in_float64(fused, apart, graph.inputs(2, np.float64))
 
 
 @_PACE
@@ -99,13 +75,6 @@ def test_repairs_folded_into_the_recurrent_matrix_equal_repairs_apart_in_float64
 def test_hidden_units_that_are_copies_of_kept_ones_are_not_missed(
     graph: DrawnGraph, seed: int
 ) -> None:
-    random = np.random.default_rng(seed)
     model = graph.model(np.float64)
     whole = as_fragment(model, find_classifier(model))
-    cuts = [copied_units(whole, group, random) for group in unit_groups(whole)[0]]
-    smaller = cut_all(whole, cuts)
-    x = torch.from_numpy(graph.inputs(2, np.float64)["x"])
-    with torch.no_grad():
-        _, expected = TorchView(whole, dtype=torch.float64)(x)
-        _, found = TorchView(smaller, dtype=torch.float64)(x)
-    assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+    assert_copies_are_not_missed(whole, graph.inputs(2, np.float64), seed)
