@@ -8,9 +8,11 @@ from math import prod
 
 import onnx_ir as ir
 
+from onnxgraph.limits import DEFAULT_LIMITS
 from onnxgraph.lookup import opset_of
 from onnxgraph.operators import TABLE, Call
 from onnxgraph.operators.step import dims_of
+from onnxgraph.passes.infer_shapes import InferShapes, forget_shapes
 from onnxgraph.shapes import with_shapes
 
 
@@ -53,7 +55,7 @@ def cost(model: ir.Model) -> Cost:
     Raises:
         GraphError: `GRAPH_SHAPE_DYNAMIC` if a shape cannot be inferred.
     """
-    shaped = with_shapes(model)
+    shaped = with_shapes(_of_one_sample(model))
     opset = opset_of(shaped)
     counted: set[str] = set()
     by_node: dict[str, NodeCost] = {}
@@ -68,6 +70,17 @@ def cost(model: ir.Model) -> Cost:
         bytes=sum(tensor.nbytes for tensor in tensors),
         by_node=by_node,
     )
+
+
+def _of_one_sample(model: ir.Model) -> ir.Model:
+    """A copy whose batch is 1: what a Reshape merged with the batch (heads, windows) has a size."""
+    result = model.clone()
+    for value in result.graph.inputs:
+        if value.shape is not None and len(value.shape) and not isinstance(value.shape[0], int):
+            value.shape = ir.Shape([1, *list(value.shape)[1:]])
+    forget_shapes(result)
+    InferShapes(DEFAULT_LIMITS)(result)
+    return result
 
 
 def _parameters(node: ir.Node, counted: set[str]) -> int:

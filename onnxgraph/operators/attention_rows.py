@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import sqrt
 
 import torch
 from torch import Tensor
 
 from onnxgraph.operators.flow import attention
-from onnxgraph.operators.operator import Call, Dims, Operator
+from onnxgraph.operators.operator import Call, Dims, Operator, elements
 
 
 def _attention(
@@ -63,10 +63,7 @@ def _bias(call: Call, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor
 def _macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:  # noqa: ARG001
     """Every place of a query meets every key, every place of the output every value."""
     keys = inputs[attention.KEY][-2] or 1
-    places = (
-        prod(size for size in dims[1:] if size is not None) for dims in (inputs[0], outputs[0])
-    )
-    return keys * sum(places)
+    return keys * (elements(inputs[0]) + elements(outputs[0]))
 
 
 ROWS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -11,16 +9,11 @@ from torch import Tensor
 from onnxgraph.operators.facet import LinearFacet
 from onnxgraph.operators.flow import linear as flow
 from onnxgraph.operators.flow import products
-from onnxgraph.operators.operator import Call, Dims, Operator
+from onnxgraph.operators.operator import Call, Dims, Operator, elements
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.windows import Window, unfold
 
 _CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-
-
-def _per_sample(dims: Dims) -> int:
-    """Elements per sample: the batch, and any other open size, counts once."""
-    return prod(size for size in dims[1:] if size is not None)
 
 
 def _conv(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -34,8 +27,7 @@ def _conv(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
 
 
 def _conv_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:  # noqa: ARG001
-    taps = prod(size for size in inputs[1][1:] if size is not None)
-    return _per_sample(outputs[0]) * taps
+    return elements(outputs[0]) * elements(inputs[1][1:])
 
 
 def _conv_patches(
@@ -94,7 +86,7 @@ def _rows(
 
 def _contracted_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:
     contracted = 0 if call.op_type == "Gemm" and call.integer("transA", 0) else -1
-    return _per_sample(outputs[0]) * (inputs[0][contracted] or 1)
+    return elements(outputs[0]) * (inputs[0][contracted] or 1)
 
 
 _GEMM = LinearFacet(

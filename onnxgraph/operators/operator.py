@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -83,7 +84,12 @@ Refuse: TypeAlias = Callable[[Call], "str | None"]
 """What in a node's attributes `evaluate` does not cover, to be read after its name, or None."""
 
 CountMacs: TypeAlias = Callable[[Call, "tuple[Dims, ...]", "tuple[Dims, ...]"], int]
-"""`(call, input shapes, output shapes)` to multiply-accumulates per sample."""
+"""`(call, input shapes, output shapes)` of one sample to its multiply-accumulates."""
+
+
+def elements(dims: Dims) -> int:
+    """Elements of a value; an open size counts as 1."""
+    return prod(size for size in dims if size is not None)
 
 
 def no_macs(call: Call, inputs: tuple[Dims, ...], outputs: tuple[Dims, ...]) -> int:  # noqa: ARG001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.operators.flow import positions
-from onnxgraph.operators.operator import Call, Dims, Operator
+from onnxgraph.operators.operator import Call, Dims, Operator, elements
 from onnxgraph.operators.windows import Window
 
 _Coordinates: TypeAlias = NDArray[np.floating]
@@ -163,8 +162,7 @@ def _conv_transpose_macs(
     inputs: tuple[Dims, ...],
     outputs: tuple[Dims, ...],  # noqa: ARG001
 ) -> int:
-    taps = prod(size for size in inputs[1][1:] if size is not None)
-    return prod(size for size in inputs[0][1:] if size is not None) * taps
+    return elements(inputs[0]) * elements(inputs[1][1:])
 
 
 ROWS = (
