@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxgraph.cost import Cost, cost
+from onnxgraph.groups import UnitGroup
 from onnxgraph.operators.recurrence import GATES, RECURRENT_AXIS, RECURRENT_WEIGHT
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pricing import Pricing
@@ -45,16 +46,33 @@ class CostModel:
         self._other_macs = whole.macs - int(self._macs.sum())
         self._shares = _axis_shares(network, tuple(readers), products)
 
-    def price(self, kept: Mapping[str, int], nodes: tuple[str, ...] | None = None) -> Price:
-        """The cost with `kept` units by group, of the given nodes or of the whole graph."""
+    def price(self, kept: Mapping[str, int]) -> Price:
+        """The cost with `kept` units by group."""
+        return self._price(np.prod(self._axes(kept), axis=1), self._other_macs)
+
+    def group_price(self, group: UnitGroup, kept: Mapping[str, int]) -> Price:
+        """The cost of the nodes that produce a group, with `kept` units by group.
+
+        Of a node whose outputs are units of several groups (behind a Split), the part that produces
+        this group's: so the prices of all groups add up to at most the model's.
+        """
+        place = self._groups[group.id]
+        own = self._shares[:, :-1, place]
+        produced = np.isin(self._nodes, group.producers)[:, None] & (own > 0)
+        factors = self._axes(kept)
+        part = own * (kept[group.id] / self._units[place])
+        factors[:, :-1] = np.where(produced, part, factors[:, :-1])
+        return self._price(np.where(produced.any(axis=1), np.prod(factors, axis=1), 0.0), 0)
+
+    def _axes(self, kept: Mapping[str, int]) -> NDArray[np.float64]:
+        """`(initializers and products, axes)`: what is left of each axis, as a share."""
         counts = np.array([kept[group] for group in self._groups], dtype=np.float64)
-        factors = np.prod(self._shares @ np.append(counts / self._units, 1.0), axis=1)
-        if nodes is not None:
-            factors = np.where(np.isin(self._nodes, nodes), factors, 0.0)
-        others = self._other_macs if nodes is None else 0
+        return self._shares @ np.append(counts / self._units, 1.0)
+
+    def _price(self, factors: NDArray[np.float64], other_macs: int) -> Price:
         return Price(
             parameters=round(float(self._sizes @ factors)),
-            macs=round(float(self._macs @ factors)) + others,
+            macs=round(float(self._macs @ factors)) + other_macs,
             bytes=round(float(self._bytes @ factors)),
         )
 

@@ -47,11 +47,12 @@ class GroupPlan:
         units: Units before.
         kept: Units after. The method `threshold` decides per class: there it is what the whole
             model's activations over all classes lead one to expect.
-        parameters_before: Floating parameters of the producing nodes.
+        parameters_before: Floating parameters of the producing nodes; of a node that produces the
+            units of several groups, the part that is this group's.
         parameters_after: The same in a fragment.
-        macs_before: MACs of the producing nodes per sample.
+        macs_before: MACs of the same per sample.
         macs_after: The same in a fragment.
-        bytes_before: Bytes of the producing nodes' parameters.
+        bytes_before: Bytes of the same parameters.
         bytes_after: The same in a fragment.
         predicted_error: Relative squared error of the features if this group alone were cut so.
         grain: What `kept` is a multiple of unless it is `units`, for blocks of channels; 1 is no
