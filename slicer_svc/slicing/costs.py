@@ -67,7 +67,8 @@ class CostModel:
     def _axes(self, kept: Mapping[str, int]) -> NDArray[np.float64]:
         """`(initializers and products, axes)`: what is left of each axis, as a share."""
         counts = np.array([kept[group] for group in self._groups], dtype=np.float64)
-        return self._shares @ np.append(counts / self._units, 1.0)
+        left: NDArray[np.float64] = self._shares @ np.append(counts / self._units, 1.0)
+        return left
 
     def _price(self, factors: NDArray[np.float64], other_macs: int) -> Price:
         return Price(
