@@ -49,10 +49,19 @@ def recipe_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
         yield FieldViolation("plan.recipe.steps", f"0 to {MAX_STEPS}")
     if recipe.HasField("views") and not 1 <= recipe.views <= MAX_VIEWS:
         yield FieldViolation("plan.recipe.views", f"1 to {MAX_VIEWS}")
-    if recipe.HasField("block") and not 1 <= recipe.block <= MAX_BLOCK:
-        yield FieldViolation("plan.recipe.block", f"1 to {MAX_BLOCK}")
+    yield from _block_violations(recipe)
     if recipe.seed < 0:
         yield FieldViolation("plan.recipe.seed", "it is at least 0")
+
+
+def _block_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
+    if not recipe.HasField("block"):
+        return
+    if not 1 <= recipe.block <= MAX_BLOCK:
+        yield FieldViolation("plan.recipe.block", f"1 to {MAX_BLOCK}")
+    if recipe.WhichOneof("size") in (None, "beta"):
+        rule = "it takes a budget beside it; beta keeps its share to the unit"
+        yield FieldViolation("plan.recipe.block", rule)
 
 
 def _size_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:

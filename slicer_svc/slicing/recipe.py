@@ -131,6 +131,8 @@ class Recipe:
             raise _invalid(" and ".join(given), "only one of β and the budgets can hold")
         if self.block is not None and not 1 <= self.block <= MAX_BLOCK:
             raise _invalid("block", f"{self.block} is outside of 1 to {MAX_BLOCK}")
+        if self.block is not None and not self.has_budget:
+            raise _invalid("block", "blocks are for a budget; β keeps its share to the unit")
 
     def _check_method(self) -> None:
         if self.method in THRESHOLDS and self.has_budget:
