@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.paper.images import ImageSet, LabelledImages, read_cifar10, read_cifar100
-from benchmarks.paper.networks import IMAGE_NETWORKS
+from benchmarks.paper.networks import IMAGE_NETWORKS, PADDING
 from benchmarks.paper.origins import INPUTS, OriginRecipe, image_recipe, text_recipe
 from benchmarks.paper.tasks import Classes, DataSet
 from benchmarks.paper.text_data import LabelledSentences, TextSet, read_sst5, read_trec
-from slicer_svc.slicing.augmentation import Augmentation
+from slicer_svc.slicing.augmentation import Augmentation, Words
 
 Rows = NDArray[np.int64]
 Inputs = NDArray[np.generic]
@@ -74,9 +74,9 @@ class Corpus:
         return replace(recipe, vocabulary=self.vocabulary)
 
     def augmentation(self, arch: str) -> Augmentation:
-        """What may be done to its samples: pictures are mirrored and moved, text is left as is."""
+        """What may be done to its samples: pictures are mirrored and moved, words replaced."""
         if self.vocabulary:
-            return Augmentation()
+            return Augmentation(texts=(Words(INPUTS[arch], self.vocabulary, PADDING),))
         side = self.train.read(np.zeros(1, dtype=np.int64)).shape[-1]
         return Augmentation(images=(INPUTS[arch],), flip=True, pad=side // PADDING_SHARE)
 

@@ -19,6 +19,7 @@ from benchmarks.paper.setting import PACK, RANDOM
 from benchmarks.paper.slices import Piece, Planned, Sliceable, of_random_units, planned, sliced
 from benchmarks.paper.tasks import Classes
 from benchmarks.paper.trial import Answers, Trial
+from slicer_svc.slicing.samples import Samples, unlabelled
 
 Right = NDArray[np.bool_]
 
@@ -97,7 +98,7 @@ def slice_origin(bench: Bench, draw: Draw, place: int) -> Sliced:
     setting, original = bench.setting, bench.originals[place]
     source = Sliceable(
         original.model,
-        draw.samples(original.recipe.classes, bench.input_name),
+        _seen_samples(bench, draw, place),
         bench.corpus.augmentation(setting.arch),
     )
 
@@ -116,6 +117,18 @@ def slice_origin(bench: Bench, draw: Draw, place: int) -> Sliced:
     return Sliced(plan, pieces, random, seconds)
 
 
+def _seen_samples(bench: Bench, draw: Draw, place: int) -> Samples:
+    """An origin's own samples, and without their labels those of the other origins."""
+    originals = bench.originals
+    own = draw.samples(originals[place].recipe.classes, bench.input_name)
+    if bench.setting.alone:
+        return own
+    for other in sorted(set(bench.task.wanted) - {place}):
+        found = draw.samples(originals[other].recipe.classes, bench.input_name)
+        own = own.joined(unlabelled(found.inputs))
+    return own
+
+
 def trial_of(bench: Bench, draw: Draw, target: Classes) -> tuple[Trial, NDArray[np.int64]]:
     """What a method is given for one pack, and the labels of its test examples apart."""
     sources = bench.task.sources(target)
@@ -124,7 +137,7 @@ def trial_of(bench: Bench, draw: Draw, target: Classes) -> tuple[Trial, NDArray[
         originals=[bench.originals[one.origin] for one in sources],
         places=[one.place for one in sources],
         samples=draw.samples(target, bench.input_name),
-        augmentation=bench.corpus.augmentation(bench.setting.arch),
+        augmentation=bench.corpus.augmentation(bench.setting.arch).of_the_same_class,
         views=bench.setting.slicing.views,
         seed=draw.seed,
         test=inputs,

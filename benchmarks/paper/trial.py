@@ -26,7 +26,7 @@ class Trial:
             occurs several times.
         places: The index of each class in its origin's scores.
         samples: k of each class, labelled by their place in the pack.
-        augmentation: What may be done to them.
+        augmentation: What may be done to them and leaves them in their class.
         views: Views of every sample, where a method trains on any.
         seed: For whatever a method draws.
         test: Inputs of the test examples; they make up no choice.

@@ -8,9 +8,10 @@ from typing import Final
 
 import onnx_ir as ir
 
+from onnxgraph.lookup import constant_of
 from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.input_spec import ELEMENT_TYPES, FLOAT32, Image, InputSpec, Tensor, Text
-from slicer_svc.slicing.augmentation import Augmentation
+from slicer_svc.slicing.augmentation import Augmentation, Words
 
 # Grey, colour, and colour with an opacity.
 _USUAL_CHANNELS: Final = (1, 3, 4)
@@ -36,7 +37,13 @@ def complete_inputs(model: ir.Model, declared: Sequence[InputSpec]) -> tuple[Inp
     for name in by_name:
         if name not in names:
             raise _mismatch(name, f"The graph has no input {name!r}: it has {', '.join(names)}.")
-    return tuple(_completed(value, by_name.get(str(value.name))) for value in model.graph.inputs)
+    completed = tuple(
+        _completed(value, by_name.get(str(value.name))) for value in model.graph.inputs
+    )
+    for spec, value in zip(completed, model.graph.inputs, strict=True):
+        if isinstance(spec.semantics, Text):
+            _check_vocabulary(spec.name, spec.semantics, value)
+    return completed
 
 
 def _completed(value: ir.Value, declared: InputSpec | None) -> InputSpec:
@@ -76,6 +83,19 @@ def _check_semantics(spec: InputSpec, shape: tuple[int, ...]) -> None:
             raise _mismatch(spec.name, f"{spec.name} is {FLOAT32}, tokens are integers.")
 
 
+def _check_vocabulary(name: str, text: Text, tokens: ir.Value) -> None:
+    """Refuses a vocabulary of which some tokens have no row in the table that they are read by."""
+    for node, place in tokens.uses():
+        table = constant_of(node.inputs[0]) if node.op_type == "Gather" and place == 1 else None
+        if table is not None and len(table.numpy()) < text.vocabulary_size:
+            raise _mismatch(
+                name,
+                f"{name} is text of {text.vocabulary_size} tokens, {node.name} looks them up in a "
+                f"table of {len(table.numpy())} rows.",
+                "Declare the size of the vocabulary that the model was trained with.",
+            )
+
+
 def _check_layout(name: str, image: Image, shape: tuple[int, ...]) -> None:
     """Refuses a layout by which a shape has odd channels where the other one gives usual ones."""
     other = replace(image, channels_last=not image.channels_last)
@@ -94,17 +114,23 @@ def _layout(image: Image) -> str:
 
 
 def augmentation_for(specs: Sequence[InputSpec]) -> Augmentation:
-    """Returns what may be done to samples without changing their class.
+    """Returns what may be done to samples.
 
     Views move all images of a sample together, so one layout must hold for all; where it does not,
-    or where no input is an image, nothing is done.
+    or where no input is an image, no image is moved. Words are replaced in every text.
     """
+    texts = tuple(
+        Words(spec.name, spec.semantics.vocabulary_size, spec.semantics.padding_id)
+        for spec in specs
+        if isinstance(spec.semantics, Text)
+    )
     images = [(spec, spec.semantics) for spec in specs if isinstance(spec.semantics, Image)]
     layouts = {image.channels_last for _, image in images}
     sides = {_side(spec, image) for spec, image in images}
     if len(layouts) != 1 or len(sides) != 1:
-        return Augmentation()
+        return Augmentation(texts=texts)
     return Augmentation(
+        texts=texts,
         images=tuple(spec.name for spec, _ in images),
         channels_last=layouts.pop(),
         flip=all(image.flip_invariant for _, image in images),

@@ -10,7 +10,7 @@ import torch
 from onnxgraph.classifier import as_fragment, find_classifier
 from onnxgraph.cost import Cost, cost
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.class_slicer import ClassSlicer, steps_per_class
 from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, invalid_field
@@ -22,6 +22,7 @@ from slicer_svc.slicing.progress import Progress, Report, Step, ignore
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.samples import Samples, class_pool, class_weights
 from slicer_svc.slicing.sliced import Sliced
+from slicer_svc.slicing.views import views_of
 from slicer_svc.slicing.walk import minibatches
 
 
@@ -62,7 +63,8 @@ def slice_classes(
 
     Args:
         model: A normalised model.
-        samples: Its samples; each class asked for needs one.
+        samples: Its samples; each class asked for needs one. The closed form also reads those
+            without a label.
         plan: A plan of this model.
         classes: Class indices, at least one, each once.
         augment: Which views its inputs allow.
@@ -125,7 +127,8 @@ class _Slicer:
         if self._classes is None or not np.array_equal(pool, self._pool):
             recipe = self._plan.recipe
             self._pool, self._samples = pool, self._all.take(pool)
-            views = augmented(self._samples, self._augment, recipe.views, recipe.seed)
+            allowed = self._augment.of_the_same_class if recipe.reads_labels else self._augment
+            views = views_of(self._samples, allowed, recipe.views, recipe.seed)
             self._classes = ClassSlicer(self._network, self._view, views, recipe, self._plan.kept)
         return self._classes
 
@@ -148,7 +151,8 @@ class _Slicer:
         whole = self._network.classifier
         features, scores = RelativeError(), RelativeError()
         view = TorchView(sliced.model).to(self._view.device)
-        for batch in minibatches(self._samples, class_weights(self._samples.labels, label)):
+        samples = self._samples.labelled
+        for batch in minibatches(samples, class_weights(samples.labels, label)):
             with torch.no_grad():
                 before = self._view.run(batch.inputs, fetch=[whole.feature, whole.scores])
                 after = view.run(batch.inputs, fetch=[feature, whole.scores])

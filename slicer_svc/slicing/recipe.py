@@ -52,6 +52,10 @@ class Adaptation(StrEnum):
     DISTIL = "distil"
 
 
+LABEL_READERS = frozenset({Criterion.CLASS_TAYLOR, Criterion.LEGO, Criterion.LEARNED_MASK})
+"""The criteria that look at what a sample's class is."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings of one slicing run, checked when made.
@@ -163,6 +167,15 @@ class Recipe:
     def has_budget(self) -> bool:
         """Whether a budget, not β, sets how many units stay."""
         return any(size is not None for name, size in self._sizes().items() if name != "beta")
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether anything is learnt from labels, beyond how much each sample counts."""
+        return (
+            self.method is not Method.CLOSED_FORM
+            or self.criterion in LABEL_READERS
+            or self.adaptation is Adaptation.TRAINED
+        )
 
     @property
     def needs_latency(self) -> bool:

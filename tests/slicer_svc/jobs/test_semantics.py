@@ -8,8 +8,10 @@ import pytest
 from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.input_spec import Image, InputSpec, Tensor, Text
 from slicer_svc.jobs.semantics import augmentation_for, complete_inputs
-from slicer_svc.slicing.augmentation import Augmentation
+from slicer_svc.slicing.augmentation import Augmentation, Words
 from tests.helpers.graph_texts import parse
+
+DIGEST = "sha256:" + "0" * 64
 
 TWO_INPUTS = """
 two (float[batch, 3, 16, 8] left, int64[batch, 4] right) => (float[batch, 3, 16, 8] out)
@@ -43,7 +45,7 @@ def test_inputs_come_in_the_order_of_the_graph_with_shapes_and_types() -> None:
         InputSpec("right", None, None, Image(False, 0.0, 1.0)),
         InputSpec("left", None, None, Image(False, 0.0, 1.0, mean=(0.5,))),
         InputSpec("left", None, None, Image(True, 0.0, 1.0, deviation=(1.0,) * 3)),
-        InputSpec("left", None, None, Text("sha256:" + "0" * 64, 10, 0)),
+        InputSpec("left", None, None, Text(DIGEST, 10, 0)),
     ],
     ids=["name", "shape", "type", "axes", "means", "deviations", "tokens of floats"],
 )
@@ -95,3 +97,25 @@ def test_pictures_are_moved_by_an_eighth_of_their_side_and_mirrored_where_that_i
 def test_pictures_that_cannot_move_together_and_other_inputs_stay_as_they_are() -> None:
     assert augmentation_for([picture("x", 32), picture("y", 16)]) == Augmentation()
     assert augmentation_for([InputSpec("x", (3,), "float32", Tensor())]) == Augmentation()
+
+
+def test_words_are_replaced_in_text_whatever_else_is_read() -> None:
+    tokens = InputSpec("t", (9,), "int64", Text(DIGEST, 50, 1))
+    assert augmentation_for([tokens]) == Augmentation(texts=(Words("t", 50, 1),))
+    assert augmentation_for([tokens, picture("x")]) == Augmentation(
+        images=("x",), pad=4, texts=(Words("t", 50, 1),)
+    )
+
+
+def test_a_vocabulary_with_tokens_that_the_model_has_no_row_for_is_refused() -> None:
+    graph = ir.serde.deserialize_model(
+        parse("""
+        lookup (int64[batch, 4] tokens) => (float[batch, 4, 2] out)
+        <float[3, 2] table = {0, 1, 2, 3, 4, 5}> { out = Gather (table, tokens) }
+        """)
+    )
+    (fitting,) = complete_inputs(graph, [InputSpec("tokens", None, None, Text(DIGEST, 3, 0))])
+    assert fitting.shape == (4,)
+    with pytest.raises(SubmissionError, match=r"text of 4 tokens.*table of 3 rows") as caught:
+        complete_inputs(graph, [InputSpec("tokens", None, None, Text(DIGEST, 4, 0))])
+    assert caught.value.reason == SubmissionReason.INPUT_SEMANTICS_MISMATCH

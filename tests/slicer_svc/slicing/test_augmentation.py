@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.augmentation import REPLACED, Augmentation, Words, augmented
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.samples import Samples
 
@@ -72,3 +72,53 @@ def test_an_image_without_height_and_width_is_refused() -> None:
     with pytest.raises(SlicingError) as caught:
         augmented(rows, Augmentation(images=("image",), flip=True), 2, 0)
     assert caught.value.reason is SlicingReason.SAMPLES_MISMATCH
+
+
+def texts() -> Samples:
+    """Six texts of up to 40 words from 4 to 99 between the marks 2 and 3, filled up with 0."""
+    random = np.random.default_rng(0)
+    tokens = np.zeros((6, 42), dtype=np.int64)
+    for row, length in zip(tokens, (40, 35, 30, 25, 20, 15), strict=True):
+        row[1 : length + 1] = random.integers(4, 100, length)
+        row[0], row[length + 1] = 2, 3
+    return Samples({"tokens": tokens, "mask": (tokens > 0).astype(np.int64)}, np.arange(6))
+
+
+TEXT = Augmentation(texts=(Words("tokens", 1000, 0),))
+
+
+def test_views_of_text_replace_words_by_others_and_leave_marks_and_padding_in_place() -> None:
+    samples = texts()
+    plain = np.asarray(samples.inputs["tokens"], np.int64)
+    made = augmented(samples, TEXT, 9, 0).inputs["tokens"]
+    assert made.dtype == np.int64
+    views = np.asarray(made, np.int64).reshape(9, 6, 42)
+    np.testing.assert_array_equal(views[0], plain)
+    words = plain > 3
+    for view in views[1:]:
+        np.testing.assert_array_equal(view[~words], plain[~words])
+        assert view[words].min() > 3
+        assert view[words].max() < 1000
+    changed = (views[1:] != plain)[:, words].mean()
+    assert REPLACED[0] < changed < REPLACED[1]
+    put_in = views[1:][views[1:] != plain]
+    strange = ~np.isin(put_in, plain)
+    assert 0.3 < strange.mean() < 0.7
+    np.testing.assert_array_equal(
+        augmented(samples, TEXT, 2, 0).inputs["mask"][6:], samples.inputs["mask"]
+    )
+
+
+def test_a_single_text_has_no_marks_and_an_empty_one_no_other_view() -> None:
+    tokens = np.array([[5, 6, 7, 8, 9, 10, 0, 0]], dtype=np.int32)
+    views = augmented(Samples({"tokens": tokens}, np.zeros(1, np.int64)), TEXT, 9, 0)
+    assert (views.inputs["tokens"][1:, :6] != tokens[0, :6]).any(axis=0).all()
+    empty = Samples({"tokens": np.zeros((2, 4), np.int64)}, np.zeros(2, np.int64))
+    np.testing.assert_array_equal(augmented(empty, TEXT, 3, 0).inputs["tokens"], np.zeros((6, 4)))
+
+
+def test_what_learns_from_labels_is_shown_no_other_words() -> None:
+    samples = texts()
+    assert augmented(samples, TEXT.of_the_same_class, 8, 0) is samples
+    moved = Augmentation(images=("image",), pad=1, texts=TEXT.texts)
+    assert moved.of_the_same_class == Augmentation(images=("image",), pad=1)

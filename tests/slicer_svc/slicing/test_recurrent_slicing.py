@@ -8,22 +8,28 @@ import onnx_ir as ir
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from onnxgraph.cost import cost
 from onnxgraph.normalise import normalise
 from onnxgraph.parity import run_onnx
 from onnxgraph.serialise import to_bytes
 from onnxgraph.surgery import Cut, cut_all
-from slicer_svc.slicing.augmentation import Augmentation
+from slicer_svc.slicing.augmentation import Augmentation, Words
 from slicer_svc.slicing.costs import CostModel
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.fragments import SlicedClass, slice_classes
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.planner import make_plan
-from slicer_svc.slicing.recipe import Method, Recipe
+from slicer_svc.slicing.recipe import Criterion, Method, Recipe
 from tests.helpers.graph_builder import DrawnGraph
 from tests.helpers.recurrent_graphs import recurrent_classifiers
-from tests.helpers.text_classifiers import filter_classifier, recurrent_classifier, tokens
+from tests.helpers.text_classifiers import (
+    TOKENS,
+    filter_classifier,
+    recurrent_classifier,
+    tokens,
+)
 from tests.helpers.text_graphs import text_graph
 
 _PACE = settings(
@@ -102,6 +108,39 @@ def test_columns_of_an_embedding_stay_whole_and_the_plan_says_why(name: str) -> 
     (lookup,) = [node for node in cut.graph if node.name in table.nodes]
     assert lookup.inputs[0] is not None
     assert lookup.inputs[0].shape == model.graph.initializers["table"].shape
+
+
+WORDS = Augmentation(texts=(Words("tokens", TOKENS, 0),))
+
+
+@pytest.mark.parametrize("name", ["GRU", "filters"])
+def test_views_of_text_bring_scores_of_new_texts_nearer_to_the_whole_model(name: str) -> None:
+    model, samples, unseen = MODELS[name](), tokens(3), dict(tokens(200, seed=9).inputs)
+    plan = make_plan(model, samples, Recipe(beta=0.5), augment=Augmentation())
+
+    def scores(graph: ir.Model) -> NDArray[np.float64]:
+        return np.asarray(run_onnx(to_bytes(graph), unseen)["scores"], np.float64)
+
+    errors = {}
+    for augment in (Augmentation(), WORDS):
+        fragments = slice_classes(model, samples, plan, [0, 1, 2], augment=augment)
+        errors[augment] = [np.square(scores(one.model) - scores(model)).mean() for one in fragments]
+    assert np.mean(errors[WORDS]) < 0.9 * np.mean(errors[Augmentation()])
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [Recipe(method=Method.RATE, steps=2), Recipe(criterion=Criterion.CLASS_TAYLOR)],
+    ids=["trained", "class_taylor"],
+)
+def test_what_learns_from_labels_is_fitted_to_the_samples_own_words(recipe: Recipe) -> None:
+    model, samples = MODELS["filters"](), tokens(3)
+    plan = make_plan(model, samples, recipe, augment=Augmentation())
+    plain, worded = (
+        to_bytes(next(slice_classes(model, samples, plan, [0], augment=augment)).model)
+        for augment in (Augmentation(), WORDS)
+    )
+    assert plain == worded
 
 
 def test_a_bag_of_words_without_a_hidden_layer_is_refused() -> None:
