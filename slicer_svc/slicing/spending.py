@@ -3,14 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from onnxgraph.groups import UnitGroup
 from slicer_svc.slicing import blocks, budget
 from slicer_svc.slicing.budget import ROUNDING, Purse, least_cost, spend, unreachable
 from slicer_svc.slicing.costs import CostModel
 from slicer_svc.slicing.latency.model import LatencyModel
 from slicer_svc.slicing.plan import Curve
-from slicer_svc.slicing.pricing import Pricing
+from slicer_svc.slicing.pricing import Pricing, Tally
 from slicer_svc.slicing.recipe import Recipe
+
+WELL_SPENT = 0.9
+"""The share of a budget that blocks of the machine's choice have to spend."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,8 @@ def spend_budget(
 
     A block that the recipe names holds for every group. Where it names none, the machine's block
     holds, except that a group of less than two blocks gets a narrower one (half, a quarter, …), and
-    that all blocks are halved as often as it takes for the budget to be reached.
+    that all blocks are halved as often as it takes for the budget to be reached, and for no less
+    than `WELL_SPENT` of it, or of what finer blocks would spend, to be spent.
 
     Args:
         groups: The groups.
@@ -56,11 +62,7 @@ def spend_budget(
     if recipe.block is not None:
         grains = {group.id: blocks.grain(group, recipe.block) for group in groups}
         return _spent(curves, bought, grains)
-    for block in blocks.narrower(blocks.machine_block()):
-        grains = {group.id: blocks.fitting_grain(group, block) for group in groups}
-        if least_cost(curves, bought.pricing, grains) <= bought.budget + ROUNDING:
-            break
-    return _spent(curves, bought, grains)
+    return _in_fitting_blocks(groups, curves, bought)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,25 @@ class _Bought:
     exponent: float
     told: Callable[[float], float] = float
     unit: str = "of the model's cost"
+
+
+def _in_fitting_blocks(
+    groups: Sequence[UnitGroup], curves: Sequence[Curve], bought: _Bought
+) -> Spent:
+    """Spends in the widest blocks that are fine enough for the budget."""
+    tried: list[tuple[float, Spent]] = []
+    for block in blocks.narrower(blocks.machine_block()):
+        grains = {group.id: blocks.fitting_grain(group, block) for group in groups}
+        least = least_cost(curves, bought.pricing, grains)
+        if block > 1 and least > bought.budget + ROUNDING:
+            continue
+        spent = _spent(curves, bought, grains)
+        counts = np.array([spent.kept[group.id] for group in groups], dtype=np.int64)
+        tried.append((Tally(bought.pricing, counts).cost, spent))
+        if tried[-1][0] >= WELL_SPENT * bought.budget:
+            return spent
+    most = max(cost for cost, _ in tried)
+    return next(spent for cost, spent in tried if cost >= WELL_SPENT * most)
 
 
 def _spent(curves: Sequence[Curve], bought: _Bought, grains: Mapping[str, int]) -> Spent:

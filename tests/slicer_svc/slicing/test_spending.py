@@ -62,6 +62,42 @@ def test_blocks_of_the_machine_give_way_to_a_budget_that_they_do_not_reach() -> 
     assert price(found.kept).parameters <= 0.05 * whole.parameters
 
 
+WIDE = """
+wide (float[batch, 1, 8, 8] x) => (float[batch, 3] scores)
+  <float[UNITS, 1, 3, 3] w0, float[UNITS] b0, float[UNITS, UNITS, 3, 3] w1, float[UNITS] b1,
+   float[3, UNITS] w2, float[3] b2>
+{
+  maps0 = Conv <pads = [1, 1, 1, 1]> (x, w0, b0)
+  active0 = Relu (maps0)
+  maps1 = Conv <pads = [1, 1, 1, 1]> (active0, w1, b1)
+  active1 = Relu (maps1)
+  pooled = GlobalAveragePool (active1)
+  flat = Flatten (pooled)
+  scores = Gemm <transB = 1> (flat, w2, b2)
+}
+"""
+"""Two convolutions of equally many units."""
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.2, 0.35])
+def test_a_narrow_model_spends_its_budget_in_finer_blocks(budget: float) -> None:
+    network = Network.of(model_of(WIDE.replace("UNITS", "32")))
+    found = spent(network, budget_macs=budget)
+    assert share(network, found) >= 0.9 * budget
+    assert max(found.grains.values()) < machine_block()
+
+
+def test_a_wide_model_keeps_the_blocks_of_the_machine() -> None:
+    found = spent(Network.of(model_of(WIDE.replace("UNITS", "512"))), budget_macs=0.2)
+    assert set(found.grains.values()) == {machine_block()}
+
+
+def share(network: Network, found: Spent) -> float:
+    price = CostModel(network).price
+    whole = price({group.id: group.units for group in network.groups})
+    return price(found.kept).macs / whole.macs
+
+
 def test_a_block_that_was_asked_for_gives_way_to_nothing() -> None:
     network = Network.of(model_of(CHAIN))
     with pytest.raises(SlicingError) as caught:
