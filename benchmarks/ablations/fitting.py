@@ -5,37 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from slicer_svc.slicing.augmentation import Augmentation, augmented
-from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
-
-UNLABELLED = -1
-"""The label of a picture that has none."""
-
-MARKET_VIEWS = 2
-"""Views of every sample of another origin."""
+from slicer_svc.slicing.samples import UNLABELLED, Samples, balanced_weights, class_weights
 
 MIXED = 4
 """Mixed pictures for each sample."""
 
 Pictures = NDArray[np.float32]
-
-
-def with_pictures(samples: Samples, pictures: Pictures) -> Samples:
-    """Samples of one image input, followed by pictures without a label.
-
-    Args:
-        samples: Of one input `(n, C, H, W)`.
-        pictures: `(m, C, H, W)`.
-    """
-    ((name, own),) = samples.inputs.items()
-    labels = np.concatenate([samples.labels, np.full(len(pictures), UNLABELLED, dtype=np.int64)])
-    return Samples({name: np.concatenate([own, pictures])}, labels)
-
-
-def market_pictures(others: list[Samples], augmentation: Augmentation, seed: int) -> Pictures:
-    """Views of what other origins of the market were submitted with."""
-    views = [augmented(one, augmentation, MARKET_VIEWS, seed) for one in others]
-    return np.concatenate([array for one in views for array in one.inputs.values()])
 
 
 def mixed_pictures(samples: Samples, seed: int) -> Pictures:

@@ -10,17 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ablations.fitting import (
-    UNLABELLED,
     fitting_weights,
-    market_pictures,
     mixed_pictures,
-    with_pictures,
 )
 from benchmarks.ablations.variant import Extra, Variant
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.samples import Draw
 from onnxgraph.view import TorchView
-from slicer_svc.slicing.augmentation import augmented
 from slicer_svc.slicing.closed_form import Grams, measure_grams
 from slicer_svc.slicing.criteria.evidence import Matrices, metrics_of
 from slicer_svc.slicing.curves import CurveSamples, measure_curves
@@ -28,7 +24,8 @@ from slicer_svc.slicing.measurements import CURVE_VIEWS
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.original import Original, SiteValues
 from slicer_svc.slicing.plan import Curve
-from slicer_svc.slicing.samples import Samples
+from slicer_svc.slicing.samples import Samples, some_unlabelled, unlabelled
+from slicer_svc.slicing.views import views_of
 from slicer_svc.slicing.walk import minibatches
 
 ORIGINALS = 8
@@ -113,14 +110,17 @@ class Laboratory:
     def _pictures(self, sight: Sight) -> Samples:
         """All views that are looked at; unlabelled ones come last."""
         samples = self.samples(sight.place)
-        views = augmented(samples, self.augmentation, sight.views, self.draw.seed)
-        if sight.extra is Extra.MIXED:
-            return with_pictures(views, mixed_pictures(samples, self.draw.seed))
         if sight.extra is Extra.MARKET:
-            others = [self.samples(other) for other in self.networks if other != sight.place]
-            found = market_pictures(others, self.augmentation, self.draw.seed)
-            return with_pictures(views, found)
-        return views
+            for other in self.networks:
+                if other != sight.place:
+                    samples = samples.joined(unlabelled(self.samples(other).inputs))
+            rest = samples.take(some_unlabelled(samples.labels))
+            samples = samples.labelled.joined(rest)
+        views = views_of(samples, self.augmentation, sight.views, self.draw.seed)
+        if sight.extra is not Extra.MIXED:
+            return views
+        ((name, _),) = samples.inputs.items()
+        return views.joined(unlabelled({name: mixed_pictures(samples, self.draw.seed)}))
 
     def _original(self, sight: Sight) -> Original:
         whole = replace(sight, positions=Variant().positions)
@@ -144,9 +144,7 @@ class Laboratory:
         views = min(sight.views, max(1, CURVE_VIEWS // len(samples)))
         pictures = self.pictures(replace(sight, views=views))
         weights = fitting_weights(pictures.labels, key.target, key.extra_share)
-        compared = pictures.take(np.flatnonzero(pictures.labels != UNLABELLED))
-        if not key.on_views:
-            compared = samples
+        compared = pictures.labelled if key.on_views else samples
         test = fitting_weights(compared.labels, key.target, 0.0)
         measured = CurveSamples(minibatches(pictures, weights), minibatches(compared, test))
         return measure_curves(self.networks[sight.place], measured, lambda _: None)

@@ -62,9 +62,9 @@ LEVERS: Mapping[str, Lever] = {
         {"curves on views": Variant(curves_on_views=True)},
     ),
     "unlabelled": Lever(
-        "Do unlabelled pictures help?",
+        "Do unlabelled pictures help, samples of the other origins or mixed ones?",
         {
-            "other origins' samples": Variant(extra=Extra.MARKET),
+            "own samples alone": Variant(extra=Extra.NONE),
             "mixed pictures": Variant(extra=Extra.MIXED),
         },
     ),
@@ -83,6 +83,10 @@ LEVERS: Mapping[str, Lever] = {
     "ridge": Lever(
         "How strong is the refit's ridge?",
         {f"λ = {ridge:g}": Variant(ridge=ridge) for ridge in (1e-3, 3e-3, 3e-2)},
+    ),
+    "rectifier": Lever(
+        "Does the refit forget errors that a rectifier hides?",
+        {"all errors": Variant(rectified=False)},
     ),
     "positions": Lever("How many positions of a sample?", {"16 positions": Variant(positions=16)}),
     "residual": Lever(

@@ -13,8 +13,9 @@ from onnxgraph.linear import patches, weight_matrix
 from onnxgraph.surgery import Cut, cut_all
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.adaptations.site import SiteAdaptation
-from slicer_svc.slicing.closed_form import SiteFit, Weights
+from slicer_svc.slicing.closed_form import SiteFit, Weights, regression_at
 from slicer_svc.slicing.original import Original, apart
+from slicer_svc.slicing.rectified import RectifiedRegression
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.ridge import Regression
 from slicer_svc.slicing.sliced import Sliced
@@ -106,12 +107,11 @@ def _gathered(
     bench: Workbench,
     site: Site,
     now: tuple[list[Tensor], Units],
-) -> Regression:
+) -> Regression | RectifiedRegression:
     """Patches of the network as it is against the original's kept outputs."""
     read, columns = now
     kept = torch.from_numpy(columns)
-    rows = sum(len(values.made) for values in original.at(site))
-    found = Regression(rows, len(bench.matrix(site.node)[0]))
+    found = regression_at(original, site, len(bench.matrix(site.node)[0]), columns, rectified=True)
     parts = _parts(original, weights)
     for values, value, part in zip(original.at(site), read, parts, strict=True):
         seen = patches(bench.model, site.node, apart(value, site, len(part)), values.made_at)

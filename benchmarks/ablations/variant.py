@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from slicer_svc.slicing.adaptations.refit import RIDGE
+from slicer_svc.slicing.original import POSITIONS
 from slicer_svc.slicing.recipe import Adaptation, Criterion
+from slicer_svc.slicing.samples import UNLABELLED_WEIGHT
 
 BLOCK = 16
 """Units are kept in multiples of this: the block of the issue's targets on every machine."""
-
-REFIT_RIDGE = 1e-2
-"""λ of the refit as a share of the patches' mean energy, as the library has it."""
 
 
 class Extra(StrEnum):
@@ -45,6 +45,7 @@ class Variant:
         sweeps: How often all consumers are refitted from the front to the back.
         distil_rate: Adam's learning rate where the adaptation is `distil`.
         ridge: λ of the refit, as a share of the patches' mean energy.
+        rectified: Whether the refit forgets errors that a rectifier hides.
         positions: Positions of a sample that are looked at, at most.
         residual_whole: Whether a width that several nodes add up to is left whole.
     """
@@ -57,13 +58,14 @@ class Variant:
     block: int = BLOCK
     exponent: float | None = None
     curves_on_views: bool = False
-    extra: Extra = Extra.NONE
-    extra_share: float = 0.3
+    extra: Extra = Extra.MARKET
+    extra_share: float = UNLABELLED_WEIGHT
     rank_share: float = 1.0
     sweeps: int = 1
     distil_rate: float = 1e-5
-    ridge: float = REFIT_RIDGE
-    positions: int = 64
+    ridge: float = RIDGE
+    rectified: bool = True
+    positions: int = POSITIONS
     residual_whole: bool = False
 
     def to_json(self) -> dict[str, Any]:

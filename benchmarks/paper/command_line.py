@@ -90,6 +90,7 @@ def experiment_parser(program: str, description: str) -> argparse.ArgumentParser
     add("--label-order", default=LabelOrder.INDEX.value, choices=[o.value for o in LabelOrder])
     add("--block", type=int, help="units are kept in multiples of this; the machine's by default")
     add("--views", type=int, default=Recipe().views, help="augmented views of a sample")
+    add("--alone", action="store_true", help="slice without the other origins' samples")
     add("--criterion", choices=criteria, help="by what closed_form orders units")
     add("--adaptation", choices=sorted(a.value for a in Adaptation), help="how it repairs")
     add(
@@ -137,6 +138,7 @@ def setting_of(parsed: argparse.Namespace) -> Setting:
         label_order=LabelOrder(parsed.label_order),
         baselines=baselines_of(parsed.baselines, parsed.arch),
         threads=parsed.threads,
+        alone=parsed.alone,
     )
 
 

@@ -33,6 +33,8 @@ class Setting:
         label_order: By what classes are numbered.
         baselines: Names of the baselines.
         threads: Processor threads.
+        alone: Whether an origin is sliced without the other origins' samples, which are otherwise
+            read without their labels, as samples of a market are.
         prefix: What the name of the result's file begins with.
     """
 
@@ -49,6 +51,7 @@ class Setting:
     label_order: LabelOrder = LabelOrder.INDEX
     baselines: tuple[str, ...] = field(default=("ensemble", "random"))
     threads: int = 1
+    alone: bool = False
     prefix: str = ""
 
     @property
@@ -79,6 +82,7 @@ class Setting:
             ("superclass", self.label_order is LabelOrder.SUPERCLASS),
             (f"block{recipe.block}", recipe.block != default.block),
             (f"views{recipe.views}", recipe.views != default.views),
+            ("alone", self.alone),
             (recipe.criterion.value, self._asks_for(recipe.criterion, default.criterion)),
             (recipe.adaptation.value, recipe.adaptation != default.adaptation),
         ]

@@ -35,7 +35,7 @@ class ClassSlicer:
     Args:
         network: The model.
         view: A view of it, on the device where all work is done.
-        views: All views of its samples.
+        views: All views of its samples, and of others without a label.
         recipe: The method and its settings.
         counts: Units to keep, by group.
     """
@@ -61,7 +61,7 @@ class ClassSlicer:
             label: The class; it has a sample.
             step: Told each site or group that is finished.
         """
-        case = ClassCase(self._network, self._view, self._views, label, self._recipe)
+        case = ClassCase(self._network, self._view, self._views.labelled, label, self._recipe)
         if self._recipe.method is not Method.CLOSED_FORM:
             return slice_trained(case, self._counts, step)
         weights = class_weights(self._views.labels, label)
@@ -87,4 +87,4 @@ class ClassSlicer:
 
     @cached_property
     def _activity(self) -> Activity:
-        return measure_activity(self._network, self._view, self._views)
+        return measure_activity(self._network, self._view, self._views.labelled)

@@ -13,6 +13,7 @@ from onnxgraph.surgery import Cut, Repair, cut_all
 from slicer_svc.slicing.adaptations.site import AdaptedSite, CutSite, SiteAdaptation
 from slicer_svc.slicing.original import Original, SiteValues, apart, rows_at
 from slicer_svc.slicing.progress import Step
+from slicer_svc.slicing.rectified import RectifiedRegression, floor_behind
 from slicer_svc.slicing.repairs import Units, fit_repair
 from slicer_svc.slicing.ridge import Moments, Regression
 from slicer_svc.slicing.sliced import Sliced
@@ -153,6 +154,25 @@ def _gram(rows: Tensor, weights: Tensor) -> NDArray[np.float64]:
     return np.asarray((exact.T @ (exact * per_row[:, None])).cpu().numpy())
 
 
+def regression_at(
+    original: Original, site: Site, width: int, columns: Units, *, rectified: bool
+) -> Regression | RectifiedRegression:
+    """What a site's node is refitted by.
+
+    Args:
+        original: What the model computes on the samples.
+        site: The site.
+        width: Rows of the node's matrix that are left.
+        columns: Its outputs that are left, sorted.
+        rectified: Whether errors that a rectifier behind it hides count for nothing.
+    """
+    count = sum(len(values.made) for values in original.at(site))
+    floor = floor_behind(original.network.model, site.node) if rectified else None
+    if floor is None:
+        return Regression(count, width)
+    return RectifiedRegression(count, width, torch.from_numpy(floor[columns]))
+
+
 class SiteFit:
     """Gathers what an adaptation reads of one site, and asks it for the new matrix.
 
@@ -184,9 +204,10 @@ class SiteFit:
         }
         units = {group: Moments() for group in site.reads if adaptation.reads_units}
         rows = rows_of(places, site, len(weight))
-        kernel = None
+        kernel: Regression | RectifiedRegression | None = None
         if adaptation.reads_patches:
-            kernel = Regression(sum(len(v.made) for v in original.at(site)), len(rows))
+            rectified = adaptation.rectified
+            kernel = regression_at(original, site, len(rows), columns, rectified=rectified)
         self._columns = torch.from_numpy(columns)
         self._cut = CutSite(
             site=site,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from onnxgraph.cost import cost
-from slicer_svc.slicing.augmentation import Augmentation, augmented
+from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.curves import GRAIN, CurveSamples, measure_curves
 from slicer_svc.slicing.latency.machine import machine_name
 from slicer_svc.slicing.latency.measure import measure_latency
@@ -12,14 +12,15 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import Curve
 from slicer_svc.slicing.progress import Progress, Report
 from slicer_svc.slicing.recipe import Recipe
-from slicer_svc.slicing.samples import Samples, balanced_weights, spread
+from slicer_svc.slicing.samples import Samples, balanced_weights, some_unlabelled, spread
+from slicer_svc.slicing.views import views_of
 from slicer_svc.slicing.walk import minibatches
 
 CURVE_SAMPLES = 256
 """Samples, views left out, that curves are measured on at most, spread over the classes."""
 
 CURVE_VIEWS = 512
-"""Views that repairs of curves are fitted on at most."""
+"""Labelled views that repairs of curves are fitted on at most."""
 
 CURVE_MACS = 4e12
 """Multiply-accumulates that comparing features may take: about half a minute on two cores."""
@@ -76,9 +77,12 @@ def measure(
 def _curves(
     network: Network, samples: Samples, recipe: Recipe, augment: Augmentation, report: Report
 ) -> tuple[Curve, ...]:
-    few = samples.take(spread(samples.labels, CURVE_SAMPLES))
+    known = samples.labelled
+    few = known.take(spread(known.labels, CURVE_SAMPLES))
     views = min(recipe.views, max(1, CURVE_VIEWS // len(few)))
-    fit = augmented(few, augment, views, recipe.seed)
+    others = some_unlabelled(samples.labels)
+    pool = few.joined(samples.take(others)) if others.size else few
+    fit = views_of(pool, augment, views, recipe.seed)
     test = few.take(spread(few.labels, _compared(network)))
     measured = CurveSamples(
         fit=minibatches(fit, balanced_weights(fit.labels)),

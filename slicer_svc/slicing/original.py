@@ -21,8 +21,9 @@ from slicer_svc.slicing.read_steps import read_steps
 from slicer_svc.slicing.walk import Minibatch, Walk
 from slicer_svc.slicing.workbench import RecurrentTap, Site
 
-POSITIONS = 64
-"""Positions per sample that are looked at, at most: neighbouring ones say nearly the same."""
+POSITIONS = 32
+"""Positions per sample that are looked at, at most: neighbouring ones say nearly the same, and more
+samples say more than more positions."""
 
 KEPT_BYTES = 512 << 20
 """Values of all sites that are kept at once; where they are more, fewer positions are drawn."""

@@ -41,7 +41,7 @@ def make_plan(
 
     Args:
         model: A normalised model.
-        samples: Its samples.
+        samples: Its samples, and perhaps others without a label.
         recipe: What is asked for.
         augment: Which views its inputs allow.
         curves: Curves of an earlier plan of this model; measured where left out. Times are always
@@ -125,6 +125,7 @@ def _by_threshold(network: Network, samples: Samples, recipe: Recipe) -> dict[st
     fitted = recipe.method is Method.THRESHOLD
     select = select_by_threshold if fitted else select_by_plain_threshold
     view = TorchView(network.model)
+    samples = samples.labelled
 
     def run(inputs: Mapping[str, Tensor], fetch: Sequence[str]) -> Mapping[str, Tensor]:
         return view.run(inputs, fetch=fetch)

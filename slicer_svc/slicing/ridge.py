@@ -1,6 +1,7 @@
 """Ridge regression from second moments, pulled towards a known solution."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 
 _EXPONENTS = 120
 """Powers of two by which rows are divided at most: single precision holds their inverses too."""
+
+WeightedRows = tuple[Tensor, Tensor, Tensor]
+"""A minibatch: x `(rows, k)`, y `(rows, o)` and one weight per sample `(n,)`."""
 
 
 class Moments:
@@ -21,6 +25,7 @@ class Moments:
     def __init__(self) -> None:
         self._gram: Tensor | None = None
         self._cross: Tensor | None = None
+        self._factor: Tensor | None = None
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch.
@@ -30,14 +35,26 @@ class Moments:
             y: Targets `(rows, o)`.
             weights: One weight per sample, `(n,)`, rows a multiple of n.
         """
-        roots = _roots(weights, x)
-        x_rows, x_sizes = _of_unit_size(x)
-        y_rows, y_sizes = _of_unit_size(y)
-        scaled = x_rows * roots
-        gram = (scaled.T @ scaled).double() * torch.outer(x_sizes, x_sizes)
-        cross = (scaled.T @ (y_rows * roots)).double() * torch.outer(x_sizes, y_sizes)
+        x_rows, x_sizes = _weighted(x, weights)
+        y_rows, y_sizes = _weighted(y, weights)
+        gram = (x_rows.T @ x_rows).double() * torch.outer(x_sizes, x_sizes)
+        cross = (x_rows.T @ y_rows).double() * torch.outer(x_sizes, y_sizes)
         self._gram = gram if self._gram is None else self._gram + gram
         self._cross = cross if self._cross is None else self._cross + cross
+        self._factor = None
+
+    def retarget(self, rows: Iterable[WeightedRows]) -> None:
+        """Gives the same regressors other targets.
+
+        Args:
+            rows: What `add` was given, with other targets, in any order.
+        """
+        cross = torch.zeros_like(self._known(self._cross))
+        for x, y, weights in rows:
+            x_rows, x_sizes = _weighted(x, weights)
+            y_rows, y_sizes = _weighted(y, weights)
+            cross += (x_rows.T @ y_rows).double() * torch.outer(x_sizes, y_sizes)
+        self._cross = cross
 
     @property
     def gram(self) -> NDArray[np.float64]:
@@ -65,12 +82,15 @@ class Moments:
         x_mean, y_mean = gram[:-1, -1] / total, cross[-1, :-1] / total
         gram, cross = gram[:-1, :-1], cross[:-1, :-1]
         damping = share * float(gram.diagonal().mean())
-        if not affine:
-            return _array(_ridge(gram, cross, start, damping)), None
-        gram = gram - total * torch.outer(x_mean, x_mean)
-        cross = cross - total * torch.outer(x_mean, y_mean)
-        weight = _ridge(gram, cross, start, damping)
-        return _array(weight), _array(y_mean - x_mean @ weight)
+        if affine:
+            gram = gram - total * torch.outer(x_mean, x_mean)
+            cross = cross - total * torch.outer(x_mean, y_mean)
+        weight = start
+        if 0 < damping < math.inf:
+            # Other targets need no other factor.
+            self._factor = _factor(gram, damping) if self._factor is None else self._factor
+            weight = start + torch.cholesky_solve(cross - gram @ start, self._factor)
+        return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
     @staticmethod
     def _known(moment: Tensor | None) -> Tensor:
@@ -85,12 +105,18 @@ class Rows:
         self._x: list[Tensor] = []
         self._y: list[Tensor] = []
         self._roots: list[Tensor] = []
+        self._factor: Tensor | None = None
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch; arguments as for `Moments.add`."""
         self._x.append(x)
         self._y.append(y)
         self._roots.append(_roots(weights, x))
+        self._factor = None
+
+    def retarget(self, rows: Iterable[WeightedRows]) -> None:
+        """Gives the same regressors other targets; the minibatches as they were added."""
+        self._y = [y for _, y, _ in rows]
 
     def solve(
         self, centre: NDArray[np.float64], share: float, *, affine: bool
@@ -109,7 +135,8 @@ class Rows:
         x, y = (x - x_mean) * roots, (y - y_mean) * roots
         weight = start
         if 0 < damping < math.inf:
-            weight = start + x.T @ _solved(x @ x.T, damping, y - x @ start)
+            self._factor = _factor(x @ x.T, damping) if self._factor is None else self._factor
+            weight = start + x.T @ torch.cholesky_solve(y - x @ start, self._factor)
         return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
 
@@ -126,6 +153,10 @@ class Regression:
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch; arguments as for `Moments.add`."""
         self._gathered.add(x, y, weights)
+
+    def retarget(self, rows: Iterable[WeightedRows]) -> None:
+        """Gives the same regressors other targets, in the same minibatches."""
+        self._gathered.retarget(rows)
 
     def solve(
         self, centre: NDArray[np.float64], share: float, *, affine: bool
@@ -149,11 +180,11 @@ def _roots(weights: Tensor, rows: Tensor) -> Tensor:
     return roots[:, None].to(rows.dtype)
 
 
-def _of_unit_size(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows divided by a power of two, and a column of ones, so that one product holds the means.
+def _weighted(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows times the roots of their weights, with a column of ones: one product holds the means.
 
-    Squares of values that single precision holds may be beyond its range; those of rows whose
-    largest value is about one are not.
+    Squares of values that single precision holds may be beyond its range; those of rows that are
+    divided by a power of two, so that their largest value is about one, are not.
 
     Returns:
         `(rows, k + 1)`, and what its columns are to be multiplied by, float64 `(k + 1,)`.
@@ -162,7 +193,8 @@ def _of_unit_size(rows: Tensor) -> tuple[Tensor, Tensor]:
     size = 2.0 ** min(max(exponent, -_EXPONENTS), _EXPONENTS)
     sizes = torch.full((rows.shape[1] + 1,), size, dtype=torch.float64, device=rows.device)
     sizes[-1] = 1.0
-    return torch.cat([rows / size, rows.new_ones(len(rows), 1)], dim=1), sizes
+    unit = torch.cat([rows / size, rows.new_ones(len(rows), 1)], dim=1)
+    return unit * _roots(weights, rows), sizes
 
 
 def ridge(
@@ -189,14 +221,15 @@ def ridge(
 def _ridge(gram: Tensor, cross: Tensor, centre: Tensor, damping: float) -> Tensor:
     if not 0 < damping < math.inf:
         return centre.clone()
-    return centre + _solved(gram, damping, cross - gram @ centre)
+    return centre + torch.cholesky_solve(cross - gram @ centre, _factor(gram, damping))
 
 
-def _solved(matrix: Tensor, damping: float, right: Tensor) -> Tensor:
-    """(M + λI)⁻¹·B of a symmetric M that is at least positive semidefinite."""
+def _factor(matrix: Tensor, damping: float) -> Tensor:
+    """The Cholesky factor of M + λI, of a symmetric M that is at least positive semidefinite."""
     damped = matrix.clone()
     damped.diagonal().add_(damping)
-    return torch.cholesky_solve(right, torch.linalg.cholesky(damped))
+    factor: Tensor = torch.linalg.cholesky(damped)
+    return factor
 
 
 def _array(tensor: Tensor) -> NDArray[np.float64]:

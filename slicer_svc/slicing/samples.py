@@ -8,14 +8,24 @@ from numpy.typing import NDArray
 
 from slicer_svc.slicing.errors import SlicingError, SlicingReason
 
+UNLABELLED = -1
+"""The label of a sample that has none: an input like the model's own, of whatever it shows."""
+
+UNLABELLED_WEIGHT = 0.3
+"""What all samples without a label weigh together, beside labelled ones: a pack shows a fragment
+the classes of other models, on which it is to answer as its original does (ALGORITHM.md, 3)."""
+
+UNLABELLED_MOST = 120
+"""Samples without a label that are looked at, at most."""
+
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled samples of one model, checked when made.
+    """Samples of one model, and perhaps others without a label, checked when made.
 
     Attributes:
         inputs: One array per graph input by its name, first axis the sample, `(n, ...)`.
-        labels: Class index of every sample, int64 `(n,)`.
+        labels: Class index of every sample, or `UNLABELLED`, int64 `(n,)`.
     """
 
     inputs: Mapping[str, NDArray[np.generic]]
@@ -46,6 +56,27 @@ class Samples:
         inputs = {name: array[index] for name, array in self.inputs.items()}
         return Samples(inputs, self.labels[index])
 
+    @property
+    def labelled(self) -> "Samples":
+        """Those that have a label."""
+        if (self.labels != UNLABELLED).all():
+            return self
+        return self.take(np.flatnonzero(self.labels != UNLABELLED).astype(np.int64))
+
+    def joined(self, others: "Samples") -> "Samples":
+        """These, then others with the same inputs."""
+        inputs = {
+            name: np.concatenate([array, others.inputs[name].astype(array.dtype)])
+            for name, array in self.inputs.items()
+        }
+        return Samples(inputs, np.concatenate([self.labels, others.labels]))
+
+
+def unlabelled(inputs: Mapping[str, NDArray[np.generic]]) -> Samples:
+    """Samples without a label."""
+    count = len(next(iter(inputs.values())))
+    return Samples(inputs, np.full(count, UNLABELLED, dtype=np.int64))
+
 
 REST = 60
 """Samples of other classes that one class is told apart from, or twice its own where that is more:
@@ -61,13 +92,21 @@ def class_pool(labels: NDArray[np.int64], target: int) -> NDArray[np.int64]:
 
     Returns:
         All samples of c and some of the others, the first of every class before the second of
-        any; sorted.
+        any, and some of those without a label; sorted.
     """
     inside = np.flatnonzero(labels == target)
-    others = np.flatnonzero(labels != target)
+    others = np.flatnonzero((labels != target) & (labels != UNLABELLED))
     most = max(REST, 2 * len(inside))
     chosen = others[spread(labels[others], most)]
-    return np.sort(np.concatenate([inside, chosen])).astype(np.int64)
+    return np.sort(np.concatenate([inside, chosen, some_unlabelled(labels)])).astype(np.int64)
+
+
+def some_unlabelled(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of at most `UNLABELLED_MOST` samples without a label, evenly spaced."""
+    found = np.flatnonzero(labels == UNLABELLED)
+    if len(found) > UNLABELLED_MOST:
+        found = found[np.linspace(0, len(found) - 1, UNLABELLED_MOST).round().astype(np.int64)]
+    return found.astype(np.int64)
 
 
 def spread(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -88,19 +127,38 @@ def class_weights(labels: NDArray[np.int64], target: int) -> NDArray[np.float64]
 
     Returns:
         Float64 `(n,)` of sum one: 2/3 spread evenly over class c's samples, 1/3 over the others;
-        all of it on class c where there is no other.
+        all of it on class c where there is no other. Samples without a label share
+        `UNLABELLED_WEIGHT`, which the rest gives up.
     """
     inside = labels == target
-    members, others = int(inside.sum()), int((~inside).sum())
-    if not others:
-        return np.full(len(labels), 1.0 / members)
-    return np.where(inside, 2.0 / (3.0 * members), 1.0 / (3.0 * others))
+    others = ~inside & (labels != UNLABELLED)
+    weights = inside / np.count_nonzero(inside)
+    if others.any():
+        weights = 2.0 / 3.0 * weights + others / (3.0 * np.count_nonzero(others))
+    return _beside_unlabelled(labels, weights)
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights of sum one with which every class that has a sample counts the same, `(n,)`."""
-    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / (len(counts) * counts[place]), dtype=np.float64)
+    """Weights of sum one with which every class that has a sample counts the same, `(n,)`.
+
+    Samples without a label share `UNLABELLED_WEIGHT`, which the rest gives up.
+    """
+    known = labels != UNLABELLED
+    _, place, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
+    weights = np.zeros(len(labels))
+    weights[known] = 1.0 / (len(counts) * counts[place])
+    return _beside_unlabelled(labels, weights)
+
+
+def _beside_unlabelled(
+    labels: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weights of labelled samples lowered by what those without a label get."""
+    known = labels != UNLABELLED
+    if known.all():
+        return weights
+    even = UNLABELLED_WEIGHT / np.count_nonzero(~known)
+    return np.where(known, (1.0 - UNLABELLED_WEIGHT) * weights, even)
 
 
 def _invalid(message: str) -> SlicingError:

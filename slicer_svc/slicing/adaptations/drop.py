@@ -10,6 +10,7 @@ class Drop:
 
     reads_units = False
     reads_patches = False
+    rectified = False
 
     def adapt(self, cut: CutSite) -> AdaptedSite:
         """Rows of dropped units go, the others and the bias stay."""

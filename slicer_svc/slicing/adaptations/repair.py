@@ -14,6 +14,7 @@ class Repair:
 
     reads_units = True
     reads_patches = False
+    rectified = False
 
     def adapt(self, cut: CutSite) -> AdaptedSite:
         """The matrix with R folded in, the bias as it was."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from slicer_svc.slicing.rectified import RectifiedRegression
 from slicer_svc.slicing.repairs import Units
 from slicer_svc.slicing.ridge import Moments, Regression
 from slicer_svc.slicing.workbench import Site
@@ -36,7 +37,7 @@ class CutSite:
     rows: Units
     columns: Units
     units: Mapping[str, Moments]
-    kernel: Regression | None
+    kernel: Regression | RectifiedRegression | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,10 @@ class SiteAdaptation(Protocol):
     @property
     def reads_patches(self) -> bool:
         """Whether `CutSite.kernel` is needed."""
+
+    @property
+    def rectified(self) -> bool:
+        """Whether `CutSite.kernel` forgets errors that a rectifier behind the node hides."""
 
     def adapt(self, cut: CutSite) -> AdaptedSite:
         """The node's new matrix, bias and repairs."""
