@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
+from onnxgraph.operators.flow.attention import MASK
+
 BROADCASTING = frozenset(
     {
         *("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where"),
@@ -14,6 +16,8 @@ BROADCASTING = frozenset(
     }
 )
 """Operators that act place by place, with numpy's broadcasting."""
+
+_MASK_RANK = 4
 
 
 def values_of_data(graph: ir.Graph) -> frozenset[str]:
@@ -86,6 +90,8 @@ class Meetings:
                 return False
             place += len(own[0]) - len(shapes[str(output.name)][0])
             return self.have_the_size(output, place, shapes)
+        if node.op_type == "Attention":
+            return self._masks(value, place, node, shapes)
         if node.op_type not in BROADCASTING:
             return False
         data = [
@@ -95,3 +101,18 @@ class Meetings:
             return self.have_the_size(output, place, shapes)
         wanted = [shape[place:][:1] for shape in own]
         return any([s[place:][:1] for s in shapes[str(v.name)]] == wanted for v in data)
+
+    def _masks(
+        self,
+        value: ir.Value,
+        place: int,
+        node: ir.Node,
+        shapes: Mapping[str, Sequence[tuple[int, ...]]],
+    ) -> bool:
+        """Whether a value is the mask only, and the place its batch, which the queries have."""
+        query = node.inputs[0]
+        if query is None or value in node.inputs[:MASK] or value in node.inputs[MASK + 1 :]:
+            return False
+        batches = [shape[:1] for shape in shapes[str(query.name)]]
+        wanted = [shape[place:][:1] for shape in shapes[str(value.name)]]
+        return place == -_MASK_RANK and str(query.name) in self._data and batches == wanted

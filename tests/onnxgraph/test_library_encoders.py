@@ -72,9 +72,42 @@ def _encoder(part: str) -> bytes:
     return parse(text, opset=18).SerializeToString()
 
 
+def _fused_encoder() -> bytes:
+    """Such a layer as one operator, with a mask that is repeated for each sample."""
+    text = """
+        g (float[batch, 4, 6] x) => (float[batch, 3] scores)
+          <float[6, 8] wq, float[6, 8] wk, float[6, 8] wv, float[8, 5] wo, float[5, 3] v0,
+           float[1, 1, 4, 1] places, int64[3] fixed = {1, 4, 4},
+           int64[4] parted = {0, 4, 2, 4}, int64[3] merged = {0, 4, 8}, int64[1] steps = {1}>
+        {
+          q = MatMul (x, wq) qp = Reshape (q, parted) q0 = Transpose <perm = [0, 2, 1, 3]> (qp)
+          k = MatMul (x, wk) kp = Reshape (k, parted) kt = Transpose <perm = [0, 2, 1, 3]> (kp)
+          v = MatMul (x, wv) vp = Reshape (v, parted) vt = Transpose <perm = [0, 2, 1, 3]> (vp)
+          size = Shape <start = 0, end = 1> (x)
+          target = Concat <axis = 0> (size, fixed)
+          mask = Expand (places, target)
+          a = Attention (q0, kt, vt, mask)
+          at = Transpose <perm = [0, 2, 1, 3]> (a)
+          m = Reshape (at, merged)
+          o = MatMul (m, wo)
+          r = Relu (o)
+          f = ReduceMean <keepdims = 0> (r, steps)
+          scores = MatMul (f, v0)
+        }
+    """
+    return parse(text, opset=23).SerializeToString()
+
+
 @pytest.mark.parametrize("name", _PARTS)
 def test_heads_are_cut_where_a_library_writes(name: str) -> None:
-    data = _encoder(_PARTS[name])
+    _assert_heads_are_cut(_encoder(_PARTS[name]))
+
+
+def test_heads_of_one_operator_are_cut_where_its_mask_is_repeated_for_each_sample() -> None:
+    _assert_heads_are_cut(_fused_encoder())
+
+
+def _assert_heads_are_cut(data: bytes) -> None:
     model = normalise(load_model(data))
     assert not {"Expand", "ScatterND", "GatherElements"} & {n.op_type for n in model.graph}
     groups, whole = unit_groups(model)
