@@ -13,6 +13,9 @@ from slicer_svc.slicing.errors import SlicingError, SlicingReason
 from slicer_svc.slicing.walk import Route
 from slicer_svc.slicing.workbench import RecurrentTap, Site, recurrent_taps, sites
 
+_MOST_NAMED = 5
+"""How many of the nodes that are in the way a refusal names."""
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -71,9 +74,13 @@ def _without_factors(model: ir.Model, groups: tuple[UnitGroup, ...]) -> ir.Model
 
 
 def _nothing_to_slice(whole: tuple[WholePart, ...]) -> SlicingError:
-    reasons = "; ".join(dict.fromkeys(part.reason for part in whole))
+    reasons = list(dict.fromkeys(part.reason for part in whole))
+    named = "; ".join(reasons[:_MOST_NAMED]) or "it has no hidden layer"
+    more = f"; and {len(reasons) - _MOST_NAMED} more" if len(reasons) > _MOST_NAMED else ""
     return SlicingError(
         SlicingReason.GRAPH_NO_SLICEABLE_UNIT,
-        f"no unit of the model can be cut: {reasons or 'it has no hidden layer'}",
-        advice="Submit a network with at least one hidden convolutional or dense layer.",
+        f"no unit of the model can be cut: {named}{more}",
+        advice="Submit a network with at least one hidden convolutional or dense layer whose "
+        "units reach the next one without a node that normalises over them, sums them up or adds "
+        "them to what is not cut.",
     )

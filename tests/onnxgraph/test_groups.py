@@ -182,6 +182,13 @@ def test_a_depthwise_convolution_passes_units_and_a_grouped_one_ties_whole_group
 _WHOLE = {
     "Softmax 's' normalises over units": "s = Softmax <axis = 1> (h)",
     "ReduceMean 's' reduces over units": "s = ReduceMean <axes = [1], keepdims = 1> (h)",
+    "ReduceMean 'm' normalises over units": """
+        m = ReduceMean <axes = [1], keepdims = 1> (h)
+        e = Add (m, tiny)
+        s = Div (h, e)""",
+    "ReduceMean 'mean' normalises over units": """
+        mean = ReduceMean <axes = [1], keepdims = 1> (h)
+        s = Sub (h, mean)""",
     "Reshape 's' mixes units with other axes": "u = Transpose (h)\ns = Reshape (u, flat)",
     "Concat 's' joins parts of unknown size": "s = Concat <axis = 0> (h, row)",
     "MatMul 's' contracts units of two computed values": "s = MatMul (h, t)",
@@ -210,6 +217,7 @@ def test_what_mixes_units_keeps_them_whole_and_is_named(reason: str) -> None:
         one=np.array([1]),
         two=np.array([3]),
         three=np.array(3),
+        tiny=(1,),
     )
     assert _groups(model)[1]["h"].startswith(reason)
 

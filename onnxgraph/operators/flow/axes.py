@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import onnx_ir as ir
 
 from onnxgraph.operators.step import Placed, Step, placed
 from onnxgraph.operators.units import AxisUnits, Grid
+
+NORMALISES = "normalises over units"
+"""Why units stay whole whose mean, variance or sum they are measured by."""
+
+_OF_ONE = frozenset({"Add", "Mul", "Pow", "Max", "Clip", "Sqrt", "Identity", "Cast"})
+"""Operators that a statistic passes on its way to the values that it is taken off."""
 
 
 def axes_of(step: Step, *, since: int) -> tuple[int, ...] | None:
@@ -71,14 +78,31 @@ def reduce(step: Step, *, since: int) -> None:
         axes = () if step.call.integer("noop_with_empty_axes", 0) else tuple(range(rank))
     reduced = {axis % rank for axis in axes}
     keep = bool(step.call.integer("keepdims", 1))
-    _without(step, reduced, "reduces over units", keep=keep)
+    why = NORMALISES if _is_taken_off(step.node.outputs[0]) else "reduces over units"
+    _without(step, reduced, why, keep=keep)
+
+
+def _is_taken_off(statistic: ir.Value) -> bool:
+    """Whether values are divided by a mean, a norm or a root of it, or the mean is subtracted.
+
+    So normalisers look that are no operator: of layers below opset 17, of global responses (Woo et
+    al. 2023).
+    """
+    for reader in statistic.consumers():
+        if reader.op_type in ("Div", "Sub") and reader.inputs[1] is statistic:
+            return True
+        constants = [v for v in reader.inputs if v is not None and v is not statistic]
+        apart = reader.op_type in _OF_ONE and all(v.const_value is not None for v in constants)
+        if apart and _is_taken_off(reader.outputs[0]):
+            return True
+    return False
 
 
 def normalised(step: Step) -> None:
     """Softmax: units of the axis that is normalised depend on each other and stay whole."""
     rank = len(step.dims())
     if rank:
-        mixed(step, {step.call.integer("axis", -1) % rank}, "normalises over units")
+        mixed(step, {step.call.integer("axis", -1) % rank}, NORMALISES)
     else:
         step.block("has an unknown input shape")
 

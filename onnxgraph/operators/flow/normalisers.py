@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from onnxgraph.operators.flow.axes import mixed
+from onnxgraph.operators.flow.axes import NORMALISES, mixed
 from onnxgraph.operators.shrunk import Shrunk
 from onnxgraph.operators.step import Step
 from onnxgraph.operators.units import AxisUnits
-
-_WHY = "normalises over units"
 
 
 def trailing(step: Step) -> None:
@@ -19,14 +17,14 @@ def trailing(step: Step) -> None:
     """
     rank = len(step.dims())
     if _followed(step):
-        mixed(step, set(range(step.call.integer("axis", -1) % rank, rank)), _WHY)
+        mixed(step, set(range(step.call.integer("axis", -1) % rank, rank)), NORMALISES)
 
 
 def by_norm(step: Step) -> None:
     """LpNormalization: one axis."""
     rank = len(step.dims())
     if _followed(step):
-        mixed(step, {step.call.integer("axis", -1) % rank}, _WHY)
+        mixed(step, {step.call.integer("axis", -1) % rank}, NORMALISES)
 
 
 def by_channel(step: Step) -> None:
@@ -35,7 +33,7 @@ def by_channel(step: Step) -> None:
         return
     channels = [units for axis, units in step.layout().items() if axis == 1]
     channels += [step.across(grid, 1) for grid in step.grids() if 1 in grid.axes]
-    mixed(step, set(range(2, len(step.dims()))), _WHY)
+    mixed(step, set(range(2, len(step.dims()))), NORMALISES)
     for units in channels:
         _cut_parameters(step, units)
 
@@ -45,7 +43,7 @@ def by_group(step: Step) -> None:
     if not _followed(step):
         return
     units = step.layout().get(1)
-    mixed(step, set(range(2, len(step.dims()))), _WHY)
+    mixed(step, set(range(2, len(step.dims()))), NORMALISES)
     if units is None:
         return
     groups = step.call.integer("num_groups", 1)

@@ -98,6 +98,22 @@ def test_a_model_without_a_hidden_layer_is_refused() -> None:
     assert caught.value.reason is SlicingReason.GRAPH_NO_SLICEABLE_UNIT
 
 
+def test_a_model_whose_units_are_all_normalised_is_refused_by_the_first_nodes_in_the_way() -> None:
+    hidden = " ".join(
+        f"m{i} = Gemm (f{i}, w{i}) f{i + 1} = LpNormalization (m{i})" for i in range(7)
+    )
+    weights = ", ".join(f"float[4, 4] w{i}" for i in range(7))
+    text = f"""deep (float[batch, 4] x) => (float[batch, 3] scores) <{weights}, float[4, 3] w>
+        {{ f0 = Relu (x) {hidden} scores = MatMul (f7, w) }}"""
+    x = np.zeros((3, 4), dtype=np.float32)
+    with pytest.raises(SlicingError) as caught:
+        check_submission(model_of(text), Samples({"x": x}, np.arange(3, dtype=np.int64)), LABELS)
+    assert caught.value.reason is SlicingReason.GRAPH_NO_SLICEABLE_UNIT
+    assert "LpNormalization 'f1' normalises over units" in caught.value.message
+    assert caught.value.message.endswith("; and 3 more")
+    assert "normalises" in caught.value.advice
+
+
 def test_a_guesser_who_names_the_largest_class_is_at_chance() -> None:
     labels = np.array([0] * 18 + [1, 2], dtype=np.int64)
     chance = chance_level(Samples({"x": np.zeros((20, 1))}, labels), 3)
