@@ -4,9 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.paper.__main__ import main
+from benchmarks.paper.bench import Bench
+from benchmarks.paper.command_line import experiment_parser, setting_of
+from benchmarks.paper.corpus import read_corpus
+from benchmarks.paper.experiment import trial_of
+from benchmarks.paper.networks import PADDING
+from benchmarks.paper.samples import Draw
+from benchmarks.paper.tasks import TASKS, DataSet
+from slicer_svc.slicing.augmentation import Augmentation, Words
 from tests.helpers.tiny_sentences import write_tiny_texts
 
 
@@ -50,3 +59,17 @@ def test_disassembly_is_not_defined_for_text(
     ]
     assert main(given) == 1
     assert "disassembly" in capsys.readouterr().err
+
+
+def test_words_are_replaced_for_the_fit_of_fragments_alone(library: Path) -> None:
+    corpus = read_corpus(DataSet.TREC, library)
+    allowed = corpus.augmentation("rnn")
+    assert allowed == Augmentation(texts=(Words("tokens", corpus.vocabulary, PADDING),))
+    tokens = corpus.train.read(np.arange(len(corpus.train.labels)))
+    assert int(np.asarray(tokens).max()) < corpus.vocabulary
+    given = ["--task", "T6", "--arch", "rnn", "--k", "5", "--width", "0.25"]
+    given += ["--data", str(library), "--out", str(library / "out")]
+    setting = setting_of(experiment_parser("paper", "").parse_args(given))
+    bench = Bench.of(setting, TASKS["T6"])
+    trial, _ = trial_of(bench, Draw(corpus, 5, 0, 0), bench.task.targets[0])
+    assert trial.augmentation.changes_nothing
