@@ -89,6 +89,7 @@ def print_plan(session: Session, plan: plans_pb2.Plan) -> None:
         ("weights", _change(plan.bytes_before, plan.bytes_after, size)),
         ("time", time_text(plan)),
         ("blocks", _blocks(plan)),
+        ("samples", _samples(plan)),
         ("predicted error", f"{small(plan.predicted_error)}, relative and squared"),
     ]
     session.printer.one(
@@ -119,6 +120,8 @@ def recipe_text(recipe: plans_pb2.Recipe) -> str:
         words.append(f"blocks of {recipe.block}")
     if recipe.HasField("views"):
         words.append(f"{recipe.views} views")
+    if recipe.own_samples_only:
+        words.append("own samples only")
     return ", ".join([*words, f"seed {recipe.seed}"])
 
 
@@ -142,6 +145,15 @@ def _blocks(plan: plans_pb2.Plan) -> str:
     """Returns what counts of units are multiples of; empty where that is one unit."""
     grains = sorted({group.grain for group in plan.groups if group.grain > 1})
     return f"multiples of {' or '.join(map(str, grains))} units" if grains else ""
+
+
+def _samples(plan: plans_pb2.Plan) -> str:
+    """Returns what samples are read."""
+    others = plan.other_samples
+    if not others.sample_count:
+        return "the model's own"
+    models = f"{len(others.models)} other model{'s' if len(others.models) > 1 else ''}"
+    return f"the model's own, and {count(others.sample_count)} of {models} without their labels"
 
 
 def _change(before: float, after: float, text: Callable[[float], str]) -> str:

@@ -150,6 +150,15 @@ class RecipeOptions:
         typer.Option(help="Augmented views of each sample, 1 to 64; 8.", rich_help_panel=_PANEL),
     ] = None
 
+    own_samples_only: Annotated[
+        bool,
+        typer.Option(
+            "--own-samples-only",
+            help="Read no samples of other models in the market.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+
     def recipe(self) -> plans_pb2.Recipe:
         """Returns the recipe; what is left out, the slicer fills in.
 
@@ -194,6 +203,7 @@ class RecipeOptions:
             seed=self.seed or 0,
             steps=self.steps,
             views=self.views,
+            own_samples_only=self.own_samples_only,
         )
         if self.method is not None:
             recipe.method = plans_pb2.Method.Value(f"METHOD_{self.method.name}")

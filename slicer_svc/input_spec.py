@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 FLOAT32 = "float32"
@@ -91,6 +92,21 @@ class InputSpec:
             return None
         return self.semantics.minimum, self.semantics.maximum
 
+    def is_fed_like(self, other: InputSpec) -> bool:
+        """Whether what one of two inputs is fed can be fed to the other as well.
+
+        Both need a declared meaning: of plain numbers without a range nobody knows the scale. Names
+        may differ, and so may `flip_invariant`, which no graph sees.
+        """
+        return self.bounds() is not None and self._fed == other._fed
+
+    @property
+    def _fed(self) -> tuple[object, ...]:
+        semantics = self.semantics
+        if isinstance(semantics, Image):
+            semantics = replace(semantics, flip_invariant=False)
+        return self.shape, self.element_type, semantics
+
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` reads back."""
         kind = next(name for name, cls in _KINDS.items() if isinstance(self.semantics, cls))
@@ -115,3 +131,18 @@ class InputSpec:
             element_type=data["element_type"],
             semantics=_KINDS[kind](**fields),
         )
+
+
+def matched(
+    own: Sequence[InputSpec], others: Sequence[InputSpec]
+) -> tuple[tuple[InputSpec, InputSpec], ...] | None:
+    """Pairs the inputs of two models, both by their names' order.
+
+    Returns:
+        Each input of the one with that of the other; None where one pair is not fed alike.
+    """
+    if len(own) != len(others):
+        return None
+    left, right = (sorted(specs, key=lambda spec: spec.name) for specs in (own, others))
+    pairs = tuple(zip(left, right, strict=True))
+    return pairs if all(one.is_fed_like(other) for one, other in pairs) else None

@@ -61,7 +61,7 @@ def read_samples(path: Path, specs: Sequence[InputSpec]) -> Samples:
         SubmissionError: The file is no npz of plain arrays, is too large once unpacked, or does not
             fit the inputs.
     """
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     names = {spec.name for spec in specs} | {LABELS}
     if set(arrays) != names:
         raise _mismatch(
@@ -80,7 +80,12 @@ def read_samples(path: Path, specs: Sequence[InputSpec]) -> Samples:
     return Samples(arrays, classes.astype(np.int64, copy=False))
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Reads the arrays of an npz by their names.
+
+    Raises:
+        SubmissionError: SAMPLES_UNREADABLE or SAMPLES_TOO_LARGE.
+    """
     # The list of members alone may be as large as the file.
     _check_size(path.stat().st_size)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 from sliceandpack.slicer.v1 import plans_pb2 as pb
 
+from slicer_svc.other_samples import OtherSamples
 from slicer_svc.slicing.recipe import MAX_BLOCK, THRESHOLDS, Adaptation, Criterion, Method, Recipe
 from slicer_svc.store.tables import PlanRow
 from svckit.errors import FieldViolation
@@ -139,13 +140,30 @@ def encode_plan(row: PlanRow) -> pb.Plan:
     json_format.ParseDict(row.recipe, message.recipe)
     message.document.name = f"artifacts/{row.document_digest}"
     message.document.size_bytes = row.document_size
+    if row.other_samples is not None:
+        message.other_samples.CopyFrom(_other_samples(row.other_samples))
     message.create_time.FromDatetime(row.create_time)
     return message
 
 
-def recipe_json(recipe: Recipe) -> dict[str, Any]:
-    """Returns a recipe as a row keeps it."""
-    return json_format.MessageToDict(encode_recipe(recipe))
+def _other_samples(kept: dict[str, Any]) -> pb.OtherSamples:
+    others = OtherSamples.from_json(kept)
+    message = pb.OtherSamples(models=others.models, sample_count=others.count)
+    message.inputs.name = f"artifacts/{others.digest}"
+    message.inputs.size_bytes = others.size_bytes
+    return message
+
+
+def recipe_json(recipe: Recipe, *, own_samples_only: bool) -> dict[str, Any]:
+    """Returns a recipe as a row keeps it.
+
+    Args:
+        recipe: What a plan is to reach, and how.
+        own_samples_only: Whether samples of other models are left aside.
+    """
+    message = encode_recipe(recipe)
+    message.own_samples_only = own_samples_only
+    return json_format.MessageToDict(message)
 
 
 def summary_json(document: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from slicer_svc.convert.fragments import encode_fragment
 from slicer_svc.handlers.progress import step_of
 from slicer_svc.handlers.turns import Turns
 from slicer_svc.jobs import entries
+from slicer_svc.other_samples import OtherSamples
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.servicer.plans import PLAN
 from slicer_svc.slicing.version import METHOD_VERSION
@@ -47,6 +48,12 @@ class _Slicing:
     plan: PlanRow
     places: Mapping[str, int]
 
+    @property
+    def others(self) -> OtherSamples | None:
+        """Samples of other models that the plan reads."""
+        kept = self.plan.other_samples
+        return None if kept is None else OtherSamples.from_json(kept)
+
     def key(self, label: str) -> str:
         """Returns a digest of all that a fragment depends on: equal keys, equal fragments."""
         parts = (
@@ -54,6 +61,7 @@ class _Slicing:
             self.model.samples_digest,
             str(self.model.inputs),
             self.plan.document_digest,
+            "" if self.others is None else self.others.digest,
             str(self.places[label]),
             METHOD_VERSION,
         )
@@ -114,8 +122,11 @@ class SliceModelHandler:
         return [label for label in ids if ids[label] not in kept]
 
     async def _slice(self, context: JobContext, slicing: _Slicing, labels: Sequence[str]) -> None:
-        artifacts = self._foundation.artifacts
         names = slicing.model.labels
+        others = slicing.others
+
+        async def path(digest: str) -> str:
+            return str(await self._foundation.artifacts.path(digest))
 
         async def take(report: dict[str, Any]) -> None:
             if "fragment" in report:
@@ -127,9 +138,10 @@ class SliceModelHandler:
             await self._foundation.workers.run(
                 entries.SLICE,
                 {
-                    "normalised": str(await artifacts.path(slicing.model.normalised_digest)),
-                    "samples": str(await artifacts.path(slicing.model.samples_digest)),
-                    "plan": str(await artifacts.path(slicing.plan.document_digest)),
+                    "normalised": await path(slicing.model.normalised_digest),
+                    "samples": await path(slicing.model.samples_digest),
+                    "plan": await path(slicing.plan.document_digest),
+                    "other_samples": None if others is None else await path(others.digest),
                     "inputs": slicing.model.inputs,
                     "classes": [slicing.places[label] for label in labels],
                     "labels": names,

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from onnxgraph.serialise import from_trusted_bytes
 from slicer_svc.input_spec import InputSpec
+from slicer_svc.jobs.other_samples import read_other_samples
 from slicer_svc.jobs.semantics import augmentation_for
 from slicer_svc.samples_file import read_samples
 from slicer_svc.slicing.augmentation import Augmentation
@@ -22,7 +23,7 @@ class CheckedModel:
 
     Attributes:
         graph: The normalised graph.
-        samples: Its samples.
+        samples: Its samples, then those of other models, without a label.
         augmentation: What may be done to the samples.
     """
 
@@ -32,10 +33,18 @@ class CheckedModel:
 
     @classmethod
     def read(cls, request: dict[str, Any]) -> Self:
-        """Reads the paths ``normalised`` and ``samples`` and the ``inputs`` of a request."""
+        """Reads a model.
+
+        Args:
+            request: ``normalised``, ``samples`` and ``other_samples`` are paths, the last one None
+                where there are none; ``inputs`` what `InputSpec.to_json` wrote.
+        """
         inputs = [InputSpec.from_json(spec) for spec in request["inputs"]]
+        samples = read_samples(Path(request["samples"]), inputs)
+        if request["other_samples"] is not None:
+            samples = samples.joined(read_other_samples(Path(request["other_samples"])))
         return cls(
             from_trusted_bytes(Path(request["normalised"]).read_bytes()),
-            read_samples(Path(request["samples"]), inputs),
+            samples,
             augmentation_for(inputs),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slicer_svc.jobs.checked_model import CheckedModel
+from slicer_svc.jobs.other_samples import choose_other_samples
 from slicer_svc.slicing.latency.machine import machine_name
 from slicer_svc.slicing.latency.table import LatencyTable
 from slicer_svc.slicing.measurements import Measurements, measure
@@ -24,17 +25,26 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
     Args:
         request: ``normalised`` and ``samples`` are paths; ``inputs`` what `InputSpec.to_json`
             wrote; ``recipe`` what `Recipe.to_json` wrote; ``curves`` the path of kept curves or
-            None; ``latency`` that of kept times, by machine; ``document`` the path of the plan, to
-            be written; ``new_curves`` and ``new_latency`` those of what had to be measured.
+            None, ``other_samples`` that of what they were measured with beside ``samples``;
+            ``latency`` that of kept times, by machine; ``document`` the path of the plan, to be
+            written; ``new_curves`` and ``new_latency`` those of what had to be measured. Without
+            curves ``candidates`` may name models that other samples are taken from, see
+            `choose_other_samples`.
         report: Takes the fields of `Progress`.
 
     Returns:
         ``plan`` as `Plan.to_json` writes it, without its curves; ``measured``, a list of
-        "curves" and "latency", whichever was written.
+        "curves" and "latency", whichever was written; ``chosen`` what `choose_other_samples`
+        says, None where there were no candidates.
 
     Raises:
         SlicingError: The budget cannot be reached.
     """
+    chosen = None
+    if request["candidates"]:
+        chosen = choose_other_samples(request)
+        # Read from the file, as slicing will.
+        request = {**request, "other_samples": request["new_other_samples"]}
     checked = CheckedModel.read(request)
     recipe = Recipe.from_json(request["recipe"])
     network = Network.of(checked.graph)
@@ -58,7 +68,7 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
         _write(request["new_latency"], {**machines, found.latency.machine: found.latency.to_json()})
         measured.append("latency")
     plan = {key: value for key, value in document.items() if key != "curves"}
-    return {"plan": plan, "measured": measured}
+    return {"plan": plan, "measured": measured, "chosen": chosen}
 
 
 def _known(request: dict[str, Any]) -> tuple[Measurements, dict[str, Any]]:

@@ -23,9 +23,9 @@ def slice_model(
     """Slices classes.
 
     Args:
-        request: ``normalised``, ``samples`` and ``plan`` are paths; ``inputs`` what
-            `InputSpec.to_json` wrote; ``classes`` the indices of the classes; ``labels`` what the
-            model calls all of its classes; ``folder`` where fragments are written.
+        request: What `CheckedModel.read` reads; ``plan`` is a path; ``classes`` the indices of the
+            classes; ``labels`` what the model calls all of its classes; ``folder`` where fragments
+            are written.
         report: Takes ``{"progress": {...}}`` with the fields of `Progress`, and
             ``{"fragment": {...}}`` for every class.
 

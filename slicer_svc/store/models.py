@@ -81,7 +81,6 @@ async def remove(session: AsyncSession, row: ModelRow) -> None:
     await session.execute(delete(ModelRow).where(ModelRow.id == row.id))
 
 
-async def measurements(session: AsyncSession, model_id: str, key: str) -> str | None:
-    """Returns the digest of kept measurements, None if there are none."""
-    row = await session.get(CurvesRow, (model_id, key))
-    return None if row is None else row.digest
+async def measurements(session: AsyncSession, model_id: str, key: str) -> CurvesRow | None:
+    """Returns kept measurements, None if there are none."""
+    return await session.get(CurvesRow, (model_id, key))

@@ -114,6 +114,8 @@ class CurvesRow(Base):
         model_id: The model.
         key: What else the measurements depend on, as a digest.
         digest: The measurements as JSON.
+        other_samples: Samples of other models that curves were measured with too, as
+            `OtherSamples.to_json` has them; every plan that rests on these curves reads the same.
         create_time: When they were made.
     """
 
@@ -124,6 +126,7 @@ class CurvesRow(Base):
     )
     key: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    other_samples: Mapped[dict[str, Any] | None]
     create_time: Mapped[datetime]
 
 
@@ -137,6 +140,8 @@ class PlanRow(Base):
         summary: What the plan says, as protobuf's JSON of `Plan`.
         document_digest: The plan as JSON, which slicing reads.
         document_size: Its size in bytes.
+        other_samples: Samples of other models that slicing reads too, as `OtherSamples.to_json` has
+            them.
         create_time: When it was made.
     """
 
@@ -151,6 +156,7 @@ class PlanRow(Base):
     summary: Mapped[dict[str, Any]]
     document_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     document_size: Mapped[int]
+    other_samples: Mapped[dict[str, Any] | None]
     create_time: Mapped[datetime]
 
     @property

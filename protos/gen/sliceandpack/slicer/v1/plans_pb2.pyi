@@ -169,6 +169,7 @@ class Recipe(_message.Message):
     ADAPTATION_FIELD_NUMBER: _builtins.int
     BLOCK_FIELD_NUMBER: _builtins.int
     PREDICT_LATENCY_FIELD_NUMBER: _builtins.int
+    OWN_SAMPLES_ONLY_FIELD_NUMBER: _builtins.int
     method: Global___Method.ValueType
     """The method."""
     beta: _builtins.float
@@ -203,6 +204,10 @@ class Recipe(_message.Message):
     """
     predict_latency: _builtins.bool
     """Whether the plan tells the predicted time, also under another budget."""
+    own_samples_only: _builtins.bool
+    """Whether samples of other models in the market are left aside. The paper's methods never read
+    any.
+    """
     def __init__(
         self,
         *,
@@ -220,10 +225,11 @@ class Recipe(_message.Message):
         adaptation: Global___Adaptation.ValueType = ...,
         block: _builtins.int | None = ...,
         predict_latency: _builtins.bool = ...,
+        own_samples_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_block", b"_block", "_steps", b"_steps", "_views", b"_views", "beta", b"beta", "block", b"block", "budget_bytes", b"budget_bytes", "budget_latency", b"budget_latency", "budget_latency_ms", b"budget_latency_ms", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block", b"_block", "_steps", b"_steps", "_views", b"_views", "adaptation", b"adaptation", "beta", b"beta", "block", b"block", "budget_bytes", b"budget_bytes", "budget_latency", b"budget_latency", "budget_latency_ms", b"budget_latency_ms", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "criterion", b"criterion", "method", b"method", "predict_latency", b"predict_latency", "seed", b"seed", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block", b"_block", "_steps", b"_steps", "_views", b"_views", "adaptation", b"adaptation", "beta", b"beta", "block", b"block", "budget_bytes", b"budget_bytes", "budget_latency", b"budget_latency", "budget_latency_ms", b"budget_latency_ms", "budget_macs", b"budget_macs", "budget_parameters", b"budget_parameters", "criterion", b"criterion", "method", b"method", "own_samples_only", b"own_samples_only", "predict_latency", b"predict_latency", "seed", b"seed", "size", b"size", "steps", b"steps", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__block: _TypeAlias = _typing.Literal["block"]  # noqa: Y015
     _WhichOneofArgType__block: _TypeAlias = _typing.Literal["_block", b"_block"]  # noqa: Y015
@@ -363,6 +369,42 @@ class Latency(_message.Message):
 Global___Latency: _TypeAlias = Latency  # noqa: Y015
 
 @_typing.final
+class OtherSamples(_message.Message):
+    """Samples of other models with the same inputs, which slicing reads without their labels, beside the
+    model's own: a pack shows a fragment the classes of other models too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    sample_count: _builtins.int
+    """How many samples they are in all."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models that they were taken from, some of which may be gone by now."""
+
+    @_builtins.property
+    def inputs(self) -> _artifacts_pb2.Artifact:
+        """Their inputs as npz, kept with the plan: one array per input of its own model."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        sample_count: _builtins.int = ...,
+        inputs: _artifacts_pb2.Artifact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "models", b"models", "sample_count", b"sample_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherSamples: _TypeAlias = OtherSamples  # noqa: Y015
+
+@_typing.final
 class Plan(_message.Message):
     """Which units of a model are kept."""
 
@@ -382,6 +424,7 @@ class Plan(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LATENCY_FIELD_NUMBER: _builtins.int
+    OTHER_SAMPLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "models/{model}/plans/{plan}"."""
     parameters_before: _builtins.int
@@ -422,6 +465,10 @@ class Plan(_message.Message):
     def latency(self) -> Global___Latency:
         """How long the whole model and a fragment take; absent unless the recipe asks for it."""
 
+    @_builtins.property
+    def other_samples(self) -> Global___OtherSamples:
+        """What is read beside the model's own samples; absent where there is nothing."""
+
     def __init__(
         self,
         *,
@@ -439,10 +486,11 @@ class Plan(_message.Message):
         document: _artifacts_pb2.Artifact | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         latency: Global___Latency | None = ...,
+        other_samples: Global___OtherSamples | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "document", b"document", "latency", b"latency", "recipe", b"recipe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "document", b"document", "latency", b"latency", "other_samples", b"other_samples", "recipe", b"recipe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_after", b"bytes_after", "bytes_before", b"bytes_before", "create_time", b"create_time", "document", b"document", "groups", b"groups", "latency", b"latency", "macs_after", b"macs_after", "macs_before", b"macs_before", "name", b"name", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "recipe", b"recipe", "whole_parts", b"whole_parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_after", b"bytes_after", "bytes_before", b"bytes_before", "create_time", b"create_time", "document", b"document", "groups", b"groups", "latency", b"latency", "macs_after", b"macs_after", "macs_before", b"macs_before", "name", b"name", "other_samples", b"other_samples", "parameters_after", b"parameters_after", "parameters_before", b"parameters_before", "predicted_error", b"predicted_error", "recipe", b"recipe", "whole_parts", b"whole_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
