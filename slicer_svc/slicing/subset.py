@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dger
 
 DAMPING = 1e-6
 """λ of the selection, as a share of the Gram matrix's mean diagonal."""
@@ -43,7 +42,7 @@ def greedy_columns(targets: Sequence[Target], count: int) -> NDArray[np.int64]:
         Units in the order of their choice, int64 `(count,)`: a prefix of it is the choice for a
         smaller count.
     """
-    residuals = [_Residual(target) for target in targets]
+    residuals = [_Residual(target, count) for target in targets]
     units = len(targets[0].gram)
     chosen: list[int] = []
     free = np.ones(units, dtype=np.bool_)
@@ -65,37 +64,47 @@ def greedy_columns(targets: Sequence[Target], count: int) -> NDArray[np.int64]:
 
 
 class _Residual:
-    """What the chosen units do not explain yet at one consumer; O(u²) per chosen unit."""
+    """What the chosen units do not explain yet at one consumer: E = G − C·Cᵀ, never formed.
 
-    def __init__(self, target: Target) -> None:
+    Two products of a matrix and a vector per chosen unit, and no matrix is written.
+    """
+
+    def __init__(self, target: Target, count: int) -> None:
+        """Begins with nothing explained; `count` is the most that will be."""
         gram, metric = target.gram, target.metric
         scale = float(np.trace(gram)) / len(gram)
         total = float(np.sum(metric * gram))
+        self._gram, self._metric = gram, metric
         self._damping = DAMPING * scale
         self._floor = CANDIDATE_FLOOR * scale
         self._total = total if total > 0 else 1.0
-        # Fortran order lets BLAS update in place.
-        self._unexplained = np.array(gram, dtype=np.float64, order="F")
-        self._weighted = np.asfortranarray(metric @ gram)
+        self._explained = np.zeros((len(gram), count), order="F")
+        self._chosen = 0
+        self._diagonal = np.diag(gram).copy()
+        # (E·M·E)ⱼⱼ: what unit j would explain, times its pivot.
+        self._lowered = np.einsum("ij,ij->j", gram, metric @ gram)
         self.energy = np.diag(gram) * np.diag(metric) / self._total
 
     def alive(self) -> NDArray[np.bool_]:
         """Units whose residual diagonal is above the floor; `(u,)`."""
-        return np.asarray(self._unexplained.diagonal() > self._floor)
+        return np.asarray(self._diagonal > self._floor)
 
     def gains(self) -> NDArray[np.float64]:
         """How much each unit would lower the trace, as a share of tr(M·G); `(u,)`."""
-        pivots = np.maximum(self._unexplained.diagonal(), 0.0) + self._damping
-        lowered = np.einsum("ij,ij->j", self._unexplained, self._weighted)
+        pivots = np.maximum(self._diagonal, 0.0) + self._damping
         safe = np.where(pivots > 0, pivots, 1.0)
-        return np.asarray(np.where(pivots > 0, lowered / safe, 0.0) / self._total)
+        return np.asarray(np.where(pivots > 0, self._lowered / safe, 0.0) / self._total)
 
     def explain(self, unit: int) -> None:
-        """Rank-one downdates of the residual E and of M·E by the column of `unit`."""
-        column = self._unexplained[:, unit].copy()
-        weighted = self._weighted[:, unit].copy()
-        pivot = max(float(column[unit]), 0.0) + self._damping
+        """Adds the column of `unit` to C, and downdates the two diagonals by it."""
+        pivot = max(float(self._diagonal[unit]), 0.0) + self._damping
         if pivot <= 0:
             return
-        self._unexplained = dger(-1.0 / pivot, column, column, a=self._unexplained, overwrite_a=1)
-        self._weighted = dger(-1.0 / pivot, weighted, column, a=self._weighted, overwrite_a=1)
+        known = self._explained[:, : self._chosen]
+        column = (self._gram[:, unit] - known @ known[unit]) / np.sqrt(pivot)
+        weighted = self._metric @ column
+        against = self._gram @ weighted - known @ (known.T @ weighted)
+        self._lowered += column * (column * (column @ weighted) - 2.0 * against)
+        self._diagonal -= column * column
+        self._explained[:, self._chosen] = column
+        self._chosen += 1
