@@ -23,6 +23,7 @@ from onnxgraph.passes.fold_expands import FoldExpands
 from onnxgraph.passes.fold_shapes import FoldShapes
 from onnxgraph.passes.free_batch import FreeBatch, fixed_batch
 from onnxgraph.passes.infer_shapes import InferShapes
+from onnxgraph.passes.keep_pads import KeepPads
 from onnxgraph.passes.names import ReadableNames
 from onnxgraph.passes.observation import BATCHES, run_at, runs_at
 from onnxgraph.passes.part_directions import PartDirections
@@ -93,6 +94,7 @@ def normalise(model: ir.Model, *, limits: Limits = DEFAULT_LIMITS) -> ir.Model:
         ShufflesToGathers(),
         UnshareInitializers(),
         FoldBatchNormalization(),
+        KeepPads(),
         PoolBeforeClasses(),
         FoldConstants(),
         InferShapes(limits),

@@ -85,12 +85,13 @@ class Runner:
     Args:
         data: The serialized model.
         threads: Intra-op threads.
+        without: Optimizers of ONNX Runtime that are left out.
 
     Raises:
         GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, data: bytes, *, threads: int = 1) -> None:
+    def __init__(self, data: bytes, *, threads: int = 1, without: Sequence[str] = ()) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -98,7 +99,12 @@ class Runner:
         options.log_severity_level = _FATAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=list(without),
+            )
         except Exception as error:  # ONNX Runtime's exceptions share no base class.
             raise _not_executable("load", error) from error
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())

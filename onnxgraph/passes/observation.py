@@ -44,14 +44,15 @@ class GraphRunner:
 
     Args:
         model: The graph, left as it is.
+        without: Optimizers of ONNX Runtime that are left out.
 
     Raises:
         GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, model: ir.Model) -> None:
+    def __init__(self, model: ir.Model, *, without: Sequence[str] = ()) -> None:
         self._weights = {name: t.numpy() for name, t in large_weights(model.graph).items()}
-        self._runner = Runner(structure(model).SerializeToString())
+        self._runner = Runner(structure(model).SerializeToString(), without=without)
 
     def run(self, inputs: Arrays, fetch: Sequence[str] | None = None) -> Arrays:
         """Runs the graph; `fetch` names the outputs wanted, all by default.
