@@ -89,7 +89,7 @@ def print_plan(session: Session, plan: plans_pb2.Plan) -> None:
         ("weights", _change(plan.bytes_before, plan.bytes_after, size)),
         ("time", time_text(plan)),
         ("blocks", _blocks(plan)),
-        ("samples", _samples(plan)),
+        ("samples", samples_text(plan)),
         ("predicted error", f"{small(plan.predicted_error)}, relative and squared"),
     ]
     session.printer.one(
@@ -147,8 +147,12 @@ def _blocks(plan: plans_pb2.Plan) -> str:
     return f"multiples of {' or '.join(map(str, grains))} units" if grains else ""
 
 
-def _samples(plan: plans_pb2.Plan) -> str:
-    """Returns what samples are read."""
+def samples_text(plan: plans_pb2.Plan) -> str:
+    """Returns what samples planning and slicing read.
+
+    Args:
+        plan: The plan.
+    """
     others = plan.other_samples
     if not others.sample_count:
         return "the model's own"
