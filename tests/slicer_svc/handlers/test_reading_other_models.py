@@ -14,7 +14,8 @@ from sliceandpack.slicer.v1 import plans_pb2
 from sliceandpack.slicer.v1.plans_pb2 import Recipe
 
 from svckit.clients.artifacts import download
-from tests.helpers.slicer import SlicerClient
+from tests.helpers.processes import ServiceProcess
+from tests.helpers.slicer import SlicerClient, until
 from tests.helpers.submissions import CNN, MLP, Submission, picture, submission
 
 Submit = Callable[[Submission], Awaitable[pb.Model]]
@@ -134,3 +135,24 @@ async def test_the_papers_methods_read_the_models_own_samples(
     await submit(of_blobs(MLP, seed=1))
     recipe = Recipe(method=plans_pb2.METHOD_RATE, beta=0.5, views=1, steps=1)
     assert not (await slicer.plan(model.name, recipe)).HasField("other_samples")
+
+
+async def test_a_slicer_killed_while_it_measures_ends_with_samples_that_slicing_finds(
+    slicer: SlicerClient, slicer_server: ServiceProcess, submit: Submit
+) -> None:
+    model, other = await submit(of_blobs()), await submit(of_blobs(seed=1))
+    request = pb.CreatePlanRequest(parent=model.name)
+    request.plan.recipe.CopyFrom(Recipe(beta=0.5, views=16))
+    operation = await slicer.call("CreatePlan", request)
+
+    async def measuring() -> bool:
+        found = await slicer.operations.get(operation.name)
+        assert not found.done, "the plan was made too soon"
+        return b"measure" in found.metadata.value
+
+    await until(measuring)
+    slicer_server.kill()
+    slicer_server.start()
+    plan = await slicer.operations.result(operation.name, plans_pb2.Plan)
+    assert list(plan.other_samples.models) == [other.name]
+    assert len(await slicer.slice(plan.name, [model.labels[0]])) == 1
