@@ -155,6 +155,7 @@ def _overlap_by_layer(axis: Any, overlaps: Mapping[str, Any]) -> None:  # noqa: 
         axis.plot(range(1, len(means) + 1), means, "o-", ms=3, label=f"origin {origin}")
     axis.set_ylim(0, 1.02)
     axis.set_xlabel("layer", fontsize=8)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_title("mean over pairs of classes", fontsize=8)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7)
