@@ -50,13 +50,12 @@ def fit_ensemble(outputs: Outputs, labels: Labels, classes: int, seed: int) -> F
         classes: C.
         seed: Of the folds.
     """
-    spec = HeadSpec(seed=seed)
-    lda = _lda(outputs, labels, classes, spec)
+    lda = fit_lda(outputs, labels, classes, seed)
     smallest = int(np.bincount(labels, minlength=classes).min())
     if smallest < 2:
         return lda
     folds = stratified_folds(labels, min(MAX_FOLDS, smallest), seed)
-    before = _held_out(outputs, labels, folds, partial(_lda, classes=classes, spec=spec))
+    before = _held_out(outputs, labels, folds, partial(fit_lda, classes=classes, seed=seed))
     best = lda
     losses = before
     for inputs in HeadInputs:
@@ -67,8 +66,9 @@ def fit_ensemble(outputs: Outputs, labels: Labels, classes: int, seed: int) -> F
     return best
 
 
-def _lda(outputs: Outputs, labels: Labels, classes: int, spec: HeadSpec) -> Fitted:
-    head = fit_closed_form(outputs, labels, classes, spec).head
+def fit_lda(outputs: Outputs, labels: Labels, classes: int, seed: int) -> Fitted:
+    """Fits the packer's head; arguments as for `fit_ensemble`."""
+    head = fit_closed_form(outputs, labels, classes, HeadSpec(seed=seed)).head
     layer = head.folded()
 
     def logits(seen: Outputs) -> Array:

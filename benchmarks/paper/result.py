@@ -22,7 +22,7 @@ from benchmarks.paper.setting import PACK
 from benchmarks.paper.sizes import Size
 from benchmarks.paper.statistics import Correct, accuracy, paired_difference, target_means
 
-BASELINE_NAMES = ("ensemble", "finetune", "camkd", "disassembly", "random")
+BASELINE_NAMES = ("ensemble", "ensemble_lda", "finetune", "camkd", "disassembly", "random")
 """Every document has the accuracy of each, null where it was not run."""
 
 
@@ -66,6 +66,7 @@ def _asked(bench: Bench) -> dict[str, Any]:
         "width": setting.width,
         "draws": setting.draws,
         "label_order": setting.label_order.value,
+        "alone": setting.alone,
     }
 
 

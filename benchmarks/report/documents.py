@@ -16,7 +16,7 @@ from benchmarks.paper.statistics import Difference, paired_difference, target_me
 
 SAME = (
     *("task", "arch", "data", "k", "method", "criterion", "adaptation", "budget", "block"),
-    *("views", "width", "label_order"),
+    *("views", "width", "label_order", "alone"),
 )
 """What runs that are taken together agree on."""
 

@@ -44,6 +44,7 @@ def label_of(runs: Runs) -> str:
     """What a run is called in tables and legends: method, size, and what is not the default."""
     parts = [str(runs["method"])]
     parts += [str(runs[key]) for key, plain in _DEFAULTS if runs[key] not in (plain, parts[0])]
+    parts += ["alone"] if runs["alone"] else []
     if runs["block"] is not None:
         parts.append(f"block {runs['block']}")
     return f"{' '.join(parts)} {runs['budget']} w={runs['width']:g}"

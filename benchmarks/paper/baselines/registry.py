@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.paper.baselines.camkd import camkd
 from benchmarks.paper.baselines.disassembly import disassembly
-from benchmarks.paper.baselines.ensemble import ensemble
+from benchmarks.paper.baselines.ensemble import ensemble, ensemble_lda
 from benchmarks.paper.baselines.finetune import finetune
 from benchmarks.paper.storage import key_of, load_arrays, save_arrays, source_of
 from benchmarks.paper.trial import Answers, Baseline, Trial
@@ -33,18 +33,17 @@ class Entry:
     text: bool = True
 
 
+_HEADS = (
+    f"{FOLDER}/baselines/ensemble.py",
+    f"{FOLDER}/head.py",
+    f"{FOLDER}/features.py",
+    "packer_svc/fusion/heads",
+)
 _TRAINING = (f"{FOLDER}/baselines/training.py", f"{FOLDER}/features.py")
 
 BASELINES: Mapping[str, Entry] = {
-    "ensemble": Entry(
-        ensemble,
-        (
-            f"{FOLDER}/baselines/ensemble.py",
-            f"{FOLDER}/head.py",
-            f"{FOLDER}/features.py",
-            "packer_svc/fusion/heads",
-        ),
-    ),
+    "ensemble": Entry(ensemble, _HEADS),
+    "ensemble_lda": Entry(ensemble_lda, _HEADS),
     "finetune": Entry(finetune, (f"{FOLDER}/baselines/finetune.py", *_TRAINING)),
     "camkd": Entry(camkd, (f"{FOLDER}/baselines/camkd.py", f"{FOLDER}/networks.py", *_TRAINING)),
     "disassembly": Entry(

@@ -38,6 +38,7 @@ def a_document(seed: int, **changes: Any) -> dict[str, Any]:
         "width": 0.5,
         "draws": 2,
         "label_order": "index",
+        "alone": False,
     }
     return {
         **asked,
