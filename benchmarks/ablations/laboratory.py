@@ -15,6 +15,7 @@ from benchmarks.ablations.fitting import (
 )
 from benchmarks.ablations.variant import Extra, Variant
 from benchmarks.paper.bench import Bench
+from benchmarks.paper.experiment import seen_samples
 from benchmarks.paper.samples import Draw
 from onnxgraph.view import TorchView
 from slicer_svc.slicing.closed_form import Grams, measure_grams
@@ -111,9 +112,7 @@ class Laboratory:
         """All views that are looked at; unlabelled ones come last."""
         samples = self.samples(sight.place)
         if sight.extra is Extra.MARKET:
-            for other in self.networks:
-                if other != sight.place:
-                    samples = samples.joined(unlabelled(self.samples(other).inputs))
+            samples = seen_samples(self.bench, self.draw, sight.place)
             rest = samples.take(some_unlabelled(samples.labels))
             samples = samples.labelled.joined(rest)
         views = views_of(samples, self.augmentation, sight.views, self.draw.seed)

@@ -98,7 +98,7 @@ def slice_origin(bench: Bench, draw: Draw, place: int) -> Sliced:
     setting, original = bench.setting, bench.originals[place]
     source = Sliceable(
         original.model,
-        _seen_samples(bench, draw, place),
+        seen_samples(bench, draw, place),
         bench.corpus.augmentation(setting.arch),
     )
 
@@ -117,8 +117,14 @@ def slice_origin(bench: Bench, draw: Draw, place: int) -> Sliced:
     return Sliced(plan, pieces, random, seconds)
 
 
-def _seen_samples(bench: Bench, draw: Draw, place: int) -> Samples:
-    """An origin's own samples, and without their labels those of the other origins."""
+def seen_samples(bench: Bench, draw: Draw, place: int) -> Samples:
+    """What an origin is sliced on: its own samples, and those of the others without their labels.
+
+    Args:
+        bench: What the run shares.
+        draw: The samples.
+        place: The origin's place in the task.
+    """
     originals = bench.originals
     own = draw.samples(originals[place].recipe.classes, bench.input_name)
     if bench.setting.alone:

@@ -13,6 +13,7 @@ from benchmarks.ablations.laboratory import Laboratory
 from benchmarks.ablations.levers import LEVERS
 from benchmarks.ablations.slicing import fragment
 from benchmarks.ablations.variant import Variant
+from benchmarks.paper.experiment import seen_samples
 from benchmarks.paper.slices import Sliceable, planned, sliced
 from onnxgraph.parity import run_onnx
 from slicer_svc.slicing.recipe import Recipe
@@ -47,7 +48,7 @@ def found(folder: Path) -> dict[str, Any]:
 def test_the_default_slices_as_the_library_does(folder: Path, found: dict[str, Any]) -> None:
     bench = tiny_bench(folder)
     lab = Laboratory(bench, 0)
-    samples = lab.samples(1)
+    samples = seen_samples(bench, lab.draw, 1)
     source = Sliceable(bench.originals[1].model, samples, lab.augmentation)
     recipe = Recipe(budget_macs=0.5, block=1, seed=lab.draw.seed)
     plan = planned(source, recipe, folder / "curves", lambda _: None).plan
