@@ -308,7 +308,12 @@ def test_watching_a_failed_operation_fails_as_it_did(slicer: str, files: Submiss
 def test_ctrl_c_leaves_the_operation_alone_and_says_how_to_go_on(slicer: str, pets: str) -> None:
     command = [sys.executable, "-m", "marketctl", "--slicer", slicer, "--packer", NOWHERE]
     command += ["models", "slice", "pets", "--method", "rate", "--steps", "10000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # Tests that a shell runs in its background inherit, and hand on, that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     with process.stderr as stream:
         for line in stream:
