@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from slicer_svc.slicing.samples import UNLABELLED, Samples, balanced_weights, class_weights
+from slicer_svc.slicing.samples import Samples, balanced_weights, class_weights
 
 MIXED = 4
 """Mixed pictures for each sample."""
@@ -70,11 +70,6 @@ def fitting_weights(
     Returns:
         Float64 `(n,)` of sum one.
     """
-    labelled = labels != UNLABELLED
-    weights = np.zeros(len(labels))
-    own = labels[labelled]
-    weights[labelled] = balanced_weights(own) if target is None else class_weights(own, target)
-    if not labelled.all():
-        weights[labelled] *= 1 - extra_share
-        weights[~labelled] = extra_share / np.count_nonzero(~labelled)
-    return weights
+    if target is None:
+        return balanced_weights(labels, extra_share)
+    return class_weights(labels, target, extra_share)

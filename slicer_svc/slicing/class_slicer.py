@@ -61,7 +61,7 @@ class ClassSlicer:
             label: The class; it has a sample.
             step: Told each site or group that is finished.
         """
-        case = ClassCase(self._network, self._view, self._views.labelled, label, self._recipe)
+        case = ClassCase(self._network, self._view, self._labelled, label, self._recipe)
         if self._recipe.method is not Method.CLOSED_FORM:
             return slice_trained(case, self._counts, step)
         weights = class_weights(self._views.labels, label)
@@ -77,6 +77,10 @@ class ClassSlicer:
         return sliced if path.finish is None else path.finish(case, sliced, step)
 
     @cached_property
+    def _labelled(self) -> Samples:
+        return self._views.labelled
+
+    @cached_property
     def _original(self) -> Original:
         batches = minibatches(self._views, np.ones(len(self._views)))
         return Original.of(self._network, self._view, batches, lambda _: None)
@@ -87,4 +91,4 @@ class ClassSlicer:
 
     @cached_property
     def _activity(self) -> Activity:
-        return measure_activity(self._network, self._view, self._views.labelled)
+        return measure_activity(self._network, self._view, self._labelled)

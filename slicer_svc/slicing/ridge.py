@@ -25,7 +25,7 @@ class Moments:
     def __init__(self) -> None:
         self._gram: Tensor | None = None
         self._cross: Tensor | None = None
-        self._factor: Tensor | None = None
+        self._factors: dict[tuple[float, bool], Tensor] = {}
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch.
@@ -35,13 +35,11 @@ class Moments:
             y: Targets `(rows, o)`.
             weights: One weight per sample, `(n,)`, rows a multiple of n.
         """
-        x_rows, x_sizes = _weighted(x, weights)
-        y_rows, y_sizes = _weighted(y, weights)
-        gram = (x_rows.T @ x_rows).double() * torch.outer(x_sizes, x_sizes)
-        cross = (x_rows.T @ y_rows).double() * torch.outer(x_sizes, y_sizes)
+        left = _weighted(x, weights)
+        gram, cross = _product(left, left), _product(left, _weighted(y, weights))
         self._gram = gram if self._gram is None else self._gram + gram
         self._cross = cross if self._cross is None else self._cross + cross
-        self._factor = None
+        self._factors.clear()
 
     def retarget(self, rows: Iterable[WeightedRows]) -> None:
         """Gives the same regressors other targets.
@@ -51,9 +49,7 @@ class Moments:
         """
         cross = torch.zeros_like(self._known(self._cross))
         for x, y, weights in rows:
-            x_rows, x_sizes = _weighted(x, weights)
-            y_rows, y_sizes = _weighted(y, weights)
-            cross += (x_rows.T @ y_rows).double() * torch.outer(x_sizes, y_sizes)
+            cross += _product(_weighted(x, weights), _weighted(y, weights))
         self._cross = cross
 
     @property
@@ -88,8 +84,10 @@ class Moments:
         weight = start
         if 0 < damping < math.inf:
             # Other targets need no other factor.
-            self._factor = _factor(gram, damping) if self._factor is None else self._factor
-            weight = start + torch.cholesky_solve(cross - gram @ start, self._factor)
+            if (share, affine) not in self._factors:
+                self._factors[share, affine] = _factor(gram, damping)
+            factor = self._factors[share, affine]
+            weight = start + torch.cholesky_solve(cross - gram @ start, factor)
         return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
     @staticmethod
@@ -105,14 +103,14 @@ class Rows:
         self._x: list[Tensor] = []
         self._y: list[Tensor] = []
         self._roots: list[Tensor] = []
-        self._factor: Tensor | None = None
+        self._factors: dict[tuple[float, bool], Tensor] = {}
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch; arguments as for `Moments.add`."""
         self._x.append(x)
         self._y.append(y)
         self._roots.append(_roots(weights, x))
-        self._factor = None
+        self._factors.clear()
 
     def retarget(self, rows: Iterable[WeightedRows]) -> None:
         """Gives the same regressors other targets; the minibatches as they were added."""
@@ -135,8 +133,10 @@ class Rows:
         x, y = (x - x_mean) * roots, (y - y_mean) * roots
         weight = start
         if 0 < damping < math.inf:
-            self._factor = _factor(x @ x.T, damping) if self._factor is None else self._factor
-            weight = start + x.T @ torch.cholesky_solve(y - x @ start, self._factor)
+            if (share, affine) not in self._factors:
+                self._factors[share, affine] = _factor(x @ x.T, damping)
+            factor = self._factors[share, affine]
+            weight = start + x.T @ torch.cholesky_solve(y - x @ start, factor)
         return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
 
 
@@ -195,6 +195,12 @@ def _weighted(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     sizes[-1] = 1.0
     unit = torch.cat([rows / size, rows.new_ones(len(rows), 1)], dim=1)
     return unit * _roots(weights, rows), sizes
+
+
+def _product(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
+    """Σ aᵀ·b of two `_weighted` rows, float64."""
+    (a, a_sizes), (b, b_sizes) = left, right
+    return (a.T @ b).double() * torch.outer(a_sizes, b_sizes)
 
 
 def ridge(

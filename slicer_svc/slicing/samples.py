@@ -66,7 +66,7 @@ class Samples:
     def joined(self, others: "Samples") -> "Samples":
         """These, then others with the same inputs."""
         inputs = {
-            name: np.concatenate([array, others.inputs[name].astype(array.dtype)])
+            name: np.concatenate([array, others.inputs[name].astype(array.dtype, copy=False)])
             for name, array in self.inputs.items()
         }
         return Samples(inputs, np.concatenate([self.labels, others.labels]))
@@ -118,47 +118,52 @@ def spread(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
-def class_weights(labels: NDArray[np.int64], target: int) -> NDArray[np.float64]:
+def class_weights(
+    labels: NDArray[np.int64], target: int, beside: float = UNLABELLED_WEIGHT
+) -> NDArray[np.float64]:
     """Weights with which class c counts twice the sum of all others (as in Eq. 8).
 
     Args:
         labels: Class index of every sample, `(n,)`.
         target: The class c; it needs a sample.
+        beside: What all samples without a label weigh together.
 
     Returns:
         Float64 `(n,)` of sum one: 2/3 spread evenly over class c's samples, 1/3 over the others;
-        all of it on class c where there is no other. Samples without a label share
-        `UNLABELLED_WEIGHT`, which the rest gives up.
+        all of it on class c where there is no other. Samples without a label share `beside`, which
+        the rest gives up.
     """
     inside = labels == target
     others = ~inside & (labels != UNLABELLED)
     weights = inside / np.count_nonzero(inside)
     if others.any():
         weights = 2.0 / 3.0 * weights + others / (3.0 * np.count_nonzero(others))
-    return _beside_unlabelled(labels, weights)
+    return _beside_unlabelled(labels, weights, beside)
 
 
-def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def balanced_weights(
+    labels: NDArray[np.int64], beside: float = UNLABELLED_WEIGHT
+) -> NDArray[np.float64]:
     """Weights of sum one with which every class that has a sample counts the same, `(n,)`.
 
-    Samples without a label share `UNLABELLED_WEIGHT`, which the rest gives up.
+    Samples without a label share `beside`, which the rest gives up.
     """
     known = labels != UNLABELLED
     _, place, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
     weights = np.zeros(len(labels))
     weights[known] = 1.0 / (len(counts) * counts[place])
-    return _beside_unlabelled(labels, weights)
+    return _beside_unlabelled(labels, weights, beside)
 
 
 def _beside_unlabelled(
-    labels: NDArray[np.int64], weights: NDArray[np.float64]
+    labels: NDArray[np.int64], weights: NDArray[np.float64], beside: float
 ) -> NDArray[np.float64]:
     """Weights of labelled samples lowered by what those without a label get."""
     known = labels != UNLABELLED
     if known.all():
         return weights
-    even = UNLABELLED_WEIGHT / np.count_nonzero(~known)
-    return np.where(known, (1.0 - UNLABELLED_WEIGHT) * weights, even)
+    even = beside / np.count_nonzero(~known)
+    return np.where(known, (1.0 - beside) * weights, even)
 
 
 def _invalid(message: str) -> SlicingError:
