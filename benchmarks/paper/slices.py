@@ -142,7 +142,7 @@ def _curves(
         source.samples,
         bare,
         augment=source.augmentation,
-        report=lambda step: report(_told(step)),
+        report=lambda step: report(told(step)),
     )
     seconds = time.perf_counter() - start
     save_json(path, {"plan": plan.to_json(), "seconds": seconds})
@@ -169,7 +169,7 @@ def sliced(
         plan,
         classes,
         augment=source.augmentation,
-        report=lambda step: report(_told(step)),
+        report=lambda step: report(told(step)),
     )
     return {
         one.label: Piece(to_bytes(one.model), dict(one.kept), one.feature_error) for one in found
@@ -189,6 +189,7 @@ def of_random_units(plan: Plan) -> Plan:
     return replace(plan, recipe=random)
 
 
-def _told(step: Progress) -> str:
+def told(step: Progress) -> str:
+    """A step of planning or slicing in words."""
     label = "" if step.class_label is None else f" class {step.class_label}"
     return f"{step.phase}{label}: {step.layer} ({step.done} of {step.total})"

@@ -9,7 +9,7 @@ from torch import Tensor
 from onnxgraph.linear import linear_parts, weight_matrix
 from onnxgraph.lookup import constant_of, node_named
 from onnxgraph.parameters import bias_add
-from slicer_svc.slicing.ridge import Regression, WeightedRows
+from slicer_svc.slicing.ridge import Regression, WeightedRows, enough, joined
 
 SWEEPS = 3
 """Fits after the first one, each towards what the one before leaves to explain."""
@@ -34,17 +34,28 @@ class RectifiedRegression:
         """
         self._plain = Regression(rows, width)
         self._floor = floor
+        self._waiting: list[WeightedRows] = []
         self._rows: list[WeightedRows] = []
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch; arguments as for `Moments.add`."""
-        self._plain.add(x, y, weights)
-        self._rows.append((x, y, weights))
+        self._waiting.append((x, y, weights))
+        if enough(self._waiting):
+            self._gather()
+
+    def _gather(self) -> None:
+        """Takes the rows that wait together: fewer products of large matrices."""
+        if self._waiting:
+            rows = joined(self._waiting)
+            self._waiting.clear()
+            self._plain.add(*rows)
+            self._rows.append(rows)
 
     def solve(
         self, centre: NDArray[np.float64], share: float, *, affine: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """See `Regression.solve`."""
+        self._gather()
         weight, bias = self._plain.solve(centre, share, affine=affine)
         for _ in range(SWEEPS):
             self._plain.retarget([self._wanted(rows, weight, bias) for rows in self._rows])

@@ -1,7 +1,8 @@
 """Ridge regression from second moments, pulled towards a known solution."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,15 @@ from torch import Tensor
 _EXPONENTS = 120
 """Powers of two by which rows are divided at most: single precision holds their inverses too."""
 
+ROWS_AT_ONCE = 8192
+"""Rows that a product is taken of, where there are as many: few sums of large matrices."""
+
+SUMMED_AT_ONCE = 256
+"""Rows whose means single precision holds."""
+
+STRIPE = 256
+"""Columns of a Gram matrix that are computed at once; with fewer, products are slower."""
+
 WeightedRows = tuple[Tensor, Tensor, Tensor]
 """A minibatch: x `(rows, k)`, y `(rows, o)` and one weight per sample `(n,)`."""
 
@@ -18,14 +28,15 @@ WeightedRows = tuple[Tensor, Tensor, Tensor]
 class Moments:
     """Weighted second moments of regressors x and targets y, gathered by minibatch.
 
-    Products of a minibatch are taken in single precision, where they are several times faster and
-    a thousandth of the damping off, and summed in double.
+    Products are taken of many rows at once and in single precision, where they are several times
+    faster and a thousandth of the damping off, and summed in double.
     """
 
     def __init__(self) -> None:
+        self._waiting: list[WeightedRows] = []
         self._gram: Tensor | None = None
         self._cross: Tensor | None = None
-        self._factors: dict[tuple[float, bool], Tensor] = {}
+        self._systems: dict[tuple[float, bool], _System] = {}
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch.
@@ -35,11 +46,26 @@ class Moments:
             y: Targets `(rows, o)`.
             weights: One weight per sample, `(n,)`, rows a multiple of n.
         """
-        left = _weighted(x, weights)
-        gram, cross = _product(left, left), _product(left, _weighted(y, weights))
+        self._waiting.append((x, y, weights))
+        self._systems.clear()
+        if enough(self._waiting):
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Adds the products of the rows that wait."""
+        if not self._waiting:
+            return
+        x, y, weights = joined(self._waiting)
+        self._waiting.clear()
+        roots = _roots(weights, x)
+        left, sizes = _unit(x, roots)
+        right, y_sizes = _unit(y, roots)
+        gram = _squared(left).double()
+        gram[-1] = gram[:, -1] = _sums(left)
+        gram *= torch.outer(sizes, sizes)
+        cross = (left.T @ right).double() * torch.outer(sizes, y_sizes)
         self._gram = gram if self._gram is None else self._gram + gram
         self._cross = cross if self._cross is None else self._cross + cross
-        self._factors.clear()
 
     def retarget(self, rows: Iterable[WeightedRows]) -> None:
         """Gives the same regressors other targets.
@@ -47,24 +73,31 @@ class Moments:
         Args:
             rows: What `add` was given, with other targets, in any order.
         """
+        self._sum_up()
         cross = torch.zeros_like(self._known(self._cross))
         for x, y, weights in rows:
-            cross += _product(_weighted(x, weights), _weighted(y, weights))
+            # Weights are of sum one: the products of x with values of about one are in range.
+            right, sizes = _unit(y, _roots(weights, y).square())
+            cross[:-1] += (x.T @ right).double() * sizes
+            cross[-1] += right.sum(dim=0).double() * sizes
         self._cross = cross
 
     @property
     def gram(self) -> NDArray[np.float64]:
         """Σ w·x·xᵀ, float64 `(k, k)`."""
+        self._sum_up()
         return _array(self._known(self._gram)[:-1, :-1])
 
     @property
     def cross(self) -> NDArray[np.float64]:
         """Σ w·x·yᵀ, float64 `(k, o)`."""
+        self._sum_up()
         return _array(self._known(self._cross)[:-1, :-1])
 
     @property
     def means(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted means of x `(k,)` and y `(o,)`."""
+        self._sum_up()
         gram, cross = self._known(self._gram), self._known(self._cross)
         total = gram[-1, -1]
         return _array(gram[:-1, -1] / total), _array(cross[-1, :-1] / total)
@@ -73,27 +106,68 @@ class Moments:
         self, centre: NDArray[np.float64], share: float, *, affine: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """See `Regression.solve`."""
-        gram, cross = self._known(self._gram), self._known(self._cross)
-        total, start = gram[-1, -1], torch.from_numpy(centre).to(gram)
-        x_mean, y_mean = gram[:-1, -1] / total, cross[-1, :-1] / total
-        gram, cross = gram[:-1, :-1], cross[:-1, :-1]
-        damping = share * float(gram.diagonal().mean())
+        self._sum_up()
+        cross = self._known(self._cross)
+        system = self._system(centre, share, affine=affine)
+        total = self._known(self._gram)[-1, -1]
+        y_mean, cross = cross[-1, :-1] / total, cross[:-1, :-1]
         if affine:
-            gram = gram - total * torch.outer(x_mean, x_mean)
-            cross = cross - total * torch.outer(x_mean, y_mean)
-        weight = start
-        if 0 < damping < math.inf:
-            # Other targets need no other factor.
-            if (share, affine) not in self._factors:
-                self._factors[share, affine] = _factor(gram, damping)
-            factor = self._factors[share, affine]
-            weight = start + torch.cholesky_solve(cross - gram @ start, factor)
-        return _array(weight), _array(y_mean - x_mean @ weight) if affine else None
+            cross = cross - total * torch.outer(system.mean, y_mean)
+        weight = system.solve(cross)
+        return _array(weight), _array(y_mean - system.mean @ weight) if affine else None
+
+    def _system(self, centre: NDArray[np.float64], share: float, *, affine: bool) -> "_System":
+        """What does not depend on the targets, kept from one solution to the next."""
+        found = self._systems.get((share, affine))
+        if found is None or not np.array_equal(found.centre, centre):
+            gram = self._known(self._gram)
+            total = gram[-1, -1]
+            mean, gram = gram[:-1, -1] / total, gram[:-1, :-1]
+            damping = share * float(gram.diagonal().mean())
+            if affine:
+                gram = gram - total * torch.outer(mean, mean)
+            found = _System.of(gram, mean, centre, damping)
+            self._systems[share, affine] = found
+        return found
 
     @staticmethod
     def _known(moment: Tensor | None) -> Tensor:
         assert moment is not None, "moments are read before any minibatch was added"
         return moment
+
+
+@dataclass(frozen=True, eq=False)
+class _System:
+    """The left side of a ridge regression about a known solution.
+
+    Attributes:
+        mean: Of the regressors, `(k,)`.
+        centre: W₀, `(k, o)`.
+        start: The same as a tensor.
+        known: Gram matrix times W₀.
+        factor: The Cholesky factor of the damped Gram matrix; None where nothing can be learnt.
+    """
+
+    mean: Tensor
+    centre: NDArray[np.float64]
+    start: Tensor
+    known: Tensor
+    factor: Tensor | None
+
+    @classmethod
+    def of(
+        cls, gram: Tensor, mean: Tensor, centre: NDArray[np.float64], damping: float
+    ) -> "_System":
+        """Prepares the regression for any targets."""
+        start = torch.from_numpy(centre).to(gram)
+        factor = _factor(gram, damping) if 0 < damping < math.inf else None
+        return cls(mean, centre, start, gram @ start, factor)
+
+    def solve(self, cross: Tensor) -> Tensor:
+        """W for Σ w·x·yᵀ."""
+        if self.factor is None:
+            return self.start
+        return self.start + torch.cholesky_solve(cross - self.known, self.factor)
 
 
 class Rows:
@@ -174,14 +248,30 @@ class Regression:
         return self._gathered.solve(centre, share, affine=affine)
 
 
+def enough(rows: Sequence[WeightedRows]) -> bool:
+    """Whether minibatches hold as many rows as products are best taken of."""
+    return sum(len(x) for x, _, _ in rows) >= ROWS_AT_ONCE
+
+
+def joined(rows: Sequence[WeightedRows]) -> WeightedRows:
+    """Minibatches as one, every row with its own weight."""
+    if len(rows) == 1:
+        return rows[0]
+    xs, ys, weights = zip(*rows, strict=True)
+    by_row = [
+        part.repeat_interleave(len(x) // len(part)) for x, part in zip(xs, weights, strict=True)
+    ]
+    return torch.cat(xs), torch.cat(ys), torch.cat(by_row)
+
+
 def _roots(weights: Tensor, rows: Tensor) -> Tensor:
     """The root of every row's weight, `(rows, 1)`, in the rows' type."""
     roots = weights.to(rows.device).sqrt().repeat_interleave(len(rows) // len(weights))
     return roots[:, None].to(rows.dtype)
 
 
-def _weighted(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows times the roots of their weights, with a column of ones: one product holds the means.
+def _unit(rows: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows times a factor each, with a column of ones: one product holds the means.
 
     Squares of values that single precision holds may be beyond its range; those of rows that are
     divided by a power of two, so that their largest value is about one, are not.
@@ -193,14 +283,31 @@ def _weighted(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     size = 2.0 ** min(max(exponent, -_EXPONENTS), _EXPONENTS)
     sizes = torch.full((rows.shape[1] + 1,), size, dtype=torch.float64, device=rows.device)
     sizes[-1] = 1.0
-    unit = torch.cat([rows / size, rows.new_ones(len(rows), 1)], dim=1)
-    return unit * _roots(weights, rows), sizes
+    found = rows.new_empty(len(rows), rows.shape[1] + 1)
+    torch.mul(rows, factors / size, out=found[:, :-1])
+    found[:, -1:] = factors
+    return found, sizes
 
 
-def _product(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> Tensor:
-    """Σ aᵀ·b of two `_weighted` rows, float64."""
-    (a, a_sizes), (b, b_sizes) = left, right
-    return (a.T @ b).double() * torch.outer(a_sizes, b_sizes)
+def _sums(rows: Tensor) -> Tensor:
+    """Σ a·a_k over rows a, k their last column, float64 `(k,)`.
+
+    Of few rows at a time: a mean that is a little off is off for all regressors alike, and what is
+    left of rows that are nearly the same, their mean taken away, is then not positive definite.
+    """
+    parts = [part[:, -1] @ part for part in rows.split(SUMMED_AT_ONCE)]
+    return torch.stack(parts).double().sum(dim=0)
+
+
+def _squared(rows: Tensor) -> Tensor:
+    """Σ a·aᵀ, `(k, k)`: computed on one side of the diagonal alone, in stripes."""
+    width = rows.shape[1]
+    found = rows.new_empty(width, width)
+    for start in range(0, width, STRIPE):
+        end = start + STRIPE
+        found[start:end, start:] = rows[:, start:end].T @ rows[:, start:]
+        found[end:, start:end] = found[start:end, end:].T
+    return found
 
 
 def ridge(

@@ -1,0 +1,1 @@
+"""How long slicing takes and what memory it needs."""
