@@ -1,4 +1,4 @@
 """The version of the slicing method; imports nothing, so that a server can read it."""
 
-METHOD_VERSION = "4"
+METHOD_VERSION = "5"
 """Changes whenever the same model, samples and plan would give another fragment."""
