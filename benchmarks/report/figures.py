@@ -34,15 +34,17 @@ def figure_4(runs: Sequence[Runs], folder: Path) -> list[Path]:
             if (line.task, line.arch, line.k) == (task, arch, k) and line.share is not None:
                 place = (100 * line.share, 100 * line.accuracy)
                 axes[0].plot(*place, "x", color="grey")
+                # A name stands on the side where there is room for it.
+                at_right = line.share < 0.6
                 axes[0].annotate(
                     f"{line.method}, published",
                     place,
                     textcoords="offset points",
-                    xytext=(5, -3),
+                    xytext=(5 if at_right else -5, -3),
+                    ha="left" if at_right else "right",
                     fontsize=7,
                     color="grey",
                 )
-        # Room for the names of published points at the right.
         axes[0].margins(x=0.3)
         axes[0].set_ylabel("accuracy, %")
         axes[1].legend(fontsize=7, loc="best")
@@ -153,6 +155,7 @@ def _overlap_by_layer(axis: Any, overlaps: Mapping[str, Any]) -> None:  # noqa: 
         apart = ~np.eye(count, dtype=np.bool_)
         means = [float(np.asarray(iou)[apart].mean()) for iou in overlap["iou"]]
         axis.plot(range(1, len(means) + 1), means, "o-", ms=3, label=f"origin {origin}")
+        axis.set_xlim(0.5, len(means) + 0.5)
     axis.set_ylim(0, 1.02)
     axis.set_xlabel("layer", fontsize=8)
     axis.xaxis.get_major_locator().set_params(integer=True)
