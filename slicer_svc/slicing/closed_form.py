@@ -1,6 +1,6 @@
 """Slicing without a gradient: selection, repair and refit from Gram matrices (ALGORITHM.md, 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -47,11 +47,10 @@ def measure_grams(original: Original, weights: Weights) -> Grams:
     grams: dict[tuple[str, str], NDArray[np.float64]] = {}
     for site in original.network.sites:
         for group, consumer in site.reads.items():
-            parts = [
+            grams[site.node, group] = _summed(
                 _gram(_units(values.read, consumer.positions), part)
                 for values, part in zip(original.at(site), _parts(original, weights), strict=True)
-            ]
-            grams[site.node, group] = np.sum(parts, axis=0)
+            )
     for unit_group in original.network.groups:
         for recurrence in unit_group.recurrences:
             grams[recurrence.key, unit_group.id] = _state_gram(original, weights, recurrence)
@@ -135,8 +134,15 @@ def _state_gram(
 ) -> NDArray[np.float64]:
     """Σ w·h·hᵀ of a recurrent node's states, `(u, u)`."""
     states = zip(original.states(recurrence.node), _parts(original, weights), strict=True)
-    grams = [_gram(_units(rows, recurrence.positions), part) for rows, part in states]
-    return np.asarray(np.sum(grams, axis=0))
+    return _summed(_gram(_units(rows, recurrence.positions), part) for rows, part in states)
+
+
+def _summed(grams: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Their sum, with no more than two of them at hand."""
+    total = np.zeros(())
+    for gram in grams:
+        total = np.add(total, gram, out=total if total.shape == gram.shape else None)
+    return total
 
 
 def _units(rows: Tensor, positions: Units) -> Tensor:
