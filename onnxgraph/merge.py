@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from onnx_ir.passes.common import NameFixPass, RemoveUnusedNodesPass
+from onnx_ir.passes.common import (
+    CommonSubexpressionEliminationPass,
+    DeduplicateHashedInitializersPass,
+    NameFixPass,
+    RemoveUnusedNodesPass,
+)
 
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.limits import DEFAULT_LIMITS
@@ -35,7 +40,9 @@ class Branch:
 def merge(branches: Sequence[Branch], tail: Tail) -> ir.Model:
     """Joins branches side by side over shared inputs and puts a tail on top.
 
-    Inputs with the same name are one input. Nodes and weights that no output needs are left out;
+    Inputs with the same name are one input. Equal weights are kept once, and what branches compute
+    alike of the same inputs (the same preparation of a picture, the same layers at the front, the
+    same embedding) is computed once. Nodes and weights that no output needs are left out;
     inputs stay, so that callers see the signature that they expect.
 
     Args:
@@ -59,6 +66,8 @@ def merge(branches: Sequence[Branch], tail: Tail) -> ir.Model:
     graph.outputs.extend(tail(ir.tape.Tape(graph), ends))
     FreeBatch()(model)
     RemoveUnusedNodesPass()(model)
+    DeduplicateHashedInitializersPass()(model)
+    CommonSubexpressionEliminationPass()(model)
     NameFixPass(name_generator=ReadableNames())(model)
     InferShapes(DEFAULT_LIMITS)(model)
     for output in graph.outputs:

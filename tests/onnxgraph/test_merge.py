@@ -45,6 +45,25 @@ def softmax(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
+def test_what_branches_have_in_common_is_kept_and_computed_once() -> None:
+    model = normal(CONVOLUTION)
+    other = model.clone()
+    last = list(other.graph.initializers.values())[-1]
+    assert last.const_value is not None
+    last.const_value = ir.tensor(last.const_value.numpy() * 2, name=last.name)
+    weight = np.random.default_rng(2).standard_normal((6, 3)).astype(np.float32)
+    branches = [Branch(m, f"{i}/", ("scores",)) for i, m in enumerate((model, other))]
+    merged = merge(branches, head(weight))
+    kinds = [node.op_type for node in merged.graph]
+    assert kinds.count("Conv") == [node.op_type for node in model.graph].count("Conv")
+    assert kinds.count("Gemm") == 3
+    x = np.random.default_rng(0).standard_normal((3, 2, 6, 6)).astype(np.float32)
+    parts = [run_onnx(to_bytes(one), {"x": x})["scores"] for one in (model, other)]
+    wanted = softmax(np.concatenate(parts, axis=1).astype(np.float64) @ weight)
+    found = run_onnx(to_bytes(merged), {"x": x})["probabilities"]
+    assert compare(found, wanted, atol=0, rtol=1e-5).passed
+
+
 def test_a_merged_graph_computes_its_branches_and_its_tail() -> None:
     models = [normal(CONVOLUTION), normal(OTHER), normal(CONVOLUTION, seed=1)]
     weight = np.random.default_rng(2).standard_normal((8, 3)).astype(np.float32)
