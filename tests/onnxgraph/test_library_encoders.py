@@ -43,24 +43,53 @@ _PARTS = {"mask": _MASKED, "rotation": _ROTATED, "dense": _SHARED, "scatter": _S
 
 def _encoder(part: str) -> bytes:
     """One layer of two heads; `q1` is computed in front of the scores, `s` behind them."""
+    before, _, after = part.rpartition(" s = ")
+    return _layer(
+        """float[4, 4] shared, float[4, 4] sines, float[4, 4] cosines, float[1, 1, 4, 4] mask,
+           float zero = {0}, float low = {-9}, int64[1] start = {0}, int64[1] half = {2},
+           int64[1] end = {4}, int64[1] last = {3}, float[1, 4] columns,
+           int64[1, 4] picks = {3, 1, 0, 0}, int64[1, 2] place = {0, 2}, float[1] update""",
+        f"""kt = Transpose <perm = [0, 2, 3, 1]> (kp)
+          {before}
+          s0 = MatMul (q1, kt)
+          s = {after}
+          p = Softmax <axis = -1> (s)
+          a = MatMul (p, vt)""",
+        opset=18,
+    )
+
+
+def _fused_encoder() -> bytes:
+    """Such a layer as one operator, with a mask that is repeated for each sample."""
+    return _layer(
+        "float[1, 1, 4, 1] places",
+        """kt = Transpose <perm = [0, 2, 1, 3]> (kp)
+          size = Shape <start = 0, end = 1> (x)
+          target = Concat <axis = 0> (size, fixed)
+          mask = Expand (places, target)
+          a = Attention (q0, kt, vt, mask)""",
+        opset=23,
+    )
+
+
+def _layer(weights: str, attention: str, opset: int) -> bytes:
+    """A layer of two heads.
+
+    Args:
+        weights: Initializers that the attention reads besides the projections.
+        attention: From queries `q0`, keys `kp` (heads not yet in front) and values `vt` to `a`.
+        opset: The opset.
+    """
     text = f"""
         g (float[batch, 4, 6] x) => (float[batch, 3] scores)
           <float[6, 8] wq, float[6, 8] wk, float[6, 8] wv, float[8, 5] wo, float[5, 3] v0,
-           float[4, 4] shared, float[4, 4] sines, float[4, 4] cosines, float[1, 1, 4, 4] mask,
-           float zero = {{0}}, float low = {{-9}}, int64[3] fixed = {{1, 4, 4}},
-           int64[4] parted = {{0, 4, 2, 4}}, int64[3] merged = {{0, 4, 8}},
-           int64[1] start = {{0}}, int64[1] half = {{2}}, int64[1] end = {{4}},
-           int64[1] last = {{3}}, int64[1] steps = {{1}}, float[1, 4] columns,
-           int64[1, 4] picks = {{3, 1, 0, 0}}, int64[1, 2] place = {{0, 2}}, float[1] update>
+           int64[3] fixed = {{1, 4, 4}}, int64[4] parted = {{0, 4, 2, 4}},
+           int64[3] merged = {{0, 4, 8}}, int64[1] steps = {{1}}, {weights}>
         {{
           q = MatMul (x, wq) qp = Reshape (q, parted) q0 = Transpose <perm = [0, 2, 1, 3]> (qp)
-          k = MatMul (x, wk) kp = Reshape (k, parted) kt = Transpose <perm = [0, 2, 3, 1]> (kp)
+          k = MatMul (x, wk) kp = Reshape (k, parted)
           v = MatMul (x, wv) vp = Reshape (v, parted) vt = Transpose <perm = [0, 2, 1, 3]> (vp)
-          {part.rpartition(" s = ")[0]}
-          s0 = MatMul (q1, kt)
-          s = {part.rpartition(" s = ")[2]}
-          p = Softmax <axis = -1> (s)
-          a = MatMul (p, vt)
+          {attention}
           at = Transpose <perm = [0, 2, 1, 3]> (a)
           m = Reshape (at, merged)
           o = MatMul (m, wo)
@@ -69,33 +98,7 @@ def _encoder(part: str) -> bytes:
           scores = MatMul (f, v0)
         }}
     """
-    return parse(text, opset=18).SerializeToString()
-
-
-def _fused_encoder() -> bytes:
-    """Such a layer as one operator, with a mask that is repeated for each sample."""
-    text = """
-        g (float[batch, 4, 6] x) => (float[batch, 3] scores)
-          <float[6, 8] wq, float[6, 8] wk, float[6, 8] wv, float[8, 5] wo, float[5, 3] v0,
-           float[1, 1, 4, 1] places, int64[3] fixed = {1, 4, 4},
-           int64[4] parted = {0, 4, 2, 4}, int64[3] merged = {0, 4, 8}, int64[1] steps = {1}>
-        {
-          q = MatMul (x, wq) qp = Reshape (q, parted) q0 = Transpose <perm = [0, 2, 1, 3]> (qp)
-          k = MatMul (x, wk) kp = Reshape (k, parted) kt = Transpose <perm = [0, 2, 1, 3]> (kp)
-          v = MatMul (x, wv) vp = Reshape (v, parted) vt = Transpose <perm = [0, 2, 1, 3]> (vp)
-          size = Shape <start = 0, end = 1> (x)
-          target = Concat <axis = 0> (size, fixed)
-          mask = Expand (places, target)
-          a = Attention (q0, kt, vt, mask)
-          at = Transpose <perm = [0, 2, 1, 3]> (a)
-          m = Reshape (at, merged)
-          o = MatMul (m, wo)
-          r = Relu (o)
-          f = ReduceMean <keepdims = 0> (r, steps)
-          scores = MatMul (f, v0)
-        }
-    """
-    return parse(text, opset=23).SerializeToString()
+    return parse(text, opset=opset).SerializeToString()
 
 
 @pytest.mark.parametrize("name", _PARTS)

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
-
 import pytest
 
-from slicer_svc.app import MIGRATIONS
 from slicer_svc.store import models
-from slicer_svc.store.tables import ModelClassRow, ModelRow
-from svckit.database import Database, open_database, upgrade
+from slicer_svc.store.tables import ModelClassRow
+from svckit.database import Database
 from svckit.errors import AlreadyExists, NotFound
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DIGEST = "sha256:" + "0" * 64
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = open_database(f"sqlite+aiosqlite:///{tmp_path / 'service.db'}")
-    await upgrade(database, MIGRATIONS)
-    yield database
-    await database.close()
-
-
-def row(operation: str) -> ModelRow:
-    return ModelRow(
-        id="m",
-        operation=operation,
-        display_name="",
-        licence="",
-        graph_digest=DIGEST,
-        graph_size=1,
-        samples_digest=DIGEST,
-        samples_size=1,
-        normalised_digest=DIGEST,
-        normalised_size=1,
-        labels=["cat"],
-        inputs=[],
-        sample_accuracy=1.0,
-        sample_count=1,
-        parameters=1,
-        macs=1,
-        unit_group_count=1,
-        feature_width=1,
-        revision=1,
-        create_time=NOW,
-        update_time=NOW,
-        classes=[ModelClassRow(place=0, label="cat")],
-    )
+from tests.helpers.model_rows import model_row
 
 
 async def insert(database: Database, operation: str) -> None:
+    classes = [ModelClassRow(place=0, label="cat")]
     async with database.writing() as session:
-        await models.insert(session, row(operation))
+        await models.insert(session, model_row("m", operation=operation, classes=classes))
 
 
 async def test_a_name_is_taken_once(database: Database) -> None:

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
-
-from slicer_svc.app import MIGRATIONS
 from slicer_svc.input_spec import Image, InputSpec
 from slicer_svc.store import models
 from slicer_svc.store.other_models import CONSIDERED, fed_like
 from slicer_svc.store.tables import ModelRow
-from svckit.database import Database, open_database, upgrade
+from svckit.database import Database
+from tests.helpers.model_rows import digest, model_row
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PICTURE = InputSpec("x", (1, 8, 8), "float32", Image(False, 0.0, 1.0))
 WIDE = InputSpec("x", (1, 8, 8), "float32", Image(False, 0.0, 2.0))
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = open_database(f"sqlite+aiosqlite:///{tmp_path / 'service.db'}")
-    await upgrade(database, MIGRATIONS)
-    yield database
-    await database.close()
-
-
 def row(name: str, *, samples: str = "", graph: str = "", spec: InputSpec = PICTURE) -> ModelRow:
-    return ModelRow(
-        id=name,
-        operation=f"operations/{name}",
-        display_name="",
-        licence="",
-        graph_digest=digest("graph" + name),
-        graph_size=1,
+    return model_row(
+        name,
         samples_digest=digest("samples" + (samples or name)),
-        samples_size=1,
         normalised_digest=digest("normalised" + (graph or name)),
-        normalised_size=1,
-        labels=[f"class of {name}"],
         inputs=[spec.to_json()],
-        sample_accuracy=1.0,
-        sample_count=7,
-        parameters=1,
-        macs=1,
-        unit_group_count=1,
-        feature_width=1,
-        revision=1,
-        create_time=NOW,
-        update_time=NOW,
     )
-
-
-def digest(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 async def found(database: Database, *rows: ModelRow) -> list[str]:
