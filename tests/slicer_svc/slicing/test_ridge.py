@@ -83,3 +83,21 @@ def test_few_rows_and_many_rows_lead_to_the_same_solution(affine: bool) -> None:
     assert (few_bias is not None) == (many_bias is not None) == affine
     if few_bias is not None and many_bias is not None:
         np.testing.assert_allclose(few_bias, many_bias, atol=1e-9)
+
+
+def test_more_rows_than_a_product_takes_at_once_add_up_and_stay_positive_definite() -> None:
+    generator = torch.Generator().manual_seed(4)
+    samples, positions, width = 2500, 8, 600
+    # Rows that are nearly the same: what is left without their mean is a millionth of them.
+    x = 1.0 + 1e-3 * torch.randn(samples * positions, width, generator=generator)
+    y = x[:, :3] + torch.randn(len(x), 3, generator=generator)
+    weights = torch.rand(samples, generator=generator, dtype=torch.float64)
+    gathered = moments(x, y, weights / weights.sum(), 100)
+    rows = (weights / weights.sum()).repeat_interleave(positions)
+    exact = (x.double() * rows[:, None]).T @ x.double()
+    np.testing.assert_allclose(gathered.gram, exact.numpy(), rtol=1e-5)
+    np.testing.assert_array_equal(gathered.gram, gathered.gram.T)
+    found, bias = gathered.solve(np.eye(width)[:, :3], 1e-2, affine=True)
+    assert bias is not None
+    # A ridge of this strength leaves the centre where it is.
+    np.testing.assert_allclose(found, np.eye(width)[:, :3], atol=0.02)
