@@ -13,9 +13,12 @@ from onnxgraph.view import TorchView
 from slicer_svc.slicing.samples import Samples
 
 BATCH = 64
-"""Samples in a minibatch."""
+"""Samples in a minibatch, at most."""
 
-KEPT_BYTES = 1 << 30
+BATCH_BYTES = 4 << 20
+"""Inputs in a minibatch, at most, but for one sample: activations are many times as large."""
+
+KEPT_BYTES = 1 << 29
 """Activations kept between two stops, over all minibatches; above it each stop starts anew."""
 
 
@@ -33,16 +36,18 @@ class Minibatch:
 
 
 def minibatches(samples: Samples, weights: NDArray[np.float64]) -> tuple[Minibatch, ...]:
-    """Cuts samples, in their order, into minibatches of at most `BATCH`."""
+    """Cuts samples, in their order, into minibatches of at most `BATCH` and `BATCH_BYTES`."""
+    of_one = sum(array.nbytes for array in samples.inputs.values()) // len(samples)
+    size = min(BATCH, max(1, BATCH_BYTES // max(1, of_one)))
     return tuple(
         Minibatch(
             inputs={
-                name: torch.from_numpy(np.ascontiguousarray(array[start : start + BATCH]))
+                name: torch.from_numpy(np.ascontiguousarray(array[start : start + size]))
                 for name, array in samples.inputs.items()
             },
-            weights=torch.from_numpy(weights[start : start + BATCH].copy()),
+            weights=torch.from_numpy(weights[start : start + size].copy()),
         )
-        for start in range(0, len(samples), BATCH)
+        for start in range(0, len(samples), size)
     )
 
 
