@@ -14,9 +14,12 @@ from benchmarks.report.published import MARKET, SLICING_SECONDS, TABLE_2, TABLE_
 from benchmarks.report.tables import label_of
 
 mpl.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 DOTS = 150
+
+IN_A_ROW = 5
+"""Origins side by side in figure 7."""
 
 
 def figure_4(runs: Sequence[Runs], folder: Path) -> list[Path]:
@@ -76,22 +79,21 @@ def figure_7(runs: Sequence[Runs], folder: Path) -> list[Path]:
     for (task, arch, k), group in _by(runs, ("task", "arch", "k")).items():
         one = min(group, key=lambda runs: runs.mean("macs_share") or 1.0)
         overlaps = one.documents[0]["unit_overlap"]
-        count = len(overlaps)
-        figure, axes = pyplot.subplots(
-            1,
-            count + 1,
-            figsize=(2.4 * count + 3.6, 2.9),
-            width_ratios=[1.0] * count + [1.4],
-            layout="constrained",
-        )
+        across = min(len(overlaps), IN_A_ROW)
+        down = -(-len(overlaps) // across)
+        figure = pyplot.figure(figsize=(2.4 * across + 3.6, 2.6 * down + 0.3), layout="constrained")
+        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.4 * across, 3.6]))
+        axes = left.subplots(down, across, squeeze=False).ravel()
         for axis, (origin, overlap) in zip(axes, overlaps.items(), strict=False):
             image = axis.imshow(np.mean(overlap["iou"], axis=0), vmin=0, vmax=1, cmap="viridis")
             places = range(len(overlap["classes"]))
             axis.set_xticks(places, overlap["classes"], fontsize=7)
             axis.set_yticks(places, overlap["classes"], fontsize=7)
             axis.set_title(f"origin {origin}, all layers", fontsize=8)
-        figure.colorbar(image, ax=list(axes[:-1]), shrink=0.8)
-        _overlap_by_layer(axes[-1], overlaps)
+        for axis in axes[len(overlaps) :]:
+            axis.set_axis_off()
+        left.colorbar(image, ax=list(axes), shrink=0.8)
+        _overlap_by_layer(right.subplots(), overlaps)
         figure.suptitle(f"{task} {arch}, k = {k}, {label_of(one)}: IoU of kept units", fontsize=9)
         written.append(_saved(figure, folder / f"figure7-{task}-{arch}-k{k}.png"))
     return written
@@ -158,7 +160,7 @@ def _overlap_by_layer(axis: Any, overlaps: Mapping[str, Any]) -> None:  # noqa: 
         axis.set_xlim(0.5, len(means) + 0.5)
     axis.set_ylim(0, 1.02)
     axis.set_xlabel("layer", fontsize=8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_title("mean over pairs of classes", fontsize=8)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7)
