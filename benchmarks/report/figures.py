@@ -82,7 +82,8 @@ def figure_7(runs: Sequence[Runs], folder: Path) -> list[Path]:
         across = min(len(overlaps), IN_A_ROW)
         down = -(-len(overlaps) // across)
         figure = pyplot.figure(figsize=(2.4 * across + 3.6, 2.6 * down + 0.3), layout="constrained")
-        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.4 * across, 3.6]))
+        halves: Any = figure.subfigures(1, 2, width_ratios=[2.4 * across, 3.6])
+        left, right = halves
         axes = left.subplots(down, across, squeeze=False).ravel()
         for axis, (origin, overlap) in zip(axes, overlaps.items(), strict=False):
             image = axis.imshow(np.mean(overlap["iou"], axis=0), vmin=0, vmax=1, cmap="viridis")
