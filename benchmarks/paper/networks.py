@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-RESNET34_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+RESNET_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 FILTER_WIDTHS = (3, 4, 5)
 PADDING = 0
 """The token that fills a sentence up."""
@@ -46,40 +46,75 @@ def resnet34(classes: int, width: float) -> nn.Module:
         width: Factor on all channel counts.
     """
     channels = max(1, round(64 * width))
-    layers: list[nn.Module] = [
+    stem = [
         nn.Conv2d(3, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     ]
-    for full, blocks, stride in RESNET34_STAGES:
+    return resnet(stem, channels, classes, width, basic_block)
+
+
+def resnet(
+    stem: Sequence[nn.Module],
+    channels: int,
+    classes: int,
+    width: float,
+    block: Callable[[int, int, int], Residual],
+) -> nn.Module:
+    """A residual network of `RESNET_STAGES`, with a mean over all positions and one dense layer.
+
+    Args:
+        stem: The layers in front of its blocks.
+        channels: What the stem puts out.
+        classes: Class scores.
+        width: Factor on the stages' units.
+        block: Makes a block of inputs, units and stride.
+    """
+    layers: list[nn.Module] = list(stem)
+    for full, blocks, stride in RESNET_STAGES:
         units = max(1, round(full * width))
-        for block in range(blocks):
-            layers.append(BasicBlock(channels, units, stride if block == 0 else 1))
-            channels = units
+        for number in range(blocks):
+            made = block(channels, units, stride if number == 0 else 1)
+            layers.append(made)
+            channels = made.outputs
     pool = nn.AdaptiveAvgPool2d(1)
     return nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(channels, classes))
 
 
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut."""
+class Residual(nn.Module):
+    """A body and a shortcut, added.
 
-    def __init__(self, inputs: int, units: int, stride: int) -> None:
+    Args:
+        body: From the inputs to the outputs.
+        inputs: Channels read.
+        outputs: Channels made.
+        stride: The body's.
+    """
+
+    def __init__(self, body: nn.Module, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, units, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(units),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(units, units, 3, padding=1, bias=False),
-            nn.BatchNorm2d(units),
-        )
+        self.outputs = outputs
+        self.body = body
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != units:
-            projection = nn.Conv2d(inputs, units, 1, stride=stride, bias=False)
-            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(units))
+        if stride != 1 or inputs != outputs:
+            projection = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(n, inputs, h, w)` to `(n, units, h / stride, w / stride)`."""
+        """`(n, inputs, h, w)` to `(n, outputs, h / stride, w / stride)`."""
         return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def basic_block(inputs: int, units: int, stride: int) -> Residual:
+    """Two 3×3 convolutions and a shortcut."""
+    body = nn.Sequential(
+        nn.Conv2d(inputs, units, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(units),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(units, units, 3, padding=1, bias=False),
+        nn.BatchNorm2d(units),
+    )
+    return Residual(body, inputs, units, stride)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmarks.paper.export import export_with_free_batch
 from benchmarks.paper.networks import (
     FILTER_WIDTHS,
     IMAGE_NETWORKS,
@@ -219,23 +218,9 @@ def _moved(pictures: Tensor) -> Tensor:
 
 
 def _exported(network: nn.Module, recipe: OriginRecipe, example: Tensor, path: Path) -> bytes:
-    """Writes the network as ONNX with a free batch."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    name = INPUTS[recipe.arch]
+    """Writes the network as ONNX, whole or not at all."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with warnings.catch_warnings():
-        # The older exporter announces its end with every call; the newer unrolls nothing here.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (example,),
-            str(partial),
-            dynamo=False,
-            opset_version=17,
-            input_names=[name],
-            output_names=["scores"],
-            dynamic_axes={name: {0: "batch"}, "scores": {0: "batch"}},
-        )
+    export_with_free_batch(network, example, INPUTS[recipe.arch], partial)
     partial.replace(path)
     return path.read_bytes()
 

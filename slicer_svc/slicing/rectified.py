@@ -9,7 +9,7 @@ from torch import Tensor
 from onnxgraph.linear import linear_parts, weight_matrix
 from onnxgraph.lookup import constant_of, node_named
 from onnxgraph.parameters import bias_add
-from slicer_svc.slicing.ridge import Regression, WeightedRows, enough, joined
+from slicer_svc.slicing.ridge import Regression, Waiting, WeightedRows
 
 SWEEPS = 3
 """Fits after the first one, each towards what the one before leaves to explain."""
@@ -34,20 +34,19 @@ class RectifiedRegression:
         """
         self._plain = Regression(rows, width)
         self._floor = floor
-        self._waiting: list[WeightedRows] = []
+        self._waiting = Waiting()
         self._rows: list[WeightedRows] = []
 
     def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
         """Adds a minibatch; arguments as for `Moments.add`."""
-        self._waiting.append((x, y, weights))
-        if enough(self._waiting):
+        self._waiting.add((x, y, weights))
+        if self._waiting.enough:
             self._gather()
 
     def _gather(self) -> None:
         """Takes the rows that wait together: fewer products of large matrices."""
-        if self._waiting:
-            rows = joined(self._waiting)
-            self._waiting.clear()
+        rows = self._waiting.take()
+        if rows is not None:
             self._plain.add(*rows)
             self._rows.append(rows)
 

@@ -1,7 +1,7 @@
 """Ridge regression from second moments, pulled towards a known solution."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,33 @@ WeightedRows = tuple[Tensor, Tensor, Tensor]
 """A minibatch: x `(rows, k)`, y `(rows, o)` and one weight per sample `(n,)`."""
 
 
+class Waiting:
+    """Minibatches that wait until they are as many rows as products are best taken of."""
+
+    def __init__(self) -> None:
+        self._rows: list[WeightedRows] = []
+
+    def add(self, rows: WeightedRows) -> None:
+        """One more minibatch."""
+        self._rows.append(rows)
+
+    @property
+    def enough(self) -> bool:
+        """Whether they are as many rows."""
+        return sum(len(x) for x, _, _ in self._rows) >= ROWS_AT_ONCE
+
+    def take(self) -> WeightedRows | None:
+        """All of them as one, every row with its own weight; None where none waits."""
+        if len(self._rows) < 2:
+            return self._rows.pop() if self._rows else None
+        xs, ys, weights = zip(*self._rows, strict=True)
+        self._rows.clear()
+        by_row = [
+            part.repeat_interleave(len(x) // len(part)) for x, part in zip(xs, weights, strict=True)
+        ]
+        return torch.cat(xs), torch.cat(ys), torch.cat(by_row)
+
+
 class Moments:
     """Weighted second moments of regressors x and targets y, gathered by minibatch.
 
@@ -33,7 +60,7 @@ class Moments:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[WeightedRows] = []
+        self._waiting = Waiting()
         self._gram: Tensor | None = None
         self._cross: Tensor | None = None
         self._systems: dict[tuple[float, bool], _System] = {}
@@ -46,17 +73,17 @@ class Moments:
             y: Targets `(rows, o)`.
             weights: One weight per sample, `(n,)`, rows a multiple of n.
         """
-        self._waiting.append((x, y, weights))
+        self._waiting.add((x, y, weights))
         self._systems.clear()
-        if enough(self._waiting):
+        if self._waiting.enough:
             self._sum_up()
 
     def _sum_up(self) -> None:
         """Adds the products of the rows that wait."""
-        if not self._waiting:
+        rows = self._waiting.take()
+        if rows is None:
             return
-        x, y, weights = joined(self._waiting)
-        self._waiting.clear()
+        x, y, weights = rows
         roots = _roots(weights, x)
         left, sizes = _unit(x, roots)
         right, y_sizes = _unit(y, roots)
@@ -246,22 +273,6 @@ class Regression:
             W `(k, o)`, and b `(o,)` or None.
         """
         return self._gathered.solve(centre, share, affine=affine)
-
-
-def enough(rows: Sequence[WeightedRows]) -> bool:
-    """Whether minibatches hold as many rows as products are best taken of."""
-    return sum(len(x) for x, _, _ in rows) >= ROWS_AT_ONCE
-
-
-def joined(rows: Sequence[WeightedRows]) -> WeightedRows:
-    """Minibatches as one, every row with its own weight."""
-    if len(rows) == 1:
-        return rows[0]
-    xs, ys, weights = zip(*rows, strict=True)
-    by_row = [
-        part.repeat_interleave(len(x) // len(part)) for x, part in zip(xs, weights, strict=True)
-    ]
-    return torch.cat(xs), torch.cat(ys), torch.cat(by_row)
 
 
 def _roots(weights: Tensor, rows: Tensor) -> Tensor:

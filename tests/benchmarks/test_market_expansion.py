@@ -30,7 +30,7 @@ def test_a_market_of_tiny_pictures_is_measured(tmp_path: Path) -> None:
     write_tiny_cifar100(tmp_path, train=6, test=4)
     given = [
         *("--task", "T3", "--arch", "vgg16", "--k", "2", "--width", "0.0625", "--views", "1"),
-        *("--packs", "3", "--beta", "0.5", "--block", "1", "--threads", "1"),
+        *("--packs", "3", "--beta", "0.5", "--threads", "1"),
         *("--data", str(tmp_path), "--out", str(tmp_path / "out")),
     ]
     assert main(given) == 0
