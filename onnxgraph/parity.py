@@ -86,13 +86,23 @@ class Runner:
         data: The serialized model.
         threads: Intra-op threads.
         without: Optimizers of ONNX Runtime that are left out.
+        optimised: Whether ONNX Runtime may rewrite the graph at all.
 
     Raises:
         GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, data: bytes, *, threads: int = 1, without: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        threads: int = 1,
+        without: Sequence[str] = (),
+        optimised: bool = True,
+    ) -> None:
         options = ort.SessionOptions()
+        if not optimised:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

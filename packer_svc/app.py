@@ -18,7 +18,7 @@ from packer_svc.deployments.presence import Presence
 from packer_svc.deployments.switches import Patience, Switches
 from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
-from packer_svc.handlers.make_pack import PackMaker
+from packer_svc.handlers.make_pack import Means, PackMaker
 from packer_svc.jobs import entries
 from packer_svc.references import HeldReferences
 from packer_svc.servicer.deployments import DeploymentsServicer
@@ -59,9 +59,12 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     presence = Upkeep("presence", here.settle, here.INTERVAL_SECONDS, foundation.clock)
     patience = Patience(settings.replica_seconds, settings.ready_seconds)
     switches = Switches(foundation.database, board, foundation.clock, patience, runtime.stopping)
+    features = settings.state_dir / "features"
+    features.mkdir(exist_ok=True)
+    means = Means(settings.worker_threads, features, settings.feature_cache_bytes)
     _register(
         foundation.runner,
-        PackHandlers(foundation.database, PackMaker(foundation, slicer, held)),
+        PackHandlers(foundation.database, PackMaker(foundation, slicer, held, means)),
         DeploymentHandlers(foundation, board, switches),
     )
     for resource in (

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 from pydantic import Field
 
 from svckit.clients.settings import ClientSettings
 from svckit.settings import ServiceSettings
+
+MOST_THREADS = 4
+"""More fragments at once win little: a pack's proof waits for the slowest."""
+
+
+def _default_threads() -> int:
+    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 class PackerSettings(
@@ -17,6 +26,11 @@ class PackerSettings(
     """Where the packer listens, ``host:port``; port 0 takes a free one."""
     slicer: ClientSettings = ClientSettings(address="127.0.0.1:7101")
     """Where the slicer is, and how to reach it."""
+    worker_threads: int = Field(default_factory=_default_threads, ge=1)
+    """How many fragments a worker runs at once, each on one thread."""
+    feature_cache_bytes: int = Field(default=2**30, ge=0)
+    """What is kept of fragments' answers to samples, so that changing a pack is quick; the
+    longest unused go first."""
     replica_seconds: float = Field(default=8.0, gt=0)
     """For how long a deployment waits while no replica of Triton is connected."""
     ready_seconds: float = Field(default=120.0, gt=0)

@@ -1,7 +1,9 @@
 """What fragments say about samples: features and class scores, by ONNX Runtime."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,40 +36,71 @@ class FragmentFeatures:
         return FragmentFeatures(self.features[chosen], self.scores[chosen])
 
 
+class Fragment:
+    """A fragment, loaded into ONNX Runtime (one thread) when it is first run.
+
+    Args:
+        graph: ONNX with the outputs "features" and "scores".
+    """
+
+    def __init__(self, graph: bytes) -> None:
+        self.graph = graph
+
+    @cached_property
+    def digest(self) -> str:
+        """`<hex>` of its bytes' SHA-256."""
+        return hashlib.sha256(self.graph).hexdigest()
+
+    @cached_property
+    def _runner(self) -> Runner:
+        runner = Runner(self.graph)
+        missing = {FEATURES, SCORES} - set(runner.outputs)
+        if missing:
+            raise FusionError(
+                FusionReason.FRAGMENTS_INCOMPATIBLE,
+                f"A graph of the pack has no output {', '.join(sorted(missing))}.",
+                advice='Give fragments: graphs with the outputs "features" and "scores".',
+                metadata={"field": "outputs"},
+            )
+        return runner
+
+    def run(self, inputs: Mapping[str, AnyArray], *, batch: int = 64) -> FragmentFeatures:
+        """Runs it on samples, `batch` at a time.
+
+        Args:
+            inputs: One array per graph input by its name, first axis the sample.
+            batch: Samples per run.
+
+        Raises:
+            GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime cannot load or run the graph.
+            FusionError: `FRAGMENTS_INCOMPATIBLE` if it has other outputs, `SAMPLES_MISMATCH` if
+                the samples do not fit its inputs, `GRAPH_NOT_FINITE` if it gives NaN or infinity.
+        """
+        outputs = run_batches(self._runner, inputs, (FEATURES, SCORES), batch=batch)
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise FusionError(
+                    FusionReason.GRAPH_NOT_FINITE,
+                    f'A fragment gives NaN or infinity in "{name}" on the samples.',
+                    advice="Check the weights of its model and the range of the samples.",
+                    metadata={"value": name},
+                )
+        return FragmentFeatures(outputs[FEATURES], outputs[SCORES])
+
+
+def joined(parts: Sequence[FragmentFeatures]) -> FragmentFeatures:
+    """What one fragment says about several sets of samples, as of one set."""
+    return FragmentFeatures(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )
+
+
 def fragment_features(
     graph: bytes, inputs: Mapping[str, AnyArray], *, batch: int = 64
 ) -> FragmentFeatures:
-    """Runs a fragment on samples, `batch` at a time, on one thread.
-
-    Args:
-        graph: The fragment: ONNX with the outputs "features" and "scores".
-        inputs: One array per graph input by its name, first axis the sample.
-        batch: Samples per run.
-
-    Raises:
-        GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime cannot load or run the graph.
-        FusionError: `FRAGMENTS_INCOMPATIBLE` if it has other outputs, `SAMPLES_MISMATCH` if the
-            samples do not fit its inputs, `GRAPH_NOT_FINITE` if it gives NaN or infinity.
-    """
-    runner = Runner(graph)
-    missing = {FEATURES, SCORES} - set(runner.outputs)
-    if missing:
-        raise FusionError(
-            FusionReason.FRAGMENTS_INCOMPATIBLE,
-            f"A graph of the pack has no output {', '.join(sorted(missing))}.",
-            advice='Give fragments: graphs with the outputs "features" and "scores".',
-            metadata={"field": "outputs"},
-        )
-    outputs = run_batches(runner, inputs, (FEATURES, SCORES), batch=batch)
-    for name, values in outputs.items():
-        if not np.isfinite(values).all():
-            raise FusionError(
-                FusionReason.GRAPH_NOT_FINITE,
-                f'A fragment gives NaN or infinity in "{name}" on the samples.',
-                advice="Check the weights of its model and the range of the samples.",
-                metadata={"value": name},
-            )
-    return FragmentFeatures(outputs[FEATURES], outputs[SCORES])
+    """Runs a fragment on samples once; arguments and errors as of `Fragment.run`."""
+    return Fragment(graph).run(inputs, batch=batch)
 
 
 def run_batches(

@@ -10,11 +10,17 @@ AnyArray = npt.NDArray[np.generic]
 Inputs = Mapping[str, AnyArray]
 Labels = npt.NDArray[np.int64]
 
-BATCHES = (1, 2, 7, 64)
-"""Batches at which a pack is run: one, even, odd with a shorter rest, large."""
+SAMPLES = "samples"
+"""The name of the probe that is the samples themselves."""
 
-REQUESTS = 4
-"""Requests per batch; the large one sees all samples."""
+BATCHES = (1, 2, 7)
+"""Batches at which a pack is run: one, even, odd."""
+
+LARGE_BATCH = 64
+"""A batch of the samples alone: it costs most, and differs in nothing but size."""
+
+REQUESTS = 2
+"""Requests per small batch, all of them full."""
 
 FAR = 10.0
 """How far beyond their range the extreme floating inputs go, in ranges."""
@@ -25,9 +31,9 @@ class Probe:
     """Inputs of one kind, and which of them are run at which batch.
 
     Attributes:
-        name: "samples", "random" or "extreme".
+        name: `SAMPLES`, "random" or "extreme".
         inputs: One array per graph input by its name.
-        rows_by_batch: For each batch the rows to run, at least one full batch.
+        rows_by_batch: For each batch the rows to run, spread evenly, in full batches.
     """
 
     name: str
@@ -43,16 +49,21 @@ def probes(samples: Inputs, seed: int) -> Iterator[Probe]:
         seed: Of the random inputs.
     """
     count = len(next(iter(samples.values())))
-    largest = max(BATCHES)
-    whole = np.resize(np.arange(count), max(count, largest))
-    yield Probe("samples", samples, _rows(count) | {largest: whole})
+    large = {LARGE_BATCH: spread(count, LARGE_BATCH)}
+    yield Probe(SAMPLES, samples, _rows(count) | large)
     generator = np.random.default_rng(seed)
-    random = {name: _random(values, largest, generator) for name, values in samples.items()}
-    yield Probe("random", random, _rows(largest))
+    drawn = REQUESTS * max(BATCHES)
+    random = {name: _random(values, drawn, generator) for name, values in samples.items()}
+    yield Probe("random", random, _rows(drawn))
     ends = {name: _extreme(values, generator) for name, values in samples.items()}
     rows = max(len(values) for values in ends.values())
     extreme = {name: values[np.arange(rows) % len(values)] for name, values in ends.items()}
     yield Probe("extreme", extreme, _rows(rows))
+
+
+def _rows(count: int) -> dict[int, Labels]:
+    """Rows of `count` by batch."""
+    return {batch: spread(count, REQUESTS * batch) for batch in BATCHES}
 
 
 def spread(count: int, wanted: int) -> Labels:
@@ -60,10 +71,6 @@ def spread(count: int, wanted: int) -> Labels:
     if wanted <= count:
         return np.linspace(0, count - 1, wanted).round().astype(np.int64)
     return np.resize(np.arange(count), wanted)
-
-
-def _rows(count: int) -> dict[int, Labels]:
-    return {batch: spread(count, max(batch, min(count, REQUESTS * batch))) for batch in BATCHES}
 
 
 def _random(values: AnyArray, rows: int, generator: np.random.Generator) -> AnyArray:

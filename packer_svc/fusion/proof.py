@@ -1,13 +1,16 @@
 """Does a pack compute what its fragments and head compute, and what is it worth?
 
-The reference is the unfolded head in torch, in float64, on the outputs of each fragment by ONNX
-Runtime; it shares neither the folding nor the merge with the pack.
+Three legs are held against each other. The reference is the unfolded head in torch, in float64, on
+the outputs of each fragment by ONNX Runtime; it shares neither the folding nor the merge with the
+pack. Against it stand the pack as ONNX Runtime runs it node by node, and as it optimises it.
 """
 
 import hashlib
 import io
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +19,13 @@ from onnxgraph.cost import cost
 from onnxgraph.parity import Parity, Runner, compare
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.features import FragmentFeatures, fragment_features, run_batches
+from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import CrossValidation
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
-from packer_svc.fusion.probes import Inputs, Probe, probes, spread
+from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes, spread
 
-FloatArray = npt.NDArray[np.float32]
+Reference = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 SMOKE_SAMPLES = 8
@@ -57,11 +60,25 @@ class ModelSize:
     bytes: int
 
 
+class Leg(StrEnum):
+    """How a pack is run."""
+
+    PLAIN = "plain"
+    """Node by node, as the graph is written."""
+    OPTIMISED = "optimised"
+    """As ONNX Runtime rewrites it for the machine at hand: as it is served."""
+
+
+PLAIN_BATCH = 7
+"""The batch of the plain leg: it is slow, and what it can tell does not depend on the batch."""
+
+
 @dataclass(frozen=True)
 class ParityCase:
     """One comparison of a pack with its parts.
 
     Attributes:
+        leg: How the pack was run.
         inputs: "samples", "random" or "extreme".
         batch: Samples per request.
         rows: Samples compared.
@@ -69,6 +86,7 @@ class ParityCase:
             class changed places with another by more than it.
     """
 
+    leg: Leg
     inputs: str
     batch: int
     rows: int
@@ -85,6 +103,7 @@ class ProofContext:
         ensemble: The size of the full originals with their joint classifier.
         tolerance: What counts as equal.
         seed: Of the random inputs.
+        threads: Runs at once, each on one thread.
     """
 
     report: HeadReport | None = None
@@ -92,6 +111,7 @@ class ProofContext:
     ensemble: ModelSize | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
     seed: int = 0
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,8 +123,8 @@ class Proof:
         pack_digest: `sha256:<hex>` of the pack's bytes.
         tolerance: What counted as equal.
         cases: All comparisons.
-        in_sample_accuracy: The pack's accuracy on the very samples that its fragments and head were
-            made from.
+        in_sample_accuracy: The parts' accuracy on the very samples that they were made from; the
+            pack names the same classes as they do.
         cross_validation: The head's, cross-validated; optimistic, since the slicing saw all
             samples. None with a class of one sample or without a report.
         size: The pack's.
@@ -151,21 +171,25 @@ class Proof:
         raise FusionError(
             FusionReason.PROOF_FAILED,
             f"The pack differs from its parts by {worst.parity.max_abs:.3g} on {worst.inputs} at "
-            f"batch {worst.batch}; it is not kept.",
+            f"batch {worst.batch} ({worst.leg}); it is not kept.",
             advice="Report this with the pack's fragments; another head or fragment may pass.",
-            metadata={"max_abs": f"{worst.parity.max_abs:.3g}", "inputs": worst.inputs},
+            metadata={
+                "max_abs": f"{worst.parity.max_abs:.3g}",
+                "inputs": worst.inputs,
+                "leg": worst.leg.value,
+            },
         )
 
 
 def prove(
     pack: bytes,
-    fragments: Sequence[bytes],
+    fragments: Sequence[Fragment],
     head: Head,
     inputs: Inputs,
     labels: Labels,
     context: ProofContext | None = None,
 ) -> Proof:
-    """Compares a pack with its parts at batches 1, 2, 7 and 64, and measures it.
+    """Compares a pack with its parts at several batches, and measures it.
 
     On the samples, on random inputs and on extreme ones, spread over the samples' range.
 
@@ -185,28 +209,59 @@ def prove(
         FusionError: If the samples do not fit.
     """
     known = context or ProofContext()
-    runner = Runner(pack)
-    on_samples = known.features or [fragment_features(graph, inputs) for graph in fragments]
-    cases: list[ParityCase] = []
-    for probe in probes(inputs, known.seed):
-        if probe.name == "samples":
-            features = on_samples
-        else:
-            features = [fragment_features(graph, probe.inputs) for graph in fragments]
-        expected = head.torch().probabilities(features).numpy()
-        cases.extend(_compare(runner, probe, expected, known.tolerance))
-    answers = run_batches(runner, inputs, (PROBABILITIES,), batch=64)[PROBABILITIES]
+    with ThreadPoolExecutor(known.threads) as pool:
+        loading = {leg: pool.submit(_load, pack, leg) for leg in Leg}
+        shown = list(probes(inputs, known.seed))
+        asked = [_parts_on(pool, fragments, probe, known.features) for probe in shown]
+        expected = [_expected(head, parts) for parts in asked]
+        runners = {leg: future.result() for leg, future in loading.items()}
+        compared = [
+            pool.submit(_compare, runners[leg], (probe, leg, batch), reference, known.tolerance)
+            for probe, reference in zip(shown, expected, strict=True)
+            for leg, batch in _runs(probe)
+        ]
+        cases = tuple(future.result() for future in compared)
+    on_samples = expected[0]
     return Proof(
         passed=all(case.parity.passed for case in cases),
         pack_digest=digest_of(pack),
         tolerance=known.tolerance,
-        cases=tuple(cases),
-        in_sample_accuracy=float((answers.argmax(axis=1) == labels).mean()),
+        cases=cases,
+        in_sample_accuracy=float((on_samples.argmax(axis=1) == labels).mean()),
         cross_validation=known.report.cross_validation if known.report else None,
         size=model_size(pack),
         ensemble=known.ensemble,
-        smoke_test=_smoke_test(runner, inputs, answers),
+        smoke_test=_smoke_test(runners[Leg.OPTIMISED], inputs),
     )
+
+
+def _load(pack: bytes, leg: Leg) -> Runner:
+    return Runner(pack, optimised=leg is Leg.OPTIMISED)
+
+
+def _parts_on(
+    pool: ThreadPoolExecutor,
+    fragments: Sequence[Fragment],
+    probe: Probe,
+    known: Sequence[FragmentFeatures] | None,
+) -> Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]:
+    """What the fragments say about a probe; of the samples it may be known already."""
+    if probe.name == SAMPLES and known is not None:
+        return known
+    return [pool.submit(fragment.run, probe.inputs) for fragment in fragments]
+
+
+def _expected(
+    head: Head, parts: Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]
+) -> Reference:
+    """The reference's probabilities `(n, C)`, float64."""
+    features = [part.result() if isinstance(part, Future) else part for part in parts]
+    found: Reference = head.torch().probabilities(features).numpy()
+    return found
+
+
+def _runs(probe: Probe) -> list[tuple[Leg, int]]:
+    return [*((Leg.OPTIMISED, batch) for batch in probe.rows_by_batch), (Leg.PLAIN, PLAIN_BATCH)]
 
 
 def model_size(graph: bytes) -> ModelSize:
@@ -241,23 +296,22 @@ def parity_of(
 
 
 def _compare(
-    runner: Runner, probe: Probe, expected: npt.NDArray[np.float64], tolerance: Tolerance
-) -> list[ParityCase]:
-    cases = []
-    for batch, chosen in probe.rows_by_batch.items():
-        part = {name: values[chosen] for name, values in probe.inputs.items()}
-        answers = run_batches(runner, part, (PROBABILITIES,), batch=batch)[PROBABILITIES]
-        parity = parity_of(answers, expected[chosen], tolerance)
-        cases.append(ParityCase(probe.name, batch, len(chosen), parity))
-    return cases
+    runner: Runner, run: tuple[Probe, Leg, int], expected: Reference, tolerance: Tolerance
+) -> ParityCase:
+    probe, leg, batch = run
+    chosen = probe.rows_by_batch[batch]
+    part = {name: values[chosen] for name, values in probe.inputs.items()}
+    answers = run_batches(runner, part, (PROBABILITIES,), batch=batch)[PROBABILITIES]
+    parity = parity_of(answers, expected[chosen], tolerance)
+    return ParityCase(leg, probe.name, batch, len(chosen), parity)
 
 
-def _smoke_test(runner: Runner, inputs: Inputs, answers: FloatArray) -> bytes:
-    chosen = spread(len(answers), min(SMOKE_SAMPLES, len(answers)))
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        f"input/{name}": inputs[name][chosen] for name in runner.inputs
-    }
-    arrays[f"output/{PROBABILITIES}"] = answers[chosen]
+def _smoke_test(runner: Runner, inputs: Inputs) -> bytes:
+    count = len(next(iter(inputs.values())))
+    chosen = spread(count, min(SMOKE_SAMPLES, count))
+    shown = {name: values[chosen] for name, values in inputs.items()}
+    arrays = {f"input/{name}": shown[name] for name in runner.inputs}
+    arrays[f"output/{PROBABILITIES}"] = runner.run(shown, (PROBABILITIES,))[PROBABILITIES]
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import encode_pack, head_json
+from packer_svc.feature_folder import trim
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, kept_row
 from packer_svc.recipe import (
@@ -39,6 +41,21 @@ _FILES = {
 }
 
 
+@dataclass(frozen=True)
+class Means:
+    """What the making of packs may use.
+
+    Attributes:
+        threads: Fragments that run at once.
+        features: A folder for what fragments said about samples.
+        features_bytes: What may be kept there.
+    """
+
+    threads: int
+    features: Path
+    features_bytes: int
+
+
 class PackMaker:
     """Makes packs.
 
@@ -46,14 +63,20 @@ class PackMaker:
         foundation: What the service stands on.
         slicer: Where fragments come from.
         references: Holds fragments in the slicer.
+        means: What it may use.
     """
 
     def __init__(
-        self, foundation: Foundation, slicer: SlicerClient, references: HeldReferences
+        self,
+        foundation: Foundation,
+        slicer: SlicerClient,
+        references: HeldReferences,
+        means: Means,
     ) -> None:
         self._foundation = foundation
         self._slicer = slicer
         self._references = references
+        self._means = means
 
     async def make(self, context: JobContext, recipe: PackRecipe) -> pb.Pack:
         """Makes and keeps a pack.
@@ -97,6 +120,8 @@ class PackMaker:
                     "head": asdict(recipe.head),
                     "inputs": input_facts(ingredients[0].origin),
                     "ensemble": size,
+                    "features": str(self._means.features),
+                    "threads": self._means.threads,
                     "fragments": [await self._job_part(one, folder) for one in ingredients],
                 },
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
@@ -106,6 +131,7 @@ class PackMaker:
                 role: await self._foundation.artifacts.put_file(folder / name)
                 for role, name in _FILES.items()
             }
+        await asyncio.to_thread(trim, self._means.features, self._means.features_bytes)
         row = _new_row(recipe, ingredients, found, stored)
         row.operation = context.job.operation
         row.create_time = self._foundation.clock.now()

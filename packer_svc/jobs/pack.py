@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.features import FragmentFeatures, fragment_features
+from packer_svc.fusion.feature_cache import FeatureCache
+from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, prove
+from packer_svc.fusion.samples import PackSamples, SampleBlock
 
 PHASES = ("features", "head", "merge", "proof")
 """The steps after the features of each fragment, those counted as one step each."""
-
-
-@dataclass(frozen=True, eq=False)
-class PackSamples:
-    """The samples of all classes of a pack.
-
-    Attributes:
-        inputs: One array per input by its name, first axis the sample.
-        labels: The index of each sample's class in the pack, int64 (n,).
-    """
-
-    inputs: Mapping[str, NDArray[np.generic]]
-    labels: NDArray[np.int64]
 
 
 def pack_fragments(
@@ -47,7 +35,9 @@ def pack_fragments(
             ``smoke.npz`` are written; ``labels`` of the pack's outputs; ``head`` with the fields
             of `HeadSpec`; ``inputs`` as facts by name; ``ensemble`` with the originals' parameters,
             MACs and bytes; ``fragments``, each with ``graph`` and ``samples`` as paths, its
-            ``class`` in its model, its ``output`` in the pack, and ``part`` for the manifest.
+            ``class`` in its model, its ``output`` in the pack, and ``part`` for the manifest;
+            ``features``, a folder of what fragments said before; ``threads``, how many fragments
+            run at once.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -58,31 +48,35 @@ def pack_fragments(
         GraphError: A fragment cannot be run or merged.
     """
     torch.set_num_threads(1)
-    folder, fragments = Path(request["folder"]), request["fragments"]
+    folder, asked, threads = Path(request["folder"]), request["fragments"], request["threads"]
     spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
-    samples = gather_samples(fragments)
-    graphs = [Path(fragment["graph"]).read_bytes() for fragment in fragments]
-    total = len(graphs) + len(PHASES) - 1
+    samples = gather_samples(asked)
+    fragments = [Fragment(Path(one["graph"]).read_bytes()) for one in asked]
+    total = len(fragments) + len(PHASES) - 1
 
     def step(phase: str, layer: str, done: int) -> None:
         report({"phase": phase, "layer": layer, "done": done, "total": total})
 
+    cache = FeatureCache(Path(request["features"]))
     features: list[FragmentFeatures] = []
-    for place, graph in enumerate(graphs):
-        step("features", fragments[place]["part"]["fragment"], place)
-        features.append(fragment_features(graph, samples.inputs))
-    step("head", "", len(graphs))
-    serves = [[fragment["output"]] for fragment in fragments]
+    with ThreadPoolExecutor(threads) as pool:
+        found = pool.map(lambda fragment: cache.run(fragment, samples.blocks), fragments)
+        for place, one in enumerate(asked):
+            step("features", one["part"]["fragment"], place)
+            features.append(next(found))
+    step("head", "", len(fragments))
+    serves = [[one["output"]] for one in asked]
     labels = request["labels"]
-    head, found = fit_head(features, samples.labels, len(labels), spec, serves=serves)
-    step("merge", "", len(graphs) + 1)
-    pack = build_pack(graphs, head, labels)
-    step("proof", "", len(graphs) + 2)
-    context = ProofContext(found, features, ModelSize(**request["ensemble"]), seed=spec.seed)
-    proof = prove(pack, graphs, head, samples.inputs, samples.labels, context)
+    head, told = fit_head(features, samples.labels, len(labels), spec, serves=serves)
+    step("merge", "", len(fragments) + 1)
+    pack = build_pack([fragment.graph for fragment in fragments], head, labels)
+    step("proof", "", len(fragments) + 2)
+    ensemble = ModelSize(**request["ensemble"])
+    context = ProofContext(told, features, ensemble, seed=spec.seed, threads=threads)
+    proof = prove(pack, fragments, head, samples.inputs, samples.labels, context)
     proof.require()
-    parts = [Part(**fragment["part"]) for fragment in fragments]
-    manifest = build_manifest(parts, labels, request["inputs"], (spec, found), proof)
+    parts = [Part(**one["part"]) for one in asked]
+    manifest = build_manifest(parts, labels, request["inputs"], (spec, told), proof)
     (folder / "pack.onnx").write_bytes(pack)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
     (folder / "proof.json").write_text(json.dumps(proof.to_json(), indent=2, sort_keys=True))
@@ -114,25 +108,19 @@ def gather_samples(fragments: Sequence[Mapping[str, Any]]) -> PackSamples:
     Raises:
         FusionError: SAMPLES_CLASS_MISSING, a fragment's class has no sample.
     """
-    inputs: dict[str, list[NDArray[np.generic]]] = {}
-    labels: list[NDArray[np.int64]] = []
-    seen: set[tuple[str, int, int]] = set()
-    for fragment in fragments:
-        key = (fragment["samples"], fragment["class"], fragment["output"])
-        if key in seen:
+    blocks: dict[tuple[str, int, int], SampleBlock] = {}
+    for one in fragments:
+        path, source_class, output = key = (one["samples"], one["class"], one["output"])
+        if key in blocks:
             continue
-        seen.add(key)
-        with np.load(fragment["samples"], allow_pickle=False) as arrays:
-            chosen = arrays["labels"] == fragment["class"]
+        with np.load(path, allow_pickle=False) as arrays:
+            chosen = arrays["labels"] == source_class
             if not chosen.any():
-                raise _no_samples(Part(**fragment["part"]))
-            for name in arrays.files:
-                if name != "labels":
-                    inputs.setdefault(name, []).append(arrays[name][chosen])
-        labels.append(np.full(int(chosen.sum()), fragment["output"], dtype=np.int64))
-    return PackSamples(
-        {name: np.concatenate(parts) for name, parts in inputs.items()}, np.concatenate(labels)
-    )
+                raise _no_samples(Part(**one["part"]))
+            inputs = {name: arrays[name][chosen] for name in arrays.files if name != "labels"}
+        name = f"{one['part']['samples_digest']} {source_class}"
+        blocks[key] = SampleBlock(inputs, output, name)
+    return PackSamples.of(list(blocks.values()))
 
 
 def _no_samples(part: Part) -> FusionError:

@@ -9,6 +9,7 @@ from onnx import numpy_helper
 
 from onnxgraph.parity import run_onnx
 from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.features import Fragment
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
@@ -16,6 +17,7 @@ from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.probes import Inputs, probes
 from packer_svc.fusion.proof import (
+    Leg,
     ModelSize,
     Proof,
     ProofContext,
@@ -43,16 +45,23 @@ def _pack(
 def test_a_pack_that_computes_its_parts_passes(kind: HeadKind, per_class: int) -> None:
     shown, head, report, pack = _pack(HeadSpec(kind=kind, steps=30), per_class=per_class)
     proof = prove(
-        pack, shown.fragments, head, shown.inputs, shown.labels, ProofContext(report=report)
+        pack, loaded(shown), head, shown.inputs, shown.labels, ProofContext(report=report)
     )
     assert proof.passed
-    assert {(c.inputs, c.batch) for c in proof.cases} == {
-        (inputs, batch) for inputs in ("samples", "random", "extreme") for batch in (1, 2, 7, 64)
+    kinds = ("samples", "random", "extreme")
+    assert {(c.leg, c.inputs, c.batch) for c in proof.cases} == {
+        (Leg.OPTIMISED, "samples", 64),
+        *((Leg.OPTIMISED, inputs, batch) for inputs in kinds for batch in (1, 2, 7)),
+        *((Leg.PLAIN, inputs, 7) for inputs in kinds),
     }
     assert all(case.rows >= case.batch for case in proof.cases)
     assert proof.max_abs <= 1e-4
     assert proof.in_sample_accuracy == report.in_sample_accuracy
     assert proof.cross_validation == report.cross_validation
+
+
+def loaded(shown: Case) -> list[Fragment]:
+    return [Fragment(graph) for graph in shown.fragments]
 
 
 def _altered(pack: bytes, factor: float) -> bytes:
@@ -66,7 +75,7 @@ def _altered(pack: bytes, factor: float) -> bytes:
 
 def test_a_pack_with_one_altered_weight_fails_and_may_not_be_kept() -> None:
     shown, head, _, pack = _pack(HeadSpec(), noise=2.0)
-    proof = prove(_altered(pack, 3.0), shown.fragments, head, shown.inputs, shown.labels)
+    proof = prove(_altered(pack, 3.0), loaded(shown), head, shown.inputs, shown.labels)
     assert not proof.passed
     with pytest.raises(FusionError) as caught:
         proof.require()
@@ -85,7 +94,7 @@ def test_a_pack_with_outputs_in_another_order_fails() -> None:
         ),
     )
     pack = build_pack(shown.fragments, turned, LABELS)
-    proof = prove(pack, shown.fragments, head, shown.inputs, shown.labels)
+    proof = prove(pack, loaded(shown), head, shown.inputs, shown.labels)
     assert not proof.passed
     assert proof.top1 < 1.0
 
@@ -94,7 +103,7 @@ def test_cached_features_that_are_not_the_fragments_fail() -> None:
     shown, head, _, pack = _pack(HeadSpec(), noise=2.0)
     stale = [part.rows(np.roll(np.arange(len(shown.labels)), 5)) for part in shown.features]
     proof = prove(
-        pack, shown.fragments, head, shown.inputs, shown.labels, ProofContext(features=stale)
+        pack, loaded(shown), head, shown.inputs, shown.labels, ProofContext(features=stale)
     )
     assert not proof.passed
 
@@ -116,7 +125,7 @@ def test_tolerance_is_held_for_every_probability_and_not_for_the_largest_alone()
 
 def test_the_smoke_test_holds_inputs_and_the_packs_answers() -> None:
     shown, head, _, pack = _pack(HeadSpec())
-    proof = prove(pack, shown.fragments, head, shown.inputs, shown.labels)
+    proof = prove(pack, loaded(shown), head, shown.inputs, shown.labels)
     with np.load(io.BytesIO(proof.smoke_test), allow_pickle=False) as archive:
         stored = dict(archive)
     assert set(stored) == {"input/image", "output/probabilities"}
@@ -130,7 +139,7 @@ def test_the_smoke_test_holds_inputs_and_the_packs_answers() -> None:
 def _proof() -> tuple[Proof, HeadReport, bytes]:
     shown, head, report, pack = _pack(HeadSpec())
     context = ProofContext(report=report, ensemble=ModelSize(9000, 90000, 36000))
-    return prove(pack, shown.fragments, head, shown.inputs, shown.labels, context), report, pack
+    return prove(pack, loaded(shown), head, shown.inputs, shown.labels, context), report, pack
 
 
 def test_a_proof_is_plain_json_and_the_same_every_time() -> None:
