@@ -18,6 +18,7 @@ from marketctl.download import DownloadOptions, fetch
 from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
 from marketctl.lineage import lineage_lines
+from marketctl.making import MakingOptions
 from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
 from marketctl.plain import plain
@@ -91,17 +92,17 @@ async def create(
     session: Session,
     fragments: FragmentNames,
     head: HeadOptions,
+    making: MakingOptions,
     labels: Labels = None,
     id: NewId = None,  # noqa: A002 - the option's name.
-    validate_only: Annotated[
-        bool, typer.Option("--validate-only", help="Check the request, keep nothing.")
-    ] = False,
 ) -> None:
     """Join fragments into a pack, and prove that it computes what they compute."""
     request = pb.CreatePackRequest(
         pack_id=id or "",
-        validate_only=validate_only,
-        pack=pb.Pack(fragments=labelled(fragments, labels or ()), head=head.spec()),
+        validate_only=making.validate_only,
+        pack=pb.Pack(
+            fragments=labelled(fragments, labels or ()), head=head.spec(), options=making.options()
+        ),
     )
     call = session.packs.CreatePack(request)
     await _made(session, call, f"Packing {id or f'{len(fragments)} fragments'}")
@@ -244,6 +245,7 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
             f"differs from its parts by at most {proof.max_absolute_difference:.1e}, "
             f"same class on {share(proof.top1_agreement)}",
         ),
+        ("precision", _precision(pack)),
         ("accuracy", _accuracy(proof)),
         ("graph", pack.graph.name),
         ("made", moment(pack.create_time)),
@@ -252,6 +254,15 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
 
 def _against(here: int, ensemble: int) -> str:
     return f"{count(here)}, {ratio(here, ensemble)} of the ensemble's {count(ensemble)}"
+
+
+def _precision(pack: pb.Pack) -> str:
+    proof, precision = pack.proof_summary, pack.options.precision or pb.PRECISION_FP32
+    name = pb.Precision.Name(precision).removeprefix("PRECISION_").lower()
+    if precision == pb.PRECISION_FP32:
+        return name
+    moved = f"moves probabilities by {proof.precision_divergence:.1e} nats"
+    return f"{name}: {moved}, accuracy in fp32 {share(proof.in_sample_accuracy_fp32)}"
 
 
 def _accuracy(proof: pb.ProofSummary) -> str:

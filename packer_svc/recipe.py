@@ -30,6 +30,7 @@ class PackRecipe:
         display_name: A name for people.
         fragments: The fragments with the labels that were asked for.
         head: How the head is made.
+        options: What else is asked of it.
         kept: What the pack that is changed keeps of its fragments, by their names.
     """
 
@@ -37,6 +38,7 @@ class PackRecipe:
     display_name: str
     fragments: Sequence[pb.PackFragment]
     head: HeadSpec
+    options: pb.PackOptions
     kept: Mapping[str, Origin] = field(default_factory=dict)
 
 

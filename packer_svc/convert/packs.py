@@ -49,6 +49,7 @@ def encode_pack(row: PackRow) -> pb.Pack:
             for part in row.fragments
         ],
         head=json_format.ParseDict(row.head, pb.HeadSpec()),
+        options=json_format.ParseDict(row.options, pb.PackOptions()),
         labels=row.labels,
         inputs=decode_inputs(row),
         proof_summary=json_format.ParseDict(row.proof_summary, pb.ProofSummary()),
@@ -100,6 +101,14 @@ def head_json(head: HeadSpec) -> dict[str, Any]:
     return json_format.MessageToDict(message)
 
 
+def options_json(options: pb.PackOptions) -> dict[str, Any]:
+    """Returns what else was asked of a pack as a row keeps it, defaults written out."""
+    kept = pb.PackOptions()
+    kept.CopyFrom(options)
+    kept.precision = kept.precision or pb.PRECISION_FP32
+    return json_format.MessageToDict(kept)
+
+
 def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
     """Yields every broken rule of a pack that is to be made."""
     if len(pack.display_name) > MAX_DISPLAY_NAME:
@@ -119,6 +128,8 @@ def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
         yield FieldViolation("pack.head.steps", f"0 to {MAX_STEPS}")
     if head.seed < 0:
         yield FieldViolation("pack.head.seed", "it is at least 0")
+    if pack.options.precision not in pb.Precision.values():
+        yield FieldViolation("pack.options.precision", "no such precision")
 
 
 def fragment_violations(

@@ -22,6 +22,8 @@ class FusionReason(StrEnum):
     """The list of fragments is empty, or names a fragment or a class label twice."""
     PROOF_FAILED = "PROOF_FAILED"
     """The pack does not compute what its fragments and head compute."""
+    PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
+    """The pack cannot be computed in the precision that was asked for."""
 
 
 class FusionError(Exception):

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.precision import Precision
 from packer_svc.fusion.proof import Proof, digest_of
 
 FUSION_VERSION = "2"
@@ -56,6 +57,7 @@ def build_manifest(
         "inputs": {name: dict(facts) for name, facts in inputs.items()},
         "head": {"spec": asdict(spec), "report": asdict(report)},
         "seed": spec.seed,
+        "precision": (Precision.FP32 if proof.precision is None else proof.precision.precision),
         "graph": {"digest": proof.pack_digest, **asdict(proof.size)},
         "smoke_test": {"digest": digest_of(proof.smoke_test), "bytes": len(proof.smoke_test)},
         "ensemble": None if proof.ensemble is None else asdict(proof.ensemble),

@@ -22,6 +22,9 @@ Array = npt.NDArray[np.float64]
 PROBABILITIES = "probabilities"
 """The output of a pack: class probabilities `(N, C)`, float32."""
 
+HEAD_PREFIX = "head."
+"""The names of the head's nodes begin so, those of fragments never do."""
+
 LABELS_KEY = "class_labels"
 """Under this key of the model's metadata stand the class labels, a JSON list."""
 
@@ -162,13 +165,13 @@ def _head_nodes(
 ) -> ir.Value:
     value = columns[0]
     if len(columns) > 1:
-        value = tape.op("Concat", columns, {"axis": 1}, name="head.concat")
+        value = tape.op("Concat", columns, {"axis": 1}, name=f"{HEAD_PREFIX}concat")
     for name, layer in zip(("encoder", "classifier")[-len(layers) :], layers, strict=True):
-        weight = ir.tensor(layer.weight.astype(np.float32), name=f"head.{name}.weight")
-        bias = ir.tensor(layer.bias.astype(np.float32), name=f"head.{name}.bias")
+        weight = ir.tensor(layer.weight.astype(np.float32), name=f"{HEAD_PREFIX}{name}.weight")
+        bias = ir.tensor(layer.bias.astype(np.float32), name=f"{HEAD_PREFIX}{name}.bias")
         operands = [value, tape.initializer(weight), tape.initializer(bias)]
-        value = tape.op("Gemm", operands, name=f"head.{name}")
-    probabilities = tape.op("Softmax", [value], {"axis": 1}, name="head.softmax")
+        value = tape.op("Gemm", operands, name=f"{HEAD_PREFIX}{name}")
+    probabilities = tape.op("Softmax", [value], {"axis": 1}, name=f"{HEAD_PREFIX}softmax")
     probabilities.name = PROBABILITIES
     probabilities.type = ir.TensorType(ir.DataType.FLOAT)
     probabilities.shape = ir.Shape(["batch", len(layers[-1].bias)])

@@ -5,11 +5,13 @@ the outputs of each fragment by ONNX Runtime; it shares neither the folding nor 
 pack. Against it stand the pack as ONNX Runtime runs it node by node, and as it optimises it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -23,6 +25,7 @@ from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import CrossValidation
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
+from packer_svc.fusion.precision import PrecisionCheck
 from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes, spread
 
 Reference = npt.NDArray[np.float64]
@@ -129,6 +132,9 @@ class Proof:
             samples. None with a class of one sample or without a report.
         size: The pack's.
         ensemble: The full originals' with their joint classifier, if known.
+        precision: What fewer bits cost; None for a float32 pack. All else but digest, bytes,
+            accuracy and smoke test is then of the float32 pack that it was made from.
+        seed: Of the random inputs.
         smoke_test: An npz with the arrays "input/NAME" and "output/probabilities", for the first
             request to a live server.
     """
@@ -142,6 +148,32 @@ class Proof:
     size: ModelSize
     ensemble: ModelSize | None
     smoke_test: bytes
+    precision: PrecisionCheck | None = None
+    seed: int = 0
+
+    def lowered(self, graph: bytes, check: PrecisionCheck, samples: Inputs) -> Proof:
+        """This proof, for the same pack in fewer bits.
+
+        Args:
+            graph: The ONNX file.
+            check: What fewer bits cost.
+            samples: The samples of all classes, one array per input by name.
+        """
+        return replace(
+            self,
+            passed=self.passed and check.passed,
+            pack_digest=digest_of(graph),
+            in_sample_accuracy=check.in_sample_accuracy,
+            size=replace(self.size, bytes=len(graph)),
+            smoke_test=_smoke_test(Runner(graph), samples),
+            precision=check,
+        )
+
+    @property
+    def in_sample_accuracy_fp32(self) -> float:
+        """The float32 pack's accuracy on the samples."""
+        check = self.precision
+        return self.in_sample_accuracy if check is None else check.in_sample_accuracy_fp32
 
     @property
     def max_abs(self) -> float:
@@ -232,6 +264,7 @@ def prove(
         size=model_size(pack),
         ensemble=known.ensemble,
         smoke_test=_smoke_test(runners[Leg.OPTIMISED], inputs),
+        seed=known.seed,
     )
 
 

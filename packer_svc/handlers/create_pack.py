@@ -40,6 +40,7 @@ class PackHandlers:
             request.pack.display_name,
             request.pack.fragments,
             decode_head(request.pack.head),
+            request.pack.options,
         )
         return await self._maker.make(context, recipe)
 
@@ -71,11 +72,13 @@ class PackHandlers:
     async def _changed(
         self, context: JobContext, base: PackRow, fragments: list[pb.PackFragment], pack_id: str
     ) -> pb.Pack:
+        before = encode_pack(base)
         recipe = PackRecipe(
             pack_id or made_id(context),
             base.display_name,
             fragments,
-            decode_head(encode_pack(base).head),
+            decode_head(before.head),
+            before.options,
             kept_origins(base),
         )
         return await self._maker.make(context, recipe)

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from packer_svc.convert.packs import encode_pack, head_json
+from packer_svc.convert.packs import encode_pack, head_json, options_json
 from packer_svc.feature_folder import trim
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, kept_row
@@ -118,6 +118,7 @@ class PackMaker:
                     "folder": str(folder),
                     "labels": labels_of(ingredients),
                     "head": asdict(recipe.head),
+                    "options": options_json(recipe.options),
                     "inputs": input_facts(ingredients[0].origin),
                     "ensemble": size,
                     "features": str(self._means.features),
@@ -184,6 +185,7 @@ def _new_row(
         id=recipe.pack_id,
         display_name=recipe.display_name,
         head=head_json(recipe.head),
+        options=options_json(recipe.options),
         labels=labels_of(ingredients),
         inputs=[json_format.MessageToDict(spec) for spec in ingredients[0].origin.inputs],
         fragments=[kept_row(place, one.label, one.origin) for place, one in enumerate(ingredients)],

@@ -18,10 +18,11 @@ from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
+from packer_svc.fusion.precision import Precision, check_lowered, lower
 from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, prove
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 
-PHASES = ("features", "head", "merge", "proof")
+PHASES = ("features", "head", "merge", "proof", "precision")
 """The steps after the features of each fragment, those counted as one step each."""
 
 
@@ -33,11 +34,11 @@ def pack_fragments(
     Args:
         request: ``folder``, to which ``pack.onnx``, ``manifest.json``, ``proof.json`` and
             ``smoke.npz`` are written; ``labels`` of the pack's outputs; ``head`` with the fields
-            of `HeadSpec`; ``inputs`` as facts by name; ``ensemble`` with the originals' parameters,
-            MACs and bytes; ``fragments``, each with ``graph`` and ``samples`` as paths, its
-            ``class`` in its model, its ``output`` in the pack, and ``part`` for the manifest;
-            ``features``, a folder of what fragments said before; ``threads``, how many fragments
-            run at once.
+            of `HeadSpec`; ``options`` as protobuf's JSON of `PackOptions`; ``inputs`` as facts by
+            name; ``ensemble`` with the originals' parameters, MACs and bytes; ``fragments``, each
+            with ``graph`` and ``samples`` as paths, its ``class`` in its model, its ``output`` in
+            the pack, and ``part`` for the manifest; ``features``, a folder of what fragments said
+            before; ``threads``, how many fragments run at once.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -75,6 +76,10 @@ def pack_fragments(
     context = ProofContext(told, features, ensemble, seed=spec.seed, threads=threads)
     proof = prove(pack, fragments, head, samples.inputs, samples.labels, context)
     proof.require()
+    step("precision", "", len(fragments) + 3)
+    precision = _precision(request["options"])
+    if precision is not Precision.FP32:
+        pack, proof = _in_fewer_bits(pack, precision, samples, proof)
     parts = [Part(**one["part"]) for one in asked]
     manifest = build_manifest(parts, labels, request["inputs"], (spec, told), proof)
     (folder / "pack.onnx").write_bytes(pack)
@@ -88,6 +93,24 @@ def pack_fragments(
     }
 
 
+def _precision(options: Mapping[str, Any]) -> Precision:
+    return Precision(options["precision"].removeprefix("PRECISION_").lower())
+
+
+def _in_fewer_bits(
+    pack: bytes, precision: Precision, samples: PackSamples, proof: Proof
+) -> tuple[bytes, Proof]:
+    """A proven pack in a lower precision, and what its proof says of that.
+
+    Raises:
+        FusionError: PRECISION_UNSUPPORTED, or PROOF_FAILED: it costs too much.
+    """
+    lowered = lower(pack, precision, samples.inputs)
+    check = check_lowered(pack, lowered, precision, samples, seed=proof.seed)
+    check.require()
+    return lowered.graph, proof.lowered(lowered.graph, check, samples.inputs)
+
+
 def _summary(proof: Proof) -> dict[str, float]:
     """What a proof says, by the fields of `packer.v1.ProofSummary`."""
     validated = proof.cross_validation
@@ -96,6 +119,8 @@ def _summary(proof: Proof) -> dict[str, float]:
         "top1_agreement": proof.top1,
         "in_sample_accuracy": proof.in_sample_accuracy,
         "cross_validated_accuracy": -1.0 if validated is None else validated.accuracy,
+        "precision_divergence": proof.precision.divergence if proof.precision else 0.0,
+        "in_sample_accuracy_fp32": proof.in_sample_accuracy_fp32,
     }
 
 

@@ -33,6 +33,7 @@ class PackRow(Base):
         operation: The operation that kept it.
         display_name: A name for people.
         head: How the head was made, as protobuf's JSON of `HeadSpec`.
+        options: What else was asked of it, as protobuf's JSON of `PackOptions`.
         labels: The labels in the order of the output "probabilities".
         inputs: One `InputSpec` an input, as protobuf's JSON.
         graph_digest: The graph.
@@ -59,6 +60,7 @@ class PackRow(Base):
     operation: Mapped[str] = mapped_column(String(128))
     display_name: Mapped[str] = mapped_column(String(128))
     head: Mapped[dict[str, Any]]
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     labels: Mapped[list[str]]
     inputs: Mapped[list[dict[str, Any]]]
     graph_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))

@@ -65,6 +65,28 @@ async def test_the_papers_head_makes_a_pack_too(packs: PacksClient, slicer: Stoc
     assert await accuracy(packs, made, (0, 3)) > 0.9
 
 
+async def test_a_pack_in_integers_says_what_that_cost(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    names = slicer.named("low/zero", "mixed/three")
+    wide = await packs.create("wide", names)
+    request = pb.CreatePackRequest(pack_id="narrow", pack=pb.Pack(fragments=parts(names)))
+    request.pack.options.precision = pb.PRECISION_INT8
+    narrow = await packs.result(await packs.stub.CreatePack(request))
+
+    assert narrow.options.precision == pb.PRECISION_INT8
+    assert narrow.graph.name != wide.graph.name
+    assert (narrow.parameters, narrow.macs) == (wide.parameters, wide.macs)
+    assert narrow.proof_summary.precision_divergence > 0 == wide.proof_summary.precision_divergence
+    assert await accuracy(packs, narrow, (0, 3)) > 0.9
+    added = await packs.result(
+        await packs.stub.AddClasses(
+            pb.AddClassesRequest(name=narrow.name, fragments=parts(slicer.named("low/one")))
+        )
+    )
+    assert added.options == narrow.options
+
+
 async def test_a_pack_without_an_id_is_given_one(packs: PacksClient, slicer: StockedSlicer) -> None:
     made = await packs.create("", slicer.named("low/zero", "low/one"))
     assert made.name.startswith("packs/pack-")

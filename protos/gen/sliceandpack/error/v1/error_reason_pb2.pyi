@@ -266,6 +266,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A deployment points to the pack.
     Example: {"reason": "PACK_IN_USE", "domain": "sliceandpack", "metadata": {"deployments": "deployments/d1"}}
     """
+    ERROR_REASON_PRECISION_UNSUPPORTED: _ErrorReason.ValueType  # 105
+    """The pack cannot be computed in the precision that was asked for.
+    Example: {"reason": "PRECISION_UNSUPPORTED", "domain": "sliceandpack", "metadata": {"precision": "int8"}}
+    """
     ERROR_REASON_TRITON_UNAVAILABLE: _ErrorReason.ValueType  # 120
     """No replica of Triton is connected.
     Example: {"reason": "TRITON_UNAVAILABLE", "domain": "sliceandpack", "metadata": {}}
@@ -535,6 +539,10 @@ Example: {"reason": "SLICER_UNAVAILABLE", "domain": "sliceandpack", "metadata": 
 ERROR_REASON_PACK_IN_USE: ErrorReason.ValueType  # 104
 """A deployment points to the pack.
 Example: {"reason": "PACK_IN_USE", "domain": "sliceandpack", "metadata": {"deployments": "deployments/d1"}}
+"""
+ERROR_REASON_PRECISION_UNSUPPORTED: ErrorReason.ValueType  # 105
+"""The pack cannot be computed in the precision that was asked for.
+Example: {"reason": "PRECISION_UNSUPPORTED", "domain": "sliceandpack", "metadata": {"precision": "int8"}}
 """
 ERROR_REASON_TRITON_UNAVAILABLE: ErrorReason.ValueType  # 120
 """No replica of Triton is connected.

@@ -46,6 +46,34 @@ HEAD_KIND_PAPER: HeadKind.ValueType  # 2
 """The paper's encoder, decoders and classifier (Eq. 11, 12), trained on the samples."""
 Global___HeadKind: _TypeAlias = HeadKind  # noqa: Y015
 
+class _Precision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Precision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRECISION_UNSPECIFIED: _Precision.ValueType  # 0
+    """Not given: float32."""
+    PRECISION_FP32: _Precision.ValueType  # 1
+    """Float32; the pack computes exactly what its parts compute."""
+    PRECISION_FP16: _Precision.ValueType  # 2
+    """Float16, for GPUs; inputs, outputs and the head stay in float32."""
+    PRECISION_INT8: _Precision.ValueType  # 3
+    """Eight-bit integers, ranges taken from the samples; what would cost too much stays in float32."""
+
+class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
+    """In what a pack computes."""
+
+PRECISION_UNSPECIFIED: Precision.ValueType  # 0
+"""Not given: float32."""
+PRECISION_FP32: Precision.ValueType  # 1
+"""Float32; the pack computes exactly what its parts compute."""
+PRECISION_FP16: Precision.ValueType  # 2
+"""Float16, for GPUs; inputs, outputs and the head stay in float32."""
+PRECISION_INT8: Precision.ValueType  # 3
+"""Eight-bit integers, ranges taken from the samples; what would cost too much stays in float32."""
+Global___Precision: _TypeAlias = Precision  # noqa: Y015
+
 @_typing.final
 class HeadSpec(_message.Message):
     """How the head is made."""
@@ -90,6 +118,28 @@ class HeadSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
 
 Global___HeadSpec: _TypeAlias = HeadSpec  # noqa: Y015
+
+@_typing.final
+class PackOptions(_message.Message):
+    """What may be asked of a pack beside its fragments and its head."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRECISION_FIELD_NUMBER: _builtins.int
+    precision: Global___Precision.ValueType
+    """In what it computes."""
+    def __init__(
+        self,
+        *,
+        precision: Global___Precision.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["precision", b"precision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackOptions: _TypeAlias = PackOptions  # noqa: Y015
 
 @_typing.final
 class PackFragment(_message.Message):
@@ -141,6 +191,8 @@ class ProofSummary(_message.Message):
     TOP1_AGREEMENT_FIELD_NUMBER: _builtins.int
     IN_SAMPLE_ACCURACY_FIELD_NUMBER: _builtins.int
     CROSS_VALIDATED_ACCURACY_FIELD_NUMBER: _builtins.int
+    PRECISION_DIVERGENCE_FIELD_NUMBER: _builtins.int
+    IN_SAMPLE_ACCURACY_FP32_FIELD_NUMBER: _builtins.int
     max_absolute_difference: _builtins.float
     """The largest absolute difference of probabilities between the parts and the pack."""
     top1_agreement: _builtins.float
@@ -151,6 +203,14 @@ class ProofSummary(_message.Message):
     """The accuracy by cross-validation of the head alone, in [0, 1]; optimistic, since the slicing
     saw all samples. Negative where there are too few samples.
     """
+    precision_divergence: _builtins.float
+    """How far a lower precision moves the probabilities on the samples: Kullback-Leibler divergence
+    from the float32 pack in nats; 0 for float32.
+    """
+    in_sample_accuracy_fp32: _builtins.float
+    """The accuracy of the float32 pack on the samples, in [0, 1], beside which in_sample_accuracy
+    shows what a lower precision costs.
+    """
     def __init__(
         self,
         *,
@@ -158,10 +218,12 @@ class ProofSummary(_message.Message):
         top1_agreement: _builtins.float = ...,
         in_sample_accuracy: _builtins.float = ...,
         cross_validated_accuracy: _builtins.float = ...,
+        precision_divergence: _builtins.float = ...,
+        in_sample_accuracy_fp32: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "in_sample_accuracy", b"in_sample_accuracy", "max_absolute_difference", b"max_absolute_difference", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,6 +252,7 @@ class Pack(_message.Message):
     ENSEMBLE_MACS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "packs/{pack}"."""
     display_name: _builtins.str
@@ -244,6 +307,10 @@ class Pack(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def options(self) -> Global___PackOptions:
+        """What else was asked of it."""
+
     def __init__(
         self,
         *,
@@ -264,10 +331,11 @@ class Pack(_message.Message):
         ensemble_macs: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        options: Global___PackOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,38 @@
+"""The options of a pack that is to be made, its head left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from sliceandpack.packer.v1 import packs_pb2 as pb
+
+
+class Precision(StrEnum):
+    """In what a pack computes."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True)
+class MakingOptions:
+    """What is asked of a pack beside its fragments and its head."""
+
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="fp32 if left out; fp16 is for GPUs, int8 is smaller and faster."),
+    ] = None
+    validate_only: Annotated[
+        bool, typer.Option("--validate-only", help="Check the request, keep nothing.")
+    ] = False
+
+    def options(self) -> pb.PackOptions:
+        """Returns what is asked; what is left out, the packer fills in."""
+        options = pb.PackOptions()
+        if self.precision is not None:
+            options.precision = pb.Precision.Value(f"PRECISION_{self.precision.name}")
+        return options

@@ -1,0 +1,180 @@
+"""In what a pack computes: float32, or fewer bits at a price that its proof states."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import TopologicalSortPass
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from onnxgraph.parity import Parity, Runner, compare
+from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.features import run_batches
+from packer_svc.fusion.pack import HEAD_PREFIX, PROBABILITIES
+from packer_svc.fusion.probes import SAMPLES, Inputs, probes
+from packer_svc.fusion.quantise import divergence, quantise
+from packer_svc.fusion.samples import PackSamples
+
+BATCH = 7
+MOST_ACCURACY_LOST = 0.02
+"""On the samples. The pack knows them: what is lost on others is some of the same size."""
+MOST_DIVERGENCE = 0.01
+"""Mean Kullback-Leibler divergence on the samples, in nats."""
+
+
+class Precision(StrEnum):
+    """In what a pack computes."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    """For GPUs; inputs and outputs stay in float32, and so does the head."""
+    INT8 = "int8"
+    """Eight-bit integers where they cost little accuracy, for CPUs with instructions for them."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A pack in fewer bits.
+
+    Attributes:
+        graph: The ONNX file.
+        kept_in_float: Heavy nodes that stay in float32, by name, the head left out.
+    """
+
+    graph: bytes
+    kept_in_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoweredCase:
+    """One comparison of a lowered pack with the float32 one.
+
+    Attributes:
+        inputs: "samples", "random" or "extreme".
+        rows: Inputs compared.
+        parity: Distances of the probabilities; passed if all are finite.
+    """
+
+    inputs: str
+    rows: int
+    parity: Parity
+
+
+@dataclass(frozen=True)
+class PrecisionCheck:
+    """What fewer bits cost.
+
+    Attributes:
+        precision: In what the pack computes.
+        kept_in_float: Heavy nodes that stay in float32.
+        divergence: Kullback-Leibler divergence from the float32 pack's probabilities, in nats, mean
+            over the samples.
+        in_sample_accuracy: On the samples that the pack was made from.
+        in_sample_accuracy_fp32: The float32 pack's.
+        cases: Comparisons with the float32 pack.
+        passed: Whether all answers are finite and divergence and lost accuracy are within bounds.
+    """
+
+    precision: Precision
+    kept_in_float: tuple[str, ...]
+    divergence: float
+    in_sample_accuracy: float
+    in_sample_accuracy_fp32: float
+    cases: tuple[LoweredCase, ...]
+    passed: bool
+
+    def require(self) -> None:
+        """Raises if fewer bits cost too much.
+
+        Raises:
+            FusionError: `PROOF_FAILED`.
+        """
+        if self.passed:
+            return
+        raise FusionError(
+            FusionReason.PROOF_FAILED,
+            f"In {self.precision} the pack's accuracy on its samples is "
+            f"{self.in_sample_accuracy:.3f} instead of {self.in_sample_accuracy_fp32:.3f}, its "
+            f"probabilities move by {self.divergence:.3g} nats; it is not kept.",
+            advice="Ask for fp32.",
+            metadata={"precision": self.precision.value, "divergence": f"{self.divergence:.3g}"},
+        )
+
+
+def lower(pack: bytes, precision: Precision, samples: Inputs) -> Lowered:
+    """Brings a float32 pack to a precision.
+
+    Args:
+        pack: What `build_pack` made.
+        precision: What is wanted.
+        samples: What ranges are taken from, one array per input by its name.
+
+    Raises:
+        FusionError: `PRECISION_UNSUPPORTED`.
+        GraphError: ONNX Runtime cannot run the result.
+    """
+    if precision is Precision.INT8:
+        found = quantise(pack, samples)
+        return Lowered(found.graph, found.kept_in_float)
+    if precision is Precision.FP16:
+        return Lowered(_half(pack))
+    return Lowered(pack)
+
+
+def check_lowered(
+    pack: bytes, lowered: Lowered, precision: Precision, samples: PackSamples, *, seed: int
+) -> PrecisionCheck:
+    """Compares a lowered pack with the float32 one on samples, random and extreme inputs.
+
+    Args:
+        pack: The float32 pack.
+        lowered: The same in fewer bits.
+        precision: In what it computes.
+        samples: The samples of all classes.
+        seed: Of the random inputs.
+    """
+    wide, narrow = Runner(pack), Runner(lowered.graph)
+
+    def answers(runner: Runner, inputs: Inputs) -> npt.NDArray[np.float32]:
+        return run_batches(runner, inputs, (PROBABILITIES,), batch=BATCH)[PROBABILITIES]
+
+    labels = samples.labels
+    expected, found = answers(wide, samples.inputs), answers(narrow, samples.inputs)
+    cases = [LoweredCase(SAMPLES, len(labels), _parity(found, expected))]
+    for probe in probes(samples.inputs, seed):
+        if probe.name == SAMPLES:
+            continue
+        part = _parity(answers(narrow, probe.inputs), answers(wide, probe.inputs))
+        cases.append(LoweredCase(probe.name, len(next(iter(probe.inputs.values()))), part))
+    moved = divergence(expected.astype(np.float64), found.astype(np.float64))
+    before, after = (float((part.argmax(axis=1) == labels).mean()) for part in (expected, found))
+    return PrecisionCheck(
+        precision=precision,
+        kept_in_float=lowered.kept_in_float,
+        divergence=moved,
+        in_sample_accuracy=after,
+        in_sample_accuracy_fp32=before,
+        cases=tuple(cases),
+        passed=all(case.parity.passed for case in cases)
+        and moved <= MOST_DIVERGENCE
+        and before - after <= MOST_ACCURACY_LOST,
+    )
+
+
+def _parity(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> Parity:
+    """Probabilities differ by one at most: within this tolerance is whatever is finite."""
+    return compare(found, expected, atol=1.0, rtol=0.0)
+
+
+def _half(pack: bytes) -> bytes:
+    """Weights and activations in float16, the head left out: its logits decide."""
+    proto = onnx.load_from_string(pack)
+    head = [node.name for node in proto.graph.node if node.name.startswith(HEAD_PREFIX)]
+    found = convert_float_to_float16(proto, keep_io_types=True, node_block_list=head)
+    # It leaves the casts of inputs behind the nodes that read them.
+    model = ir.serde.deserialize_model(found)
+    TopologicalSortPass()(model)
+    return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
