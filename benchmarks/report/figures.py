@@ -18,6 +18,9 @@ from matplotlib import pyplot, ticker
 
 DOTS = 150
 
+LEVELS = (("ensemble", "-"), ("finetune", "--"), ("camkd", ":"), ("disassembly", "-."))
+"""Baselines whose size is not ours to choose, and their lines in figure 4."""
+
 IN_A_ROW = 5
 """Origins side by side in figure 7."""
 
@@ -145,7 +148,7 @@ def _curves(axis: Any, group: Sequence[Runs], key: str) -> None:  # noqa: ANN401
         ]
         if random:
             axis.plot(*zip(*random, strict=True), "s:", c=color, alpha=0.6, label="random units")
-        for name, style in (("ensemble", "-"), ("finetune", "--"), ("camkd", ":")):
+        for name, style in LEVELS:
             shares = [share for one in members if (share := one.mean(f"{name}_accuracy"))]
             if shares:
                 mean = 100 * float(np.mean(shares))
