@@ -165,6 +165,14 @@ class ModelRepository:
             return ()
         return policy.versions if isinstance(policy, SpecificVersions) else ()
 
+    def instances(self, name: str) -> int:
+        """Copies of a model that Triton runs after a load; 1 where nobody can tell."""
+        path = self._folder(name) / _CONFIG_FILE
+        try:
+            return from_text(path.read_text()).instance_group.count
+        except (OSError, ValueError):
+            return 1
+
     def reconfigure(self, name: str, version: int, config: ModelConfig) -> None:
         """Changes a version's own configuration; Triton sees it after `activate` and a load.
 

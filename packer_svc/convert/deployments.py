@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from google.protobuf import json_format
 from google.rpc import status_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
+from sliceandpack.packer.v1 import packs_pb2
 from sliceandpack.slicer.v1 import input_spec_pb2
 
 from packer_svc.convert.packs import MAX_DISPLAY_NAME
@@ -83,6 +84,9 @@ def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.Desir
     message.graph.size_bytes = pack.graph_size
     message.smoke_test.name = f"artifacts/{pack.smoke_digest}"
     message.smoke_test.size_bytes = pack.smoke_size
+    summary = json_format.ParseDict(pack.proof_summary, packs_pb2.ProofSummary())
+    if summary.HasField("run_time"):
+        message.run_time.CopyFrom(summary.run_time)
     if beside is not None:
         message.previous_version = row.version if switching else row.previous_version
     return message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.precision import Precision, check_lowered, lower
 from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, prove
+from packer_svc.fusion.run_time import RunTime, run_time
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 
 PHASES = ("features", "head", "merge", "proof", "precision")
@@ -80,16 +82,18 @@ def pack_fragments(
     precision = _precision(request["options"])
     if precision is not Precision.FP32:
         pack, proof = _in_fewer_bits(pack, precision, samples, proof)
+    spent = run_time(pack, samples.inputs)
     parts = [Part(**one["part"]) for one in asked]
     manifest = build_manifest(parts, labels, request["inputs"], (spec, told), proof)
     (folder / "pack.onnx").write_bytes(pack)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-    (folder / "proof.json").write_text(json.dumps(proof.to_json(), indent=2, sort_keys=True))
+    proven = proof.to_json() | {"run_time": asdict(spent)}
+    (folder / "proof.json").write_text(json.dumps(proven, indent=2, sort_keys=True))
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
     return {
         "parameters": proof.size.parameters,
         "macs": proof.size.macs,
-        "proof_summary": _summary(proof),
+        "proof_summary": _summary(proof, spent),
     }
 
 
@@ -111,7 +115,7 @@ def _in_fewer_bits(
     return lowered.graph, proof.lowered(lowered.graph, check, samples.inputs)
 
 
-def _summary(proof: Proof) -> dict[str, float]:
+def _summary(proof: Proof, spent: RunTime) -> dict[str, Any]:
     """What a proof says, by the fields of `packer.v1.ProofSummary`."""
     validated = proof.cross_validation
     return {
@@ -121,6 +125,7 @@ def _summary(proof: Proof) -> dict[str, float]:
         "cross_validated_accuracy": -1.0 if validated is None else validated.accuracy,
         "precision_divergence": proof.precision.divergence if proof.precision else 0.0,
         "in_sample_accuracy_fp32": proof.in_sample_accuracy_fp32,
+        "run_time": asdict(spent),
     }
 
 

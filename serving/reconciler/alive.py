@@ -33,7 +33,7 @@ async def keep_alive(site: Site, name: str) -> None:
         await site.triton.load(name)
     for version in active:
         # Triton hands requests to its instances in turn, and each of them can be the dead one.
-        for _ in range(site.profile.instance_group.count):
+        for _ in range(site.repository.instances(name)):
             await check(site, name, version, probe=True)
 
 

@@ -10,6 +10,7 @@ from sliceandpack.slicer.v1 import input_spec_pb2
 from serving.errors import DesiredInvalidError, ServingError
 from serving.model_config import DataType, TensorConfig
 from serving.reconciler.desired import ArtifactReference, Desired, Outcome
+from serving.tuning import RunTime
 from svckit.errors import from_domain
 from svckit.status import to_status
 
@@ -58,6 +59,7 @@ def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
         labels=tuple(message.labels),
         inputs=tuple(_input(message, entry) for entry in message.inputs),
         previous_version=message.previous_version or None,
+        run_time=_run_time(message),
     )
 
 
@@ -95,6 +97,11 @@ def _input(
         raise _invalid(message, f"input {entry.name!r} has no known element type")
     dims = tuple(size if size > 0 else -1 for size in entry.shape)
     return TensorConfig(entry.name, data_type, dims)
+
+
+def _run_time(message: deployments_pb2.DesiredDeployment) -> RunTime | None:
+    single, batch = message.run_time.single_seconds, message.run_time.batch_seconds
+    return RunTime(single, batch) if single > 0 and batch > 0 else None
 
 
 def _invalid(message: deployments_pb2.DesiredDeployment, what: str) -> DesiredInvalidError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.errors import ServingError
 from serving.model_config import TensorConfig
+from serving.tuning import RunTime
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Desired:
         labels: Class labels, in the order of the class axis.
         inputs: The graph's inputs, dims without the batch axis.
         previous_version: The version that stays loaded beside it where it can; None for none.
+        run_time: What its runs take on one thread; None where nobody measured it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Desired:
     labels: tuple[str, ...]
     inputs: tuple[TensorConfig, ...]
     previous_version: int | None
+    run_time: RunTime | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import errno
 import structlog
 
 from serving.errors import RepositoryError, StorageFullError
-from serving.model_config import DataType, DynamicBatching, ModelConfig, TensorConfig
+from serving.model_config import DataType, ModelConfig, TensorConfig
 from serving.reconciler.desired import Desired
 from serving.reconciler.site import ServingProfile, Site, retire
 from serving.reconciler.smoke import read_smoke_test
@@ -77,14 +77,13 @@ def model_config(desired: Desired, profile: ServingProfile) -> ModelConfig:
         desired: The pack.
         profile: How this replica runs models.
     """
+    tuning = profile.tuning(desired.run_time)
     return ModelConfig(
         name=desired.name,
         max_batch_size=profile.max_batch_size,
         inputs=desired.inputs,
         outputs=(TensorConfig(OUTPUT, DataType.FP32, (len(desired.labels),), LABELS_FILE),),
-        instance_group=profile.instance_group,
-        # No delay: a lone client would pay for it, while requests that queue up behind a busy
-        # instance are batched all the same.
-        dynamic_batching=DynamicBatching(max_queue_delay_microseconds=0),
-        threads=profile.threads,
+        instance_group=tuning.instances,
+        dynamic_batching=tuning.batching,
+        threads=tuning.threads,
     )

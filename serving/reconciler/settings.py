@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, model_validator
 
 from serving.embedded.command import Ports
-from serving.model_config import InstanceGroup, InstanceKind, Threads
+from serving.model_config import InstanceKind
 from serving.reconciler.site import ServingProfile
 from svckit.addresses import Address
 from svckit.clients.settings import ClientSettings
@@ -47,12 +48,15 @@ class ReconcilerSettings(
 
     max_batch_size: int = Field(default=64, ge=1)
     """The largest batch of a request and of an execution."""
-    instances: int = Field(default=1, ge=1)
-    """Copies of each model."""
+    instances: int | None = Field(default=None, ge=1)
+    """Copies of each model; left out, by the model's run time."""
     instance_kind: InstanceKind = InstanceKind.CPU
     """Where they run; KIND_GPU needs a Triton with GPUs."""
-    intra_op_threads: int = Field(default=1, ge=0)
-    """ONNX Runtime's threads inside one operator, per instance; 0 takes all cores."""
+    intra_op_threads: int | None = Field(default=None, ge=0)
+    """ONNX Runtime's threads inside one operator, per instance, 0 for all cores; left out, by the
+    model's run time."""
+    cores: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
+    """The cores that a model's instances are counted by; those of this machine."""
 
     probe_seconds: float = Field(default=2.0, gt=0)
     """The time between two real requests to each model that serves."""
@@ -92,6 +96,8 @@ class ReconcilerSettings(
         """How every model is run."""
         return ServingProfile(
             max_batch_size=self.max_batch_size,
-            instance_group=InstanceGroup(self.instance_kind, self.instances),
-            threads=Threads(intra_op=self.intra_op_threads),
+            cores=self.cores,
+            kind=self.instance_kind,
+            instances=self.instances,
+            intra_op=self.intra_op_threads,
         )

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from serving.client import TritonClient
 from serving.errors import ServingError
-from serving.model_config import InstanceGroup, Threads
+from serving.model_config import InstanceGroup, InstanceKind, Threads
 from serving.reconciler.desired import ArtifactReference
 from serving.repository import ModelRepository
+from serving.tuning import UNTUNED, RunTime, Tuning, tuned
 
 
 class PackSource(Protocol):
@@ -32,13 +33,31 @@ class ServingProfile:
 
     Attributes:
         max_batch_size: Largest batch of one execution, at least 1; a larger request is refused.
-        instance_group: Copies of each model, and where.
-        threads: ONNX Runtime's threads per instance.
+        cores: What the models of a CPU may use, at least 1.
+        kind: Where they run.
+        instances: Copies of each model; None: as `serving.tuning` says.
+        intra_op: ONNX Runtime's threads inside an operator; None: as `serving.tuning` says.
     """
 
     max_batch_size: int
-    instance_group: InstanceGroup
-    threads: Threads
+    cores: int
+    kind: InstanceKind = InstanceKind.CPU
+    instances: int | None = None
+    intra_op: int | None = None
+
+    def tuning(self, time: RunTime | None) -> Tuning:
+        """How a model is run.
+
+        Args:
+            time: Its run time; None where it is not known.
+        """
+        # Of a GPU the run time on a processor says nothing.
+        found = (
+            UNTUNED if time is None or self.kind is InstanceKind.GPU else tuned(time, self.cores)
+        )
+        instances = found.instances.count if self.instances is None else self.instances
+        intra_op = found.threads.intra_op if self.intra_op is None else self.intra_op
+        return Tuning(InstanceGroup(self.kind, instances), Threads(intra_op), found.batching)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2
 from serving.client import TritonClient
 from serving.embedded.server import EmbeddedTriton
 from serving.errors import PackDamagedError, StorageFullError
-from serving.model_config import DataType, InstanceGroup, TensorConfig, Threads
+from serving.model_config import DataType, TensorConfig
 from serving.pace import Backoff
 from serving.reconciler.desired import ArtifactReference, Desired, Outcome
 from serving.reconciler.fleet import Fleet
@@ -116,7 +116,7 @@ async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
     world: World, deployment: str
 ) -> None:
     told, outcomes, broken = asyncio.Event(), asyncio.Queue[Outcome](), f"{deployment}-broken"
-    profile = ServingProfile(64, InstanceGroup(), Threads())
+    profile = ServingProfile(64, cores=1)
     site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
     fleet = Fleet(site, rhythm(2), outcomes.put_nowait)
     with world.repository.opened():
@@ -139,7 +139,7 @@ async def test_a_dead_stub_is_healed_while_switches_wait_for_their_bytes(
 ) -> None:
     told, outcomes = asyncio.Event(), asyncio.Queue[Outcome]()
     told.set()
-    profile = ServingProfile(64, InstanceGroup(), Threads())
+    profile = ServingProfile(64, cores=1)
     site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
     fleet = Fleet(site, rhythm(1), outcomes.put_nowait)
     with world.repository.opened():
@@ -186,7 +186,7 @@ def desired(name: str, graph: str) -> Desired:
 async def test_a_full_disk_is_said_so_and_keeps_nothing_half(
     triton: EmbeddedTriton, client: TritonClient, repository: ModelRepository, name: str
 ) -> None:
-    profile = ServingProfile(64, InstanceGroup(), Threads())
+    profile = ServingProfile(64, cores=1)
     site = Site(client, repository, FullDisk(classifier_pack(1).graph), profile)
     with pytest.raises(StorageFullError, match="No space left"):
         await switch(site, desired(name, "sha256:1"))

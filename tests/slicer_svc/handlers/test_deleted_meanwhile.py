@@ -34,7 +34,7 @@ async def start_planning(slicer: SlicerClient, model: pb.Model) -> operations_pb
 async def test_planning_a_model_that_was_deleted_ends_not_found(
     slicer: SlicerClient, slicer_server: ServiceProcess
 ) -> None:
-    model = await slicer.submit(submission(CNN, classes=4, width=24, per_class=16))
+    model = await slicer.submit(submission(CNN, classes=4, width=40, per_class=24))
     planning = await start_planning(slicer, model)
     await under_way(slicer, planning)
     await slicer.call("DeleteModel", pb.DeleteModelRequest(name=model.name))

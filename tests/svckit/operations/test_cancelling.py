@@ -8,7 +8,7 @@ from sliceandpack.operation.v1.operation_events_pb2 import State
 from svckit.errors import Unavailable
 from svckit.operations.claims import Claims
 from svckit.operations.job import JobContext
-from tests.helpers.operations import KIND, Rig, Work, error_info, metadata, text_of
+from tests.helpers.operations import KIND, Rig, Work, error_info, eventually, metadata, text_of
 
 PROMISE = 5.0
 
@@ -120,7 +120,7 @@ async def test_a_retry_that_waits_is_cancelled_at_once(rig: Rig) -> None:
 
     async with rig.runner(fails):
         name = (await rig.submit()).name
-        await rig.pass_time_until(lambda: is_waiting(rig, name), most=1)
+        await eventually(lambda: is_waiting(rig, name))
         await rig.store.cancel(name)
         assert await rig.is_done(name)
 

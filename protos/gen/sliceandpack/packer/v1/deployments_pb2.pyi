@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from sliceandpack.artifact.v1 import artifacts_pb2 as _artifacts_pb2
+from sliceandpack.packer.v1 import packs_pb2 as _packs_pb2
 from sliceandpack.slicer.v1 import input_spec_pb2 as _input_spec_pb2
 import builtins as _builtins
 import sys
@@ -423,6 +424,7 @@ class DesiredDeployment(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
+    RUN_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The deployment's name."""
     generation: _builtins.int
@@ -449,6 +451,12 @@ class DesiredDeployment(_message.Message):
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_input_spec_pb2.InputSpec]:
         """The inputs."""
 
+    @_builtins.property
+    def run_time(self) -> _packs_pb2.RunTime:
+        """How long the pack runs, from which a replica derives instances, threads and the batching window;
+        absent for a pack that was made before this was measured.
+        """
+
     def __init__(
         self,
         *,
@@ -461,10 +469,11 @@ class DesiredDeployment(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         inputs: _abc.Iterable[_input_spec_pb2.InputSpec] | None = ...,
         previous_version: _builtins.int = ...,
+        run_time: _packs_pb2.RunTime | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "run_time", b"run_time", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "pack", b"pack", "previous_version", b"previous_version", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "pack", b"pack", "previous_version", b"previous_version", "run_time", b"run_time", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

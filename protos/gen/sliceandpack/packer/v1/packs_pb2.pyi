@@ -182,6 +182,32 @@ class PackFragment(_message.Message):
 Global___PackFragment: _TypeAlias = PackFragment  # noqa: Y015
 
 @_typing.final
+class RunTime(_message.Message):
+    """How long a pack runs on one thread of the packer's machine, by ONNX Runtime."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINGLE_SECONDS_FIELD_NUMBER: _builtins.int
+    BATCH_SECONDS_FIELD_NUMBER: _builtins.int
+    single_seconds: _builtins.float
+    """Of a batch of 1, in seconds."""
+    batch_seconds: _builtins.float
+    """Of a batch of 8, in seconds."""
+    def __init__(
+        self,
+        *,
+        single_seconds: _builtins.float = ...,
+        batch_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_seconds", b"batch_seconds", "single_seconds", b"single_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunTime: _TypeAlias = RunTime  # noqa: Y015
+
+@_typing.final
 class ProofSummary(_message.Message):
     """What was measured before the pack was kept."""
 
@@ -193,6 +219,7 @@ class ProofSummary(_message.Message):
     CROSS_VALIDATED_ACCURACY_FIELD_NUMBER: _builtins.int
     PRECISION_DIVERGENCE_FIELD_NUMBER: _builtins.int
     IN_SAMPLE_ACCURACY_FP32_FIELD_NUMBER: _builtins.int
+    RUN_TIME_FIELD_NUMBER: _builtins.int
     max_absolute_difference: _builtins.float
     """The largest absolute difference of probabilities between the parts and the pack."""
     top1_agreement: _builtins.float
@@ -211,6 +238,10 @@ class ProofSummary(_message.Message):
     """The accuracy of the float32 pack on the samples, in [0, 1], beside which in_sample_accuracy
     shows what a lower precision costs.
     """
+    @_builtins.property
+    def run_time(self) -> Global___RunTime:
+        """How long it runs."""
+
     def __init__(
         self,
         *,
@@ -220,10 +251,11 @@ class ProofSummary(_message.Message):
         cross_validated_accuracy: _builtins.float = ...,
         precision_divergence: _builtins.float = ...,
         in_sample_accuracy_fp32: _builtins.float = ...,
+        run_time: Global___RunTime | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

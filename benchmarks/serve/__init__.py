@@ -1,0 +1,1 @@
+"""How fast packs are served, against their full originals in the same Triton."""

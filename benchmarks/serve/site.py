@@ -1,0 +1,105 @@
+"""A real Triton with the models of a benchmark."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.serve.clients import INPUT
+from benchmarks.serve.contestants import Contestant
+from onnxgraph.parity import Runner
+from serving.client import TritonClient
+from serving.embedded.environment import locate
+from serving.embedded.server import EmbeddedTriton, TritonOptions
+from serving.model_config import DataType, ModelConfig, TensorConfig
+from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
+from serving.tuning import BATCH, RunTime, Tuning
+
+OUTPUT = "probabilities"
+MAX_BATCH = 64
+REPEATS = 20
+ENVIRONMENT = Path(".triton")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running Triton.
+
+    Attributes:
+        triton: The server.
+        repository: Its models.
+        client: May load and unload.
+    """
+
+    triton: EmbeddedTriton
+    repository: ModelRepository
+    client: TritonClient
+
+    async def serve(self, name: str, contestant: Contestant, tuning: Tuning) -> None:
+        """Loads a model.
+
+        Raises:
+            ServingError: Triton refuses it.
+        """
+        model, smoke = (self.repository.staging / f"{name}{end}" for end in ("", "-smoke"))
+        model.write_bytes(contestant.graph)
+        smoke.write_bytes(b"")
+        shown = Runner(contestant.graph).run({INPUT: np.zeros((1, 3, 32, 32), np.float32)})
+        classes = shown[OUTPUT].shape[1]
+        digests = [f"sha256:{sha256(path.read_bytes()).hexdigest()}" for path in (model, smoke)]
+        config = ModelConfig(
+            name=name,
+            max_batch_size=MAX_BATCH,
+            inputs=(TensorConfig(INPUT, DataType.FP32, (3, 32, 32)),),
+            outputs=(TensorConfig(OUTPUT, DataType.FP32, (classes,), LABELS_FILE),),
+            instance_group=tuning.instances,
+            dynamic_batching=tuning.batching,
+            threads=tuning.threads,
+        )
+        labels = tuple(f"class {place}" for place in range(classes))
+        manifest = VersionManifest(1, f"packs/{name}", digests[0], digests[1])
+        self.repository.add(name, NewVersion(manifest, model, smoke, config, labels))
+        self.repository.activate(name, [1])
+        await self.client.load(name)
+
+
+@asynccontextmanager
+async def running_site(folder: Path) -> AsyncIterator[Site]:
+    """Starts a Triton over a new folder and stops it at the end.
+
+    Raises:
+        TritonSetupError: `make setup` has not made its environment, or it does not start.
+    """
+    repository = ModelRepository(folder)
+    with repository.opened():
+        options = TritonOptions(models=repository.models, backends=folder / "backends")
+        triton = EmbeddedTriton(locate(ENVIRONMENT), options)
+        await triton.prepare()
+        await triton.start()
+        try:
+            async with TritonClient(triton.grpc_address, secret=triton.secret) as client:
+                yield Site(triton, repository, client)
+        finally:
+            await triton.stop()
+
+
+def run_time(graph: bytes, images: NDArray[np.float32]) -> RunTime:
+    """Processor time of a graph's runs on one thread; the median of `REPEATS`."""
+    runner = Runner(graph)
+    return RunTime(_median(runner, images[:1]), _median(runner, images[:BATCH]))
+
+
+def _median(runner: Runner, images: NDArray[np.float32]) -> float:
+    spent = []
+    for _ in range(REPEATS):
+        start = time.thread_time()
+        runner.run({INPUT: images})
+        spent.append(time.thread_time() - start)
+    return float(np.median(spent))
