@@ -1,0 +1,149 @@
+"""``python -m benchmarks.pack``: how long packing takes, and the packer's head against the paper's.
+
+Times are those of a running slicer and packer by their own clients; accuracies are those of packs
+of the same fragments, on test examples that nothing else has seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.pack.accuracy import accuracies, head_seconds
+from benchmarks.pack.seconds import FEW, measure
+from benchmarks.paper.bench import Bench
+from benchmarks.paper.images import DataMissingError
+from benchmarks.paper.result import device
+from benchmarks.paper.samples import TooFewExamplesError
+from benchmarks.paper.setting import Setting
+from benchmarks.paper.storage import save_json
+from benchmarks.paper.tasks import TASKS
+from packer_svc.fusion.heads.spec import HeadKind
+from slicer_svc.slicing.errors import SlicingError
+from slicer_svc.slicing.recipe import Recipe
+
+PROGRAM = "python -m benchmarks.pack"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task whose heads are compared.
+
+    Attributes:
+        task: Its name.
+        arch: The origins' architecture.
+        recipe: How they are sliced.
+        draws: Draws of the samples for one of pictures.
+    """
+
+    task: str
+    arch: str
+    recipe: Recipe
+    draws: int = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and writes ``pack.json``.
+
+    Args:
+        arguments: Of the command line; those of the process where left out.
+
+    Returns:
+        0; 1 where it cannot be measured, 2 where the document is there, 130 where interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(given)
+    path = parsed.out / "pack.json"
+    if path.exists() and not parsed.force:
+        return _told(f"{path} is there: name --force to replace it", 2)
+    torch.set_num_threads(parsed.threads)
+    try:
+        found = _measured(parsed)
+    except (DataMissingError, TooFewExamplesError, SlicingError, RuntimeError) as error:
+        return _told(str(error), 1)
+    except KeyboardInterrupt:
+        return _told("interrupted: no document was written", 130)
+    command = f"{PROGRAM} {shlex.join(given)}"
+    save_json(path, {"command": command, **found, "device": device(parsed.threads)})
+    print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    add = found.add_argument
+    add("--data", type=Path, required=True, help="folder of CIFAR-10")
+    add("--text-data", type=Path, help="folder of TREC and SST-5; that of --data if left out")
+    add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
+    add("--tasks", default="T1,T6,T7", help="whose targets' heads are compared")
+    add("--width", type=float, default=0.5, help="factor on the channels of T1's origins")
+    add("--k", type=int, default=20, help="samples of each class")
+    add("--budget-macs", type=float, default=0.25, help="share of the MACs of T1's origins")
+    add("--block", type=int, default=16, help="their channels are kept in multiples of this")
+    add("--seed", type=int, default=0, help="of origins and draws; times take seed + 1 as well")
+    add("--draws", type=int, default=3, help="draws of the samples of text, one of pictures")
+    add("--repeats", type=int, default=5, help="packs of each kind; the median is told")
+    add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--force", action="store_true", help="replace a document that is there")
+    return found
+
+
+def _measured(parsed: argparse.Namespace) -> dict[str, object]:
+    pictures = Recipe(budget_macs=parsed.budget_macs, block=parsed.block)
+    cases = {
+        "T1": Case("T1", "vgg16", pictures),
+        "T6": Case("T6", "rnn", Recipe(budget_params=0.43, block=1), parsed.draws),
+        "T7": Case("T7", "cnn", Recipe(budget_params=0.49, block=1), parsed.draws),
+    }
+    own: dict[str, float] = {}
+    papers: dict[str, float] = {}
+    for name in parsed.tasks.split(","):
+        for target, heads in accuracies(_bench(parsed, cases[name], parsed.seed)).items():
+            own[target], papers[target] = heads[HeadKind.CLOSED_FORM], heads[HeadKind.PAPER]
+    benches = [_bench(parsed, cases["T1"], parsed.seed + number) for number in range(2)]
+    size = ("--budget-macs", str(parsed.budget_macs), "--block", str(parsed.block))
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = measure(benches, Path(folder), size, parsed.repeats)
+    return {
+        "create_pack_seconds": seconds.create,
+        "head_seconds": head_seconds(benches[0], FEW),
+        "add_class_seconds": seconds.add,
+        "accuracy": own,
+        "paper_head_accuracy": papers,
+    }
+
+
+def _bench(parsed: argparse.Namespace, case: Case, seed: int) -> Bench:
+    text = case.task != "T1"
+    setting = Setting(
+        task=case.task,
+        arch=case.arch,
+        k=parsed.k,
+        slicing=case.recipe,
+        data=(parsed.text_data or parsed.data) if text else parsed.data,
+        out=parsed.out,
+        method="closed_form",
+        width=1.0 if text else parsed.width,
+        seed=seed,
+        draws=case.draws,
+        baselines=(),
+        threads=parsed.threads,
+    )
+    return Bench.of(setting, TASKS[case.task])
+
+
+def _told(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
