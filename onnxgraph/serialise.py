@@ -64,11 +64,12 @@ def to_bytes(model: ir.Model) -> bytes:
     return data
 
 
-def from_trusted_bytes(data: bytes) -> ir.Model:
+def from_trusted_bytes(data: bytes, *, shapes: bool = True) -> ir.Model:
     """Parses a graph of our own making (a fragment, a pack) and infers its shapes, unchecked.
 
     Args:
         data: Bytes that `to_bytes` wrote.
+        shapes: Whether shapes are inferred.
 
     Returns:
         The graph at the working opset, which it had before `to_bytes` relabelled it.
@@ -76,7 +77,8 @@ def from_trusted_bytes(data: bytes) -> ir.Model:
     model = ir.serde.deserialize_model(onnx.ModelProto.FromString(data))
     model.graph.opset_imports[""] = WORKING_OPSET
     model.ir_version = WORKING_IR_VERSION
-    InferShapes(DEFAULT_LIMITS)(model)
+    if shapes:
+        InferShapes(DEFAULT_LIMITS)(model)
     return model
 
 

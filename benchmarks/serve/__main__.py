@@ -161,6 +161,7 @@ async def _measured(contest: Field, budgets: Sequence[float], pace: Pace) -> Map
         "throughput_ratio_int8": _ratios(rates, narrow.name),
         "triton_overhead_ratio": overhead,
         "lone_client_loss_ratio": lone,
+        "plan_regret_ratio": contest.regret,
         "pack_accuracy": first.accuracy,
         "int8_accuracy": narrow.accuracy,
         "ensemble_accuracy": contest.ensemble.accuracy,

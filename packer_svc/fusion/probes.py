@@ -16,11 +16,11 @@ SAMPLES = "samples"
 BATCHES = (1, 2, 7)
 """Batches at which a pack is run: one, even, odd."""
 
+MOST_REQUESTS = 2
+"""Of the odd batch: all extreme inputs are among them."""
+
 LARGE_BATCH = 64
 """A batch of the samples alone: it costs most, and differs in nothing but size."""
-
-REQUESTS = 2
-"""Requests per small batch, all of them full."""
 
 FAR = 10.0
 """How far beyond their range the extreme floating inputs go, in ranges."""
@@ -33,7 +33,7 @@ class Probe:
     Attributes:
         name: `SAMPLES`, "random" or "extreme".
         inputs: One array per graph input by its name.
-        rows_by_batch: For each batch the rows to run, spread evenly, in full batches.
+        rows_by_batch: For each batch the rows to run, spread evenly.
     """
 
     name: str
@@ -52,7 +52,7 @@ def probes(samples: Inputs, seed: int) -> Iterator[Probe]:
     large = {LARGE_BATCH: spread(count, LARGE_BATCH)}
     yield Probe(SAMPLES, samples, _rows(count) | large)
     generator = np.random.default_rng(seed)
-    drawn = REQUESTS * max(BATCHES)
+    drawn = max(BATCHES)
     random = {name: _random(values, drawn, generator) for name, values in samples.items()}
     yield Probe("random", random, _rows(drawn))
     ends = {name: _extreme(values, generator) for name, values in samples.items()}
@@ -62,8 +62,10 @@ def probes(samples: Inputs, seed: int) -> Iterator[Probe]:
 
 
 def _rows(count: int) -> dict[int, Labels]:
-    """Rows of `count` by batch."""
-    return {batch: spread(count, REQUESTS * batch) for batch in BATCHES}
+    """Rows of `count` by batch: one request each, of the largest as many as show nearly all."""
+    *small, largest = BATCHES
+    many = largest * min(MOST_REQUESTS, -(-count // largest))
+    return {batch: spread(count, batch) for batch in small} | {largest: spread(count, many)}
 
 
 def spread(count: int, wanted: int) -> Labels:

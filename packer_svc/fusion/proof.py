@@ -104,6 +104,7 @@ class ProofContext:
         report: The head's report, for the cross-validated accuracy.
         features: The fragments' outputs on the samples, where cached; else they are computed.
         ensemble: The size of the full originals with their joint classifier.
+        size: The pack's, where it is counted on the graph before its layout was chosen.
         tolerance: What counts as equal.
         seed: Of the random inputs.
         threads: Runs at once, each on one thread.
@@ -112,6 +113,7 @@ class ProofContext:
     report: HeadReport | None = None
     features: Sequence[FragmentFeatures] | None = None
     ensemble: ModelSize | None = None
+    size: Future[ModelSize] | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
     seed: int = 0
     threads: int = 1
@@ -261,7 +263,7 @@ def prove(
         cases=cases,
         in_sample_accuracy=float((on_samples.argmax(axis=1) == labels).mean()),
         cross_validation=known.report.cross_validation if known.report else None,
-        size=model_size(pack),
+        size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,
         smoke_test=_smoke_test(runners[Leg.OPTIMISED], inputs),
         seed=known.seed,

@@ -11,7 +11,7 @@ from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.probes import Inputs
 
 BATCH = 8
-REPEATS = 5
+REPEATS = 3
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
+from packer_svc.fusion.layout import Laid, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.precision import Precision, check_lowered, lower
-from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, prove
-from packer_svc.fusion.run_time import RunTime, run_time
+from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, model_size, prove
+from packer_svc.fusion.run_time import RunTime
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 
-PHASES = ("features", "head", "merge", "proof", "precision")
+PHASES = ("features", "head", "merge", "layout", "proof")
 """The steps after the features of each fragment, those counted as one step each."""
 
 
@@ -39,8 +40,8 @@ def pack_fragments(
             of `HeadSpec`; ``options`` as protobuf's JSON of `PackOptions`; ``inputs`` as facts by
             name; ``ensemble`` with the originals' parameters, MACs and bytes; ``fragments``, each
             with ``graph`` and ``samples`` as paths, its ``class`` in its model, its ``output`` in
-            the pack, and ``part`` for the manifest; ``features``, a folder of what fragments said
-            before; ``threads``, how many fragments run at once.
+            the pack, and ``part`` for the manifest; ``features``, a folder of what was
+            computed before; ``threads``, how many fragments run at once.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -72,28 +73,40 @@ def pack_fragments(
     labels = request["labels"]
     head, told = fit_head(features, samples.labels, len(labels), spec, serves=serves)
     step("merge", "", len(fragments) + 1)
-    pack = build_pack([fragment.graph for fragment in fragments], head, labels)
-    step("proof", "", len(fragments) + 2)
-    ensemble = ModelSize(**request["ensemble"])
-    context = ProofContext(told, features, ensemble, seed=spec.seed, threads=threads)
-    proof = prove(pack, fragments, head, samples.inputs, samples.labels, context)
-    proof.require()
-    step("precision", "", len(fragments) + 3)
     precision = _precision(request["options"])
+    merged = build_pack([fragment.graph for fragment in fragments], head, labels)
+    step("layout", "", len(fragments) + 2)
+    laid = quickest(
+        merged,
+        samples.inputs,
+        lambda graph: lower(graph, precision, samples.inputs),
+        threads=threads,
+        table=Path(request["features"]),
+    )
+    step("proof", "", len(fragments) + 3)
+    ensemble = ModelSize(**request["ensemble"])
+    with ThreadPoolExecutor(1) as pool:
+        # The proof waits for ONNX Runtime most of the time.
+        size = pool.submit(model_size, merged)
+        context = ProofContext(told, features, ensemble, size, seed=spec.seed, threads=threads)
+        proof = prove(laid.pack, fragments, head, samples.inputs, samples.labels, context)
+    proof.require()
+    pack = laid.lowered.graph
     if precision is not Precision.FP32:
-        pack, proof = _in_fewer_bits(pack, precision, samples, proof)
-    spent = run_time(pack, samples.inputs)
+        proof = _in_fewer_bits(laid, precision, samples, proof)
     parts = [Part(**one["part"]) for one in asked]
     manifest = build_manifest(parts, labels, request["inputs"], (spec, told), proof)
+    times = {layout: asdict(time) for layout, time in laid.times.items()}
+    manifest["layout"] = {"chosen": laid.layout, "run_times": times}
     (folder / "pack.onnx").write_bytes(pack)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-    proven = proof.to_json() | {"run_time": asdict(spent)}
+    proven = proof.to_json() | {"run_time": asdict(laid.time)}
     (folder / "proof.json").write_text(json.dumps(proven, indent=2, sort_keys=True))
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
     return {
         "parameters": proof.size.parameters,
         "macs": proof.size.macs,
-        "proof_summary": _summary(proof, spent),
+        "proof_summary": _summary(proof, laid.time),
     }
 
 
@@ -101,18 +114,15 @@ def _precision(options: Mapping[str, Any]) -> Precision:
     return Precision(options["precision"].removeprefix("PRECISION_").lower())
 
 
-def _in_fewer_bits(
-    pack: bytes, precision: Precision, samples: PackSamples, proof: Proof
-) -> tuple[bytes, Proof]:
-    """A proven pack in a lower precision, and what its proof says of that.
+def _in_fewer_bits(laid: Laid, precision: Precision, samples: PackSamples, proof: Proof) -> Proof:
+    """The proof of a pack in a lower precision.
 
     Raises:
-        FusionError: PRECISION_UNSUPPORTED, or PROOF_FAILED: it costs too much.
+        FusionError: PROOF_FAILED: it costs too much.
     """
-    lowered = lower(pack, precision, samples.inputs)
-    check = check_lowered(pack, lowered, precision, samples, seed=proof.seed)
+    check = check_lowered(laid.pack, laid.lowered, precision, samples, seed=proof.seed)
     check.require()
-    return lowered.graph, proof.lowered(lowered.graph, check, samples.inputs)
+    return proof.lowered(laid.lowered.graph, check, samples.inputs)
 
 
 def _summary(proof: Proof, spent: RunTime) -> dict[str, Any]:
