@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--budget-macs", type=float, default=0.25, help="share of the MACs of T1's origins")
     add("--block", type=int, default=16, help="their channels are kept in multiples of this")
     add("--seed", type=int, default=0, help="of origins and draws; times take seed + 1 as well")
-    add("--draws", type=int, default=3, help="draws of the samples of text, one of pictures")
+    add("--draws", type=int, default=12, help="draws of the samples of text, one of pictures")
     add("--repeats", type=int, default=5, help="packs of each kind; the median is told")
     add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
