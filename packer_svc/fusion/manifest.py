@@ -9,7 +9,7 @@ from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.precision import Precision
 from packer_svc.fusion.proof import Proof, digest_of
 
-FUSION_VERSION = "2"
+FUSION_VERSION = "3"
 """Changes whenever the same fragments, samples and spec would give another pack."""
 
 _PACKAGES = ("slice-and-pack", "numpy", "onnx", "onnx-ir", "onnxruntime", "scipy", "torch")

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from packer_svc.fusion.features import FragmentFeatures
 from packer_svc.fusion.heads import lda
@@ -38,6 +37,8 @@ STRENGTHS: tuple[float, ...] = (*(_ODDS / (1.0 + _ODDS)).tolist(), 1.0)
 
 DEFAULT_STRENGTH = 0.9
 _LOG_SHARPNESS = (-8.0, 4.0)
+_LOG_TOLERANCE = 1e-3
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,20 @@ def _by_leave_one_out(
     inputs: HeadInputs,
 ) -> _Choice:
     start = _Start.of(features, labels, classes, spec, inputs)
-    left_out, layers, losses = [], [], []
-    for strength in STRENGTHS:
-        logits = lda.left_out_scores(start.space, strength)
-        sharpness, loss = calibrate(logits, labels)
-        weight, bias = lda.discriminants(start.space, strength)
-        left_out.append(sharpness * logits)
-        layers.append((sharpness * weight, sharpness * bias))
-        losses.append(loss)
-    rises = np.sqrt(len(labels)) * (np.array(losses) - min(losses))
-    shares = np.exp(-rises) / np.exp(-rises).sum()
-    logits = np.tensordot(shares, np.array(left_out), axes=1)
+    left_out = np.array([lda.left_out_scores(start.space, strength) for strength in STRENGTHS])
+    layers = [lda.discriminants(start.space, strength) for strength in STRENGTHS]
+    sharpness, losses = calibrate(left_out, labels)
+    rises = np.sqrt(len(labels)) * (losses - losses.min())
+    shares = sharpness * np.exp(-rises) / np.exp(-rises).sum()
+    logits = np.tensordot(shares, left_out, axes=1)
     weight = np.tensordot(shares, np.array([weight for weight, _ in layers]), axes=1)
     bias = np.tensordot(shares, np.array([bias for _, bias in layers]), axes=1)
     classifier = Linear(*lda.on_columns(start.space, weight, bias))
     candidate = Candidate(
         inputs, accuracy(logits, labels), float(log_losses(logits, labels).mean())
     )
-    fitted = Fitted(start.head(classifier), float(shares @ np.array(STRENGTHS)), (candidate,))
+    mean = float(np.exp(-rises) @ np.array(STRENGTHS) / np.exp(-rises).sum())
+    fitted = Fitted(start.head(classifier), mean, (candidate,))
     return _Choice(fitted, smoothed_losses(logits, labels))
 
 
@@ -176,30 +173,51 @@ def principal_encoder(columns: Array, width: int) -> Linear:
     return Linear(weight, np.zeros(weight.shape[1]))
 
 
-def calibrate(logits: Array, labels: Labels) -> tuple[float, float]:
-    """The factor on `logits` `(n, C)` with the least smoothed log loss, and that loss.
+def calibrate(logits: Array, labels: Labels) -> tuple[Array, Array]:
+    """The factors on `logits` `(s, n, C)` with the least smoothed log loss each, and these losses.
+
+    By golden section (Kiefer 1953), all at once: the loss falls, then rises with the factor.
 
     Args:
-        logits: Class scores of samples that their fit has not seen.
+        logits: Class scores, s times, of samples that their fit has not seen.
         labels: Class indices `(n,)`.
+
+    Returns:
+        Factors and losses, `(s,)` each.
     """
 
-    def loss(log_sharpness: float) -> float:
-        return float(smoothed_losses(np.exp(log_sharpness) * logits, labels).mean())
+    def loss(log_sharpness: Array) -> Array:
+        scaled = np.exp(log_sharpness)[:, None, None] * logits
+        mean: Array = smoothed_losses(scaled, labels).mean(axis=-1)
+        return mean
 
-    found = minimize_scalar(loss, bounds=_LOG_SHARPNESS, method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x)), float(found.fun)
+    low, high = (np.full(len(logits), end) for end in _LOG_SHARPNESS)
+    inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_inner, at_outer = loss(inner), loss(outer)
+    while (high - low).max() > _LOG_TOLERANCE:
+        left = at_inner <= at_outer
+        low, high = np.where(left, low, inner), np.where(left, outer, high)
+        probe = np.where(left, high - _GOLDEN * (high - low), low + _GOLDEN * (high - low))
+        at_probe = loss(probe)
+        inner, outer = np.where(left, probe, outer), np.where(left, inner, probe)
+        at_inner, at_outer = (
+            np.where(left, at_probe, at_outer),
+            np.where(left, at_inner, at_probe),
+        )
+    middle = (low + high) / 2
+    return np.exp(middle), loss(middle)
 
 
 def smoothed_losses(logits: Array, labels: Labels) -> Array:
-    """Log losses `(n,)` against targets that leave 1/(n + 2) to the other classes (Platt 1999).
+    """Log losses `(…, n)` of class scores `(…, n, C)` against smoothed targets (Platt 1999).
 
-    Without it the best sharpness is infinite as soon as no sample is wrong.
+    They leave 1/(n + 2) to the other classes: without it the best sharpness is infinite as soon as
+    no sample is wrong.
     """
     smoothing = 1.0 / (len(labels) + 2.0)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_shares = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    own = log_shares[np.arange(len(labels)), labels]
-    others = (log_shares.sum(axis=1) - own) / (logits.shape[1] - 1)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_shares = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    own = log_shares[..., np.arange(len(labels)), labels]
+    others = (log_shares.sum(axis=-1) - own) / (logits.shape[-1] - 1)
     losses: Array = -(1.0 - smoothing) * own - smoothing * others
     return losses
