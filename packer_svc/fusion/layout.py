@@ -26,7 +26,7 @@ from packer_svc.fusion.precision import Lowered
 from packer_svc.fusion.probes import Inputs
 from packer_svc.fusion.run_time import RunTime, run_time
 
-WORTH = 0.95
+WORTH = 0.97
 """Of the time of separate branches: another layout is taken below it. What is nearer is noise."""
 
 FORMAT = "1"

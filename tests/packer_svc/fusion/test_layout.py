@@ -43,7 +43,7 @@ def test_a_pack_without_siblings_has_one_layout() -> None:
 
 @pytest.mark.parametrize(
     ("stacked", "chosen"),
-    [(0.5, Layout.STACKED), (0.97, Layout.SEPARATE), (2.0, Layout.SEPARATE)],
+    [(0.5, Layout.STACKED), (0.98, Layout.SEPARATE), (2.0, Layout.SEPARATE)],
 )
 def test_another_layout_is_taken_only_where_it_is_clearly_quicker(
     monkeypatch: pytest.MonkeyPatch, stacked: float, chosen: Layout
