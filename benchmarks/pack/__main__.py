@@ -20,14 +20,11 @@ import torch
 from benchmarks.pack.accuracy import accuracies, head_seconds
 from benchmarks.pack.seconds import FEW, measure
 from benchmarks.paper.bench import Bench
-from benchmarks.paper.images import DataMissingError
+from benchmarks.paper.command_line import FAILURES, write_once
 from benchmarks.paper.result import device
-from benchmarks.paper.samples import TooFewExamplesError
 from benchmarks.paper.setting import Setting
-from benchmarks.paper.storage import save_json
 from benchmarks.paper.tasks import TASKS
 from packer_svc.fusion.heads.spec import HeadKind
-from slicer_svc.slicing.errors import SlicingError
 from slicer_svc.slicing.recipe import Recipe
 
 PROGRAM = "python -m benchmarks.pack"
@@ -57,24 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        0; 1 where it cannot be measured, 2 where the document is there, 130 where interrupted.
+        The exit code of `write_once`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(given)
-    path = parsed.out / "pack.json"
-    if path.exists() and not parsed.force:
-        return _told(f"{path} is there: name --force to replace it", 2)
     torch.set_num_threads(parsed.threads)
-    try:
-        found = _measured(parsed)
-    except (DataMissingError, TooFewExamplesError, SlicingError, RuntimeError) as error:
-        return _told(str(error), 1)
-    except KeyboardInterrupt:
-        return _told("interrupted: no document was written", 130)
-    command = f"{PROGRAM} {shlex.join(given)}"
-    save_json(path, {"command": command, **found, "device": device(parsed.threads)})
-    print(path)
-    return 0
+
+    def run() -> dict[str, object]:
+        command = f"{PROGRAM} {shlex.join(given)}"
+        return {"command": command, **_measured(parsed), "device": device(parsed.threads)}
+
+    # The services' commands tell what they met as a RuntimeError.
+    failures = (*FAILURES, RuntimeError)
+    return write_once(parsed.out / "pack.json", run, force=parsed.force, failures=failures)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,11 +130,6 @@ def _bench(parsed: argparse.Namespace, case: Case, seed: int) -> Bench:
         threads=parsed.threads,
     )
     return Bench.of(setting, TASKS[case.task])
-
-
-def _told(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
 
+FAILURES = (SettingError, DataMissingError, TooFewExamplesError, SlicingError)
+"""What a run may meet that is not its own fault: the message is all that there is to tell."""
+
 
 def run_once(
     asked: Callable[[], Setting],
@@ -47,17 +50,38 @@ def run_once(
         setting = asked()
     except (SlicingError, ValueError) as error:
         return _told(str(error), FAILED)
-    if setting.path.exists() and not force:
-        return _told(f"{setting.path} is there: name --force to replace it", REFUSED)
     torch.set_num_threads(setting.threads)
+    return write_once(setting.path, lambda: run(setting), force=force)
+
+
+def write_once(
+    path: Path,
+    run: Callable[[], Mapping[str, object]],
+    *,
+    force: bool,
+    failures: tuple[type[Exception], ...] = FAILURES,
+) -> int:
+    """Makes a document and writes it, whole or not at all.
+
+    Args:
+        path: Where it is written.
+        run: Makes it.
+        force: Whether a document that is there is replaced.
+        failures: Errors that are told by their message.
+
+    Returns:
+        The exit code, as of `run_once`.
+    """
+    if path.exists() and not force:
+        return _told(f"{path} is there: name --force to replace it", REFUSED)
     try:
-        found = run(setting)
-    except (SettingError, DataMissingError, TooFewExamplesError, SlicingError) as error:
+        found = run()
+    except failures as error:
         return _told(str(error), FAILED)
     except KeyboardInterrupt:
         return _told("interrupted: no document was written", INTERRUPTED)
-    save_json(setting.path, found)
-    print(setting.path)
+    save_json(path, found)
+    print(path)
     return 0
 
 

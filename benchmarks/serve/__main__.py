@@ -21,10 +21,9 @@ from pathlib import Path
 import structlog
 import torch
 
-from benchmarks.paper.images import DataMissingError
+from benchmarks.paper.command_line import FAILURES, write_once
 from benchmarks.paper.progress import Progress
 from benchmarks.paper.result import device
-from benchmarks.paper.storage import save_json
 from benchmarks.serve.clients import Clients, Order, clients_of
 from benchmarks.serve.contestants import Contestant, Field, Wish, field
 from benchmarks.serve.overhead import Measured
@@ -35,7 +34,6 @@ from packer_svc.fusion.precision import Precision
 from serving.errors import ServingError
 from serving.model_config import DynamicBatching
 from serving.tuning import Tuning, tuned
-from slicer_svc.slicing.errors import SlicingError
 
 PROGRAM = "python -m benchmarks.serve"
 BATCHES = (1, 8, 32)
@@ -68,45 +66,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        0; 1 where it cannot be measured, 2 where the document is there, 130 where interrupted.
+        The exit code of `write_once`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(given)
-    path = parsed.out / "serve.json"
-    if path.exists() and not parsed.force:
-        return _told(f"{path} is there: name --force to replace it", 2)
     torch.set_num_threads(parsed.threads)
     # Triton's own lines are of no interest unless something is wrong.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    budgets = tuple(float(share) for share in parsed.budgets.split(","))
-    wish = Wish(
-        parsed.data,
-        parsed.out,
-        parsed.width,
-        parsed.seed,
-        budgets,
-        parsed.block,
-        parsed.threads,
-    )
-    pace = Pace(parsed.clients, parsed.rounds, parsed.seconds)
-    try:
-        contest = field(wish)
-        figures = asyncio.run(_measured(contest, budgets, pace))
-    except (DataMissingError, SlicingError, ServingError) as error:
-        return _told(str(error), 1)
-    except KeyboardInterrupt:
-        return _told("interrupted: no document was written", 130)
-    save_json(
-        path,
-        {
+
+    def run() -> dict[str, object]:
+        wish = Wish(
+            parsed.data,
+            parsed.out,
+            parsed.width,
+            parsed.seed,
+            parsed.budgets,
+            parsed.block,
+            parsed.threads,
+        )
+        pace = Pace(parsed.clients, parsed.rounds, parsed.seconds)
+        return {
             "command": f"{PROGRAM} {shlex.join(given)}",
-            **figures,
+            **asyncio.run(_measured(field(wish), parsed.budgets, pace)),
             "clients": pace.clients,
             "device": device(parsed.threads),
-        },
-    )
-    print(path)
-    return 0
+        }
+
+    failures = (*FAILURES, ServingError)
+    return write_once(parsed.out / "serve.json", run, force=parsed.force, failures=failures)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
     add(
         "--budgets",
-        default="0.22,0.11",
+        type=_shares,
+        default=(0.22, 0.11),
         help="shares of the MACs, 0.22,0.11 if left out; the first pack is compared most closely",
     )
     add("--block", type=int, default=16, help="channels are kept in multiples of this")
@@ -127,6 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=3.0, help="of one model at one batch in a round")
     add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
+    return found
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    """Reads shares with commas between them."""
+    found = tuple(float(share) for share in text.split(","))
+    if not all(0 < share <= 1 for share in found):
+        raise argparse.ArgumentTypeError("shares are above 0 and at most 1")
     return found
 
 
@@ -236,11 +232,6 @@ def _told_of(one: Contestant, rates: Rates, tuning: Tuning) -> dict[str, object]
         "throughput_ratio": _ratios(rates, one.name),
         "tuning": asdict(tuning),
     }
-
-
-def _told(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

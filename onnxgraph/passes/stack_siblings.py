@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnx_ir.convenience import replace_all_uses_with
 
 from onnxgraph.lookup import constant_of
+from onnxgraph.parameters import add_initializer
 
 Array = npt.NDArray[np.generic]
 
@@ -27,7 +28,7 @@ class StackSiblings(ir.passes.InPlacePass):
         """Stacks in place."""
         found = list(_siblings(model.graph))
         for members in found:
-            _stack(model.graph, members)
+            _stack(model, members)
         return ir.passes.PassResult(model, modified=bool(found))
 
 
@@ -65,15 +66,15 @@ def _rectifier(node: ir.Node) -> ir.Node | None:
     return use.node if use.node.op_type == "Relu" and not is_output else None
 
 
-def _stack(graph: ir.Graph, members: Sequence[ir.Node]) -> None:
+def _stack(model: ir.Model, members: Sequence[ir.Node]) -> None:
     first = members[0]
     name = f"stacked.{first.name}"
     weights = [_array(node, 1) for node in members]
     tape = ir.tape.Tape()
     inputs = [
         first.inputs[0],
-        _initializer(graph, f"{name}.weight", np.concatenate(weights)),
-        _initializer(graph, f"{name}.bias", np.concatenate([_bias(node) for node in members])),
+        add_initializer(model, f"{name}.weight", np.concatenate(weights)),
+        add_initializer(model, f"{name}.bias", np.concatenate([_bias(node) for node in members])),
     ]
     attributes = {key: one.value for key, one in first.attributes.items()}
     value = tape.op("Conv", inputs, attributes, name=name)
@@ -87,7 +88,7 @@ def _stack(graph: ir.Graph, members: Sequence[ir.Node]) -> None:
     sizes = np.array([len(weight) for weight in weights], dtype=np.int64)
     parts = tape.op_multi_out(
         "Split",
-        [value, _initializer(graph, f"{name}.sizes", sizes)],
+        [value, add_initializer(model, f"{name}.sizes", sizes)],
         {"axis": 1},
         num_outputs=len(members),
         name=f"{name}.split",
@@ -95,8 +96,8 @@ def _stack(graph: ir.Graph, members: Sequence[ir.Node]) -> None:
     for end, part in zip(ends, parts, strict=True):
         part.name, part.type, part.shape = end.name, end.type, end.shape
         replace_all_uses_with(end, part)
-    graph.insert_before(first, list(tape.nodes))
-    graph.remove(gone, safe=True)
+    model.graph.insert_before(first, list(tape.nodes))
+    model.graph.remove(gone, safe=True)
 
 
 def _array(node: ir.Node, place: int) -> Array:
@@ -110,15 +111,3 @@ def _bias(node: ir.Node) -> Array:
         return _array(node, 2)
     weight = _array(node, 1)
     return np.zeros(len(weight), dtype=weight.dtype)
-
-
-def _initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(
-        name=name,
-        type=ir.TensorType(tensor.dtype),
-        shape=ir.Shape(array.shape),
-        const_value=tensor,
-    )
-    graph.register_initializer(value)
-    return value

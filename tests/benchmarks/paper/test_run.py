@@ -80,7 +80,7 @@ def test_random_units_are_other_units(found: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_every_baseline_has_its_figure(market: Path) -> None:
     assert main(arguments(market, "--baselines", "all", "--seed", "1")) == 0
-    found = json.loads((market / "out" / NAME.replace("s0", "s1")).read_text())
+    found = json.loads((market / "out" / NAME.replace("-s0.", "-s1.")).read_text())
     for name in ("ensemble", "ensemble_lda", "finetune", "camkd", "disassembly", "random"):
         assert 0 < found[f"{name}_accuracy"] <= 1
 
