@@ -38,7 +38,7 @@ class Case:
         task: Its name.
         arch: The origins' architecture.
         recipe: How they are sliced.
-        draws: Draws of the samples for one of pictures.
+        draws: Draws of the samples.
     """
 
     task: str

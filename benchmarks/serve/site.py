@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,16 +14,16 @@ from numpy.typing import NDArray
 from benchmarks.serve.clients import INPUT
 from benchmarks.serve.contestants import Contestant
 from onnxgraph.parity import Runner
+from packer_svc.fusion import run_time as packer_run_time
 from serving.client import TritonClient
 from serving.embedded.environment import locate
 from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.model_config import DataType, ModelConfig, TensorConfig
 from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
-from serving.tuning import BATCH, RunTime, Tuning
+from serving.tuning import RunTime, Tuning
 
 OUTPUT = "probabilities"
 MAX_BATCH = 64
-REPEATS = 20
 ENVIRONMENT = Path(".triton")
 
 
@@ -91,15 +90,6 @@ async def running_site(folder: Path) -> AsyncIterator[Site]:
 
 
 def run_time(graph: bytes, images: NDArray[np.float32]) -> RunTime:
-    """Processor time of a graph's runs on one thread; the median of `REPEATS`."""
-    runner = Runner(graph)
-    return RunTime(_median(runner, images[:1]), _median(runner, images[:BATCH]))
-
-
-def _median(runner: Runner, images: NDArray[np.float32]) -> float:
-    spent = []
-    for _ in range(REPEATS):
-        start = time.thread_time()
-        runner.run({INPUT: images})
-        spent.append(time.thread_time() - start)
-    return float(np.median(spent))
+    """What the packer would measure of a graph, as the place that serves it reads it."""
+    found = packer_run_time.run_time(graph, {INPUT: images})
+    return RunTime(found.single_seconds, found.batch_seconds)

@@ -5,8 +5,8 @@ here can be computed again: a file that is damaged or gone only costs time.
 """
 
 import hashlib
+import io
 import os
-import threading
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from packer_svc.fusion.features import Fragment, FragmentFeatures, joined
+from packer_svc.fusion.kept_files import keep
 from packer_svc.fusion.samples import SampleBlock
 
 FORMAT = "1"
@@ -53,7 +54,7 @@ class FeatureCache:
         kept = _read(path, len(block))
         if kept is None:
             kept = fragment.run(block.inputs)
-            _write(path, kept)
+            keep(path, _bytes_of(kept))
         return kept
 
 
@@ -77,12 +78,7 @@ def _read(path: Path, rows: int) -> FragmentFeatures | None:
     return found if whole else None
 
 
-def _write(path: Path, found: FragmentFeatures) -> None:
-    """Keeps outputs; a full disk is no reason to fail: nothing is kept then."""
-    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, features=found.features, scores=found.scores)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+def _bytes_of(found: FragmentFeatures) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, features=found.features, scores=found.scores)
+    return buffer.getvalue()

@@ -7,11 +7,9 @@ slower in float32.
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -22,6 +20,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from onnxgraph.passes.stack_siblings import StackSiblings
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
+from packer_svc.fusion.kept_files import keep
 from packer_svc.fusion.precision import Lowered
 from packer_svc.fusion.probes import Inputs
 from packer_svc.fusion.run_time import RunTime, run_time
@@ -108,7 +107,8 @@ def quickest(
         if times is None:
             timed = pool.map(lambda graph: run_time(graph, samples), graphs.values())
             times = dict(zip(graphs, timed, strict=True))
-            _keep(path, times)
+            if path is not None:
+                keep(path, _bytes_of(times))
     best = min(times, key=lambda layout: times[layout].batch_seconds)
     if times[best].batch_seconds > WORTH * times[Layout.SEPARATE].batch_seconds:
         best = Layout.SEPARATE
@@ -146,12 +146,5 @@ def _kept(path: Path | None, wanted: Collection[Layout]) -> dict[Layout, RunTime
     return found if set(found) == set(wanted) else None
 
 
-def _keep(path: Path | None, times: Mapping[Layout, RunTime]) -> None:
-    if path is None:
-        return
-    text = json.dumps({layout.value: asdict(time) for layout, time in times.items()})
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    # A full disk is no reason to fail: it is measured again then.
-    with suppress(OSError):
-        partial.write_text(text)
-        partial.replace(path)
+def _bytes_of(times: Mapping[Layout, RunTime]) -> bytes:
+    return json.dumps({layout.value: asdict(time) for layout, time in times.items()}).encode()
