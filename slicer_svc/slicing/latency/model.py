@@ -17,7 +17,7 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.pricing import Counts, Pricing, Tally
 
 _MOST = 1 - 1e-9
-"""The share of a larger version's time that a smaller one takes at most."""
+"""The share of a larger version's time, and sum, that a smaller one has at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,8 @@ def _calibrated(network: Network, table: LatencyTable, pricing: Pricing) -> Late
     for version in table.versions[1:]:
         counts = np.array([version.kept[group.id] for group in network.groups], dtype=np.int64)
         total = Tally(pricing, counts).cost
-        if total < sums[-1]:  # Versions of small groups may be the same.
+        # Versions of small groups may be the same; their sums differ by rounding alone.
+        if total < sums[-1] * _MOST:
             sums.append(total)
             times.append(min(version.ms, times[-1] * _MOST))
     return LatencyModel(pricing, np.array([*sums, 0.0])[::-1], np.array([*times, 0.0])[::-1])

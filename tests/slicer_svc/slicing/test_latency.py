@@ -105,6 +105,16 @@ def test_a_measured_table_prices_the_whole_model_and_smaller_versions(name: str)
     assert model.predicted_ms(np.ones_like(whole)) <= half <= table.whole_ms * (1 + 1e-9)
 
 
+def test_a_version_as_large_as_the_whole_model_changes_nothing() -> None:
+    network = Network.of(model_of(CHAIN))
+    whole = np.array([group.units for group in network.groups])
+    for ms in np.random.default_rng(0).uniform(1, 10, 50).tolist():
+        table = by_macs(network, ms)
+        first, half = table.versions
+        table = replace(table, versions=(first, replace(first, ms=ms * 0.98), half))
+        assert latency_model(network, table).predicted_ms(whole) == pytest.approx(ms)
+
+
 @settings(
     max_examples=5,
     deadline=None,
