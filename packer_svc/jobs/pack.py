@@ -21,7 +21,8 @@ from packer_svc.fusion.layout import Laid, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.precision import Precision, check_lowered, lower
-from packer_svc.fusion.proof import ModelSize, Proof, ProofContext, model_size, prove
+from packer_svc.fusion.proof import ModelSize, Proof
+from packer_svc.fusion.prove import ProofContext, model_size, prove
 from packer_svc.fusion.run_time import RunTime
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 

@@ -15,7 +15,8 @@ from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.pack import HEAD_PREFIX, LABELS_KEY, build_pack
 from packer_svc.fusion.precision import Lowered, Precision, check_lowered, lower
-from packer_svc.fusion.proof import digest_of, prove
+from packer_svc.fusion.proof import digest_of
+from packer_svc.fusion.prove import prove
 from packer_svc.fusion.quantise import divergence, quantise
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case

@@ -16,17 +16,8 @@ from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.probes import Inputs, probes
-from packer_svc.fusion.proof import (
-    Leg,
-    ModelSize,
-    Proof,
-    ProofContext,
-    Tolerance,
-    digest_of,
-    model_size,
-    parity_of,
-    prove,
-)
+from packer_svc.fusion.proof import Leg, ModelSize, Proof, Tolerance, digest_of
+from packer_svc.fusion.prove import ProofContext, model_size, parity_of, prove
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case
 
 LABELS = ("zero", "three", "six")

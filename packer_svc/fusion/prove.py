@@ -1,0 +1,173 @@
+"""Makes a pack's proof.
+
+Three legs are held against each other. The reference is the unfolded head in torch, in float64, on
+the outputs of each fragment by ONNX Runtime; it shares neither the folding nor the merge with the
+pack. Against it stand the pack as ONNX Runtime runs it node by node, and as it optimises it.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxgraph.cost import cost
+from onnxgraph.parity import Parity, Runner, compare
+from onnxgraph.serialise import from_trusted_bytes
+from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
+from packer_svc.fusion.heads.model import Head, HeadReport
+from packer_svc.fusion.pack import PROBABILITIES
+from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes
+from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, Tolerance, digest_of
+from packer_svc.fusion.smoke_test import smoke_test
+
+Reference = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+PLAIN_BATCH = 7
+"""The batch of the plain leg: it is slow, and what it can tell does not depend on the batch."""
+
+
+@dataclass(frozen=True)
+class ProofContext:
+    """What is known before a proof.
+
+    Attributes:
+        report: The head's report, for the cross-validated accuracy.
+        features: The fragments' outputs on the samples, where cached; else they are computed.
+        ensemble: The size of the full originals with their joint classifier.
+        size: The pack's, where it is counted on the graph before its layout was chosen.
+        tolerance: What counts as equal.
+        seed: Of the random inputs.
+        threads: Runs at once, each on one thread.
+    """
+
+    report: HeadReport | None = None
+    features: Sequence[FragmentFeatures] | None = None
+    ensemble: ModelSize | None = None
+    size: Future[ModelSize] | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    seed: int = 0
+    threads: int = 1
+
+
+def prove(
+    pack: bytes,
+    fragments: Sequence[Fragment],
+    head: Head,
+    inputs: Inputs,
+    labels: Labels,
+    context: ProofContext | None = None,
+) -> Proof:
+    """Compares a pack with its parts at several batches, and measures it.
+
+    On the samples, on random inputs and on extreme ones, spread over the samples' range.
+
+    Args:
+        pack: What `build_pack` made.
+        fragments: The fragments, in the head's order.
+        head: The head that was built in.
+        inputs: The samples of all classes, one array per input by name.
+        labels: Index of each sample's class `(n,)`.
+        context: What is known already.
+
+    Returns:
+        The proof; see `passed`, or call `require`.
+
+    Raises:
+        GraphError: If pack or fragments cannot be run at all.
+        FusionError: If the samples do not fit.
+    """
+    known = context or ProofContext()
+    with ThreadPoolExecutor(known.threads) as pool:
+        loading = {leg: pool.submit(_load, pack, leg) for leg in Leg}
+        shown = list(probes(inputs, known.seed))
+        asked = [_parts_on(pool, fragments, probe, known.features) for probe in shown]
+        expected = [_expected(head, parts) for parts in asked]
+        runners = {leg: future.result() for leg, future in loading.items()}
+        compared = [
+            pool.submit(_compare, runners[leg], (probe, leg, batch), reference, known.tolerance)
+            for probe, reference in zip(shown, expected, strict=True)
+            for leg, batch in _runs(probe)
+        ]
+        cases = tuple(future.result() for future in compared)
+    on_samples = expected[0]
+    return Proof(
+        passed=all(case.parity.passed for case in cases),
+        pack_digest=digest_of(pack),
+        tolerance=known.tolerance,
+        cases=cases,
+        in_sample_accuracy=float((on_samples.argmax(axis=1) == labels).mean()),
+        cross_validation=known.report.cross_validation if known.report else None,
+        size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
+        ensemble=known.ensemble,
+        smoke_test=smoke_test(runners[Leg.OPTIMISED], inputs),
+        seed=known.seed,
+    )
+
+
+def _load(pack: bytes, leg: Leg) -> Runner:
+    return Runner(pack, optimised=leg is Leg.OPTIMISED)
+
+
+def _parts_on(
+    pool: ThreadPoolExecutor,
+    fragments: Sequence[Fragment],
+    probe: Probe,
+    known: Sequence[FragmentFeatures] | None,
+) -> Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]:
+    """What the fragments say about a probe; of the samples it may be known already."""
+    if probe.name == SAMPLES and known is not None:
+        return known
+    return [pool.submit(fragment.run, probe.inputs) for fragment in fragments]
+
+
+def _expected(
+    head: Head, parts: Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]
+) -> Reference:
+    """The reference's probabilities `(n, C)`, float64."""
+    features = [part.result() if isinstance(part, Future) else part for part in parts]
+    found: Reference = head.torch().probabilities(features).numpy()
+    return found
+
+
+def _runs(probe: Probe) -> list[tuple[Leg, int]]:
+    return [*((Leg.OPTIMISED, batch) for batch in probe.rows_by_batch), (Leg.PLAIN, PLAIN_BATCH)]
+
+
+def model_size(graph: bytes) -> ModelSize:
+    """Parameters, MACs per sample and bytes of an ONNX graph of our own making."""
+    counted = cost(from_trusted_bytes(graph))
+    return ModelSize(counted.parameters, counted.macs, len(graph))
+
+
+def parity_of(
+    answers: npt.NDArray[np.generic], expected: npt.NDArray[np.generic], tolerance: Tolerance
+) -> Parity:
+    """Compares probabilities `(N, C)` one by one with their reference.
+
+    Where two classes lie closer together than the tolerance, their order is rounding and does not
+    fail; it still counts in `top1`.
+    """
+    whole = compare(answers, expected, atol=tolerance.atol, rtol=tolerance.rtol)
+    if not np.isfinite(whole.max_abs):
+        return whole
+    a, b = answers.astype(np.float64), expected.astype(np.float64)
+    allowed = tolerance.atol + tolerance.rtol * np.abs(b)
+    rows = np.arange(len(b))
+    given_up = b.max(axis=1) - b[rows, a.argmax(axis=1)]
+    same_class = bool((given_up <= 2 * allowed.max(axis=1)).all())
+    within = bool((np.abs(a - b) <= allowed).all())
+    return Parity(whole.max_abs, whole.max_rel, whole.cosine, whole.top1, within and same_class)
+
+
+def _compare(
+    runner: Runner, run: tuple[Probe, Leg, int], expected: Reference, tolerance: Tolerance
+) -> ParityCase:
+    probe, leg, batch = run
+    chosen = probe.rows_by_batch[batch]
+    part = {name: values[chosen] for name, values in probe.inputs.items()}
+    answers = run_batches(runner, part, (PROBABILITIES,), batch=batch)[PROBABILITIES]
+    parity = parity_of(answers, expected[chosen], tolerance)
+    return ParityCase(leg, probe.name, batch, len(chosen), parity)
