@@ -21,7 +21,9 @@ def _meaning(spec: pb.InputSpec) -> str:
     match spec.WhichOneof("semantics"):
         case "image":
             bounds = spec.image.value_range
-            return f"image, {bounds.minimum:g} to {bounds.maximum:g}"
+            normalised = spec.image.mean or spec.image.standard_deviation
+            how = ", normalised" if normalised else ""
+            return f"image, {bounds.minimum:g} to {bounds.maximum:g}{how}"
         case "text":
             return f"text of {spec.text.vocabulary_size} tokens"
         case _:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2, models_pb2
+from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
-from packer_svc.convert.packs import decode_inputs
+from packer_svc.convert.inputs import decode_input
+from packer_svc.convert.packs import fragment_inputs, inputs_json
+from packer_svc.fusion.inputs import Input
 from packer_svc.store.tables import PackFragmentRow, PackRow
 from svckit.artifacts.digests import digest_from_name
 
@@ -56,7 +58,7 @@ class Origin:
     graph_digest: str
     samples_digest: str
     licence: str
-    inputs: Sequence[input_spec_pb2.InputSpec]
+    inputs: Sequence[Input]
     model: OriginModel
 
 
@@ -69,7 +71,7 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
         graph_digest=digest_from_name(fragment.graph.name),
         samples_digest=digest_from_name(model.samples.name),
         licence=model.licence,
-        inputs=fragment.inputs,
+        inputs=tuple(map(decode_input, fragment.inputs)),
         model=OriginModel(
             name=model.name,
             classes=len(model.labels),
@@ -81,15 +83,11 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
 
 
 def kept_origins(pack: PackRow) -> dict[str, Origin]:
-    """Returns what a pack keeps of its fragments, by their names.
-
-    They share the pack's inputs: it was made because they agreed on them.
-    """
-    inputs = decode_inputs(pack)
-    return {part.fragment: _kept_origin(part, inputs) for part in pack.fragments}
+    """Returns what a pack keeps of its fragments, by their names."""
+    return {part.fragment: _kept_origin(pack, part) for part in pack.fragments}
 
 
-def _kept_origin(part: PackFragmentRow, inputs: Sequence[input_spec_pb2.InputSpec]) -> Origin:
+def _kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
     return Origin(
         fragment=part.fragment,
         label=part.label,
@@ -97,7 +95,7 @@ def _kept_origin(part: PackFragmentRow, inputs: Sequence[input_spec_pb2.InputSpe
         graph_digest=part.graph_digest,
         samples_digest=part.samples_digest,
         licence=part.licence,
-        inputs=inputs,
+        inputs=fragment_inputs(pack, part),
         model=OriginModel(
             name=model_of(part.fragment),
             classes=part.model_classes,
@@ -124,6 +122,7 @@ def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
         samples_digest=origin.samples_digest,
         licence=origin.licence,
         source_class=origin.source_class,
+        inputs=inputs_json(origin.inputs),
         model_classes=origin.model.classes,
         model_feature_width=origin.model.feature_width,
         model_parameters=origin.model.parameters,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import MIN_CLASSES
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.inputs import FragmentInputs, check_inputs
+from packer_svc.fusion.inputs import FragmentInputs, Input, shared_inputs
 from packer_svc.origins import Origin
 from packer_svc.store.failures import (
     duplicate_fragment,
@@ -85,9 +83,7 @@ def combine(
     Raises:
         InvalidArgument: FRAGMENTS_DUPLICATE, two have one label without both being given it, or
             the same samples and not one label; or FIELD_INVALID, all of them share one output.
-        FusionError: FRAGMENTS_INCOMPATIBLE, they disagree on an input.
     """
-    check_inputs([_facts(origin) for origin in origins])
     _refuse_same_samples(fragments, origins)
     first_of: dict[str, int] = {}
     outputs: dict[str, int] = {}
@@ -118,13 +114,17 @@ def labels_of(ingredients: Sequence[Ingredient]) -> list[str]:
     return list(dict.fromkeys(ingredient.label for ingredient in ingredients))
 
 
-def input_facts(origin: Origin) -> dict[str, dict[str, Any]]:
-    """Returns what a fragment is fed, by input, as plain JSON."""
-    found = {}
-    for spec in origin.inputs:
-        facts = json_format.MessageToDict(spec, preserving_proto_field_name=True)
-        found[str(facts.pop("name"))] = facts
-    return found
+def inputs_of(ingredients: Sequence[Ingredient], options: pb.PackOptions) -> tuple[Input, ...]:
+    """Returns what a pack is fed.
+
+    Raises:
+        FusionError: FRAGMENTS_INCOMPATIBLE, the fragments disagree on an input; or FIELD_INVALID,
+            they read no pictures and a form of pictures was asked for.
+    """
+    return shared_inputs(
+        [FragmentInputs(one.origin.fragment, one.origin.inputs) for one in ingredients],
+        eight_bits=options.picture_form == pb.PICTURE_FORM_UINT8,
+    )
 
 
 def ensemble_size(ingredients: Sequence[Ingredient]) -> dict[str, int]:
@@ -139,7 +139,3 @@ def ensemble_size(ingredients: Sequence[Ingredient]) -> dict[str, int]:
     parameters = sum(model.parameters for model in models) + (width + 1) * classes
     macs = sum(model.macs for model in models) + width * classes
     return {"parameters": parameters, "macs": macs, "bytes": 4 * parameters}
-
-
-def _facts(origin: Origin) -> FragmentInputs:
-    return FragmentInputs(origin.fragment, input_facts(origin))

@@ -8,9 +8,9 @@ from google.protobuf import json_format
 from google.rpc import status_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2
-from sliceandpack.slicer.v1 import input_spec_pb2
 
-from packer_svc.convert.packs import MAX_DISPLAY_NAME
+from packer_svc.convert.inputs import decode_input
+from packer_svc.convert.packs import MAX_DISPLAY_NAME, input_specs
 from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
@@ -78,7 +78,7 @@ def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.Desir
         pack=pack.name,
         version=row.candidate_version if switching else row.version,
         labels=pack.labels,
-        inputs=[json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in pack.inputs],
+        inputs=input_specs(pack),
     )
     message.graph.name = f"artifacts/{pack.graph_digest}"
     message.graph.size_bytes = pack.graph_size
@@ -131,7 +131,8 @@ def changed_signature(before: PackRow, after: PackRow) -> str:
 
 
 def _signature(pack: PackRow) -> object:
-    return [(spec["name"], spec.get("shape"), spec.get("elementType")) for spec in pack.inputs]
+    """What clients send, and how it is to be prepared."""
+    return [decode_input(spec) for spec in input_specs(pack)]
 
 
 def _pack_name(pack_id: str | None) -> str:

@@ -10,8 +10,10 @@ from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2
 
+from packer_svc.convert.inputs import decode_input, encode_input
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
-from packer_svc.store.tables import PackRow
+from packer_svc.fusion.inputs import Input
+from packer_svc.store.tables import PackFragmentRow, PackRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
 from svckit.names import ResourcePattern
@@ -51,7 +53,7 @@ def encode_pack(row: PackRow) -> pb.Pack:
         head=json_format.ParseDict(row.head, pb.HeadSpec()),
         options=json_format.ParseDict(row.options, pb.PackOptions()),
         labels=row.labels,
-        inputs=decode_inputs(row),
+        inputs=input_specs(row),
         proof_summary=json_format.ParseDict(row.proof_summary, pb.ProofSummary()),
         parameters=row.parameters,
         macs=row.macs,
@@ -72,9 +74,26 @@ def encode_pack(row: PackRow) -> pb.Pack:
     return message
 
 
-def decode_inputs(row: PackRow) -> list[input_spec_pb2.InputSpec]:
+def input_specs(row: PackRow) -> list[input_spec_pb2.InputSpec]:
     """Returns what a pack is fed."""
-    return [json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in row.inputs]
+    return _specs(row.inputs)
+
+
+def fragment_inputs(row: PackRow, part: PackFragmentRow) -> tuple[Input, ...]:
+    """Returns what a fragment of a pack is fed.
+
+    Packs that were made before fragments of different inputs could be joined say it once for all.
+    """
+    return tuple(map(decode_input, _specs(part.inputs or row.inputs)))
+
+
+def inputs_json(inputs: Sequence[Input]) -> list[dict[str, Any]]:
+    """Returns inputs as a row keeps them: protobuf's JSON of `InputSpec`."""
+    return [json_format.MessageToDict(encode_input(one)) for one in inputs]
+
+
+def _specs(kept: Sequence[dict[str, Any]]) -> list[input_spec_pb2.InputSpec]:
+    return [json_format.ParseDict(spec, input_spec_pb2.InputSpec()) for spec in kept]
 
 
 def decode_head(head: pb.HeadSpec) -> HeadSpec:
@@ -130,6 +149,8 @@ def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
         yield FieldViolation("pack.head.seed", "it is at least 0")
     if pack.options.precision not in pb.Precision.values():
         yield FieldViolation("pack.options.precision", "no such precision")
+    if pack.options.picture_form not in pb.PictureForm.values():
+        yield FieldViolation("pack.options.picture_form", "no such form of pictures")
 
 
 def fragment_violations(

@@ -1,12 +1,131 @@
-"""Do fragments take the same inputs? Names, shapes, types and meanings are compared."""
+"""What a graph's inputs are and mean, and the inputs that several fragments can share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
 
 from packer_svc.fusion.errors import FusionError, FusionReason
 
-NOT_COMPARED = frozenset({"flip_invariant"})
-"""Facts about an input that guide augmentation and do not change what the graph is fed."""
+FLOAT32 = "float32"
+UINT8 = "uint8"
+ASPECT_TOLERANCE = 0.02
+"""By how much the proportions of two pictures may differ, relatively, before one is a distortion
+of the other."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pictures; the graph is fed ``(value - mean) / deviation``, per channel.
+
+    Attributes:
+        channels_last: Whether the layout is (N, H, W, C) instead of (N, C, H, W).
+        minimum: The smallest value before normalisation.
+        maximum: The largest value before normalisation.
+        mean: The mean of each channel; empty for 0.
+        deviation: The standard deviation of each channel; empty for 1.
+        flip_invariant: Whether a mirrored picture is of the same class; no graph sees it.
+    """
+
+    channels_last: bool
+    minimum: float
+    maximum: float
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    flip_invariant: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Text:
+    """Tokens of a vocabulary, texts filled up at their ends.
+
+    Attributes:
+        vocabulary_digest: The digest of the vocabulary's file.
+        vocabulary_size: The number of its tokens.
+        padding_id: The token that fills up short texts.
+    """
+
+    vocabulary_digest: str
+    vocabulary_size: int
+    padding_id: int
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Plain numbers.
+
+    Attributes:
+        minimum: The smallest value; None for any.
+        maximum: The largest value; None for any.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+Meaning = Picture | Text | Numbers
+_KINDS: dict[str, Any] = {"picture": Picture, "text": Text, "numbers": Numbers}
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a graph.
+
+    Attributes:
+        name: The graph's input.
+        shape: The shape of one sample.
+        element_type: numpy's name of the type.
+        meaning: What it means.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    element_type: str
+    meaning: Meaning
+
+    @property
+    def kind(self) -> str:
+        """How its meaning is called: picture, text or numbers."""
+        return next(name for name, cls in _KINDS.items() if isinstance(self.meaning, cls))
+
+    @property
+    def picture(self) -> Picture:
+        """What it means, where it is a picture."""
+        if not isinstance(self.meaning, Picture):
+            raise TypeError(f"the input {self.name!r} is no picture")
+        return self.meaning
+
+    @property
+    def channels(self) -> int:
+        """The number of a picture's channels."""
+        return self.shape[-1] if self.picture.channels_last else self.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+        height, width = self.shape[:2] if self.picture.channels_last else self.shape[1:]
+        return height, width
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` reads back."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "element_type": self.element_type,
+            self.kind: asdict(self.meaning),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Reads what `to_json` wrote."""
+        kind = next(name for name in _KINDS if name in data)
+        facts = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in data[kind].items()
+        }
+        shape = tuple(data["shape"])
+        return cls(data["name"], shape, data["element_type"], _KINDS[kind](**facts))
 
 
 @dataclass(frozen=True)
@@ -15,24 +134,29 @@ class FragmentInputs:
 
     Attributes:
         fragment: How to call the fragment in an error, such as its resource name.
-        inputs: By input name, facts that are plain JSON (numbers, text, lists, objects): `shape` of
-            one sample, `element_type`, and whatever gives it its meaning: kind, layout, value
-            range, normalisation, vocabulary. Left out and present are different.
+        inputs: Its inputs.
     """
 
     fragment: str
-    inputs: Mapping[str, Mapping[str, object]]
+    inputs: Sequence[Input]
 
 
-def check_inputs(fragments: Sequence[FragmentInputs]) -> None:
-    """Refuses fragments that cannot share the inputs of one pack.
+def shared_inputs(
+    fragments: Sequence[FragmentInputs], *, eight_bits: bool = False
+) -> tuple[Input, ...]:
+    """The inputs of a pack: those of which each fragment's own can be made.
+
+    Of pictures the largest, of texts the longest, the first among equals. Fragments of one input
+    share it whatever they call it; several inputs go by their names.
 
     Args:
         fragments: In the order of the pack.
+        eight_bits: Whether pictures are wanted as whole numbers from 0 to 255, whatever the
+            fragments are fed.
 
     Raises:
-        FusionError: `FRAGMENTS_DUPLICATE` if there is none, `FRAGMENTS_INCOMPATIBLE` naming the
-            first two that disagree, and on what.
+        FusionError: `FRAGMENTS_DUPLICATE` if there is no fragment, `FRAGMENTS_INCOMPATIBLE` naming
+            two that disagree, and on what; `FIELD_INVALID` for eight bits of no picture.
     """
     if not fragments:
         raise FusionError(
@@ -40,35 +164,113 @@ def check_inputs(fragments: Sequence[FragmentInputs]) -> None:
             "A pack needs at least one fragment.",
             advice="Name the fragments of the classes that the pack shall tell apart.",
         )
+    found = [_widest(fragments, place) for place in range(len(_names(fragments)))]
+    if not eight_bits:
+        return tuple(found)
+    if not any(isinstance(one.meaning, Picture) for one in found):
+        raise FusionError(
+            FusionReason.FIELD_INVALID,
+            "The fragments read no pictures that could be fed as whole numbers from 0 to 255.",
+            advice="Leave the pictures' form out.",
+            metadata={"field": "pack.options.picture_form"},
+        )
+    return tuple(in_eight_bits(one) for one in found)
+
+
+def in_eight_bits(one: Input) -> Input:
+    """The same pictures in whole numbers from 0 to 255; whatever is no picture stays as it is."""
+    if not isinstance(one.meaning, Picture):
+        return one
+    meaning = replace(one.meaning, minimum=0.0, maximum=255.0, mean=(), deviation=())
+    return replace(one, element_type=UINT8, meaning=meaning)
+
+
+def matching(own: Sequence[Input], name: str) -> Input:
+    """That of a fragment's inputs which stands for the pack's input of a name."""
+    return own[0] if len(own) == 1 else next(one for one in own if one.name == name)
+
+
+def _names(fragments: Sequence[FragmentInputs]) -> Sequence[str]:
+    """The names of the first fragment's inputs, which those of all go by if there are several."""
     first = fragments[0]
-    for second in fragments[1:]:
-        if set(first.inputs) != set(second.inputs):
-            raise _disagreement(first, second, "name", sorted(first.inputs), sorted(second.inputs))
-        for name in sorted(first.inputs):
-            _check_input(first, second, name)
+    names = [one.name for one in first.inputs]
+    for other in fragments[1:]:
+        theirs = [one.name for one in other.inputs]
+        if len(names) != len(theirs) or (len(names) > 1 and set(names) != set(theirs)):
+            raise _disagreement(first, other, ("name", sorted(names), sorted(theirs)))
+    return names
 
 
-def _check_input(first: FragmentInputs, second: FragmentInputs, name: str) -> None:
-    left, right = first.inputs[name], second.inputs[name]
-    for fact in sorted((set(left) | set(right)) - NOT_COMPARED):
-        if left.get(fact) != right.get(fact) or (fact in left) != (fact in right):
-            raise _disagreement(first, second, fact, left.get(fact), right.get(fact), name)
+def _widest(fragments: Sequence[FragmentInputs], place: int) -> Input:
+    first = fragments[0]
+    name = first.inputs[place].name
+    widest = (first, first.inputs[place])
+    for other in fragments[1:]:
+        candidate = matching(other.inputs, name)
+        differences = _differences(widest[1], candidate)
+        if differences:
+            raise _disagreement(widest[0], other, differences[0], name)
+        if _extent(candidate) > _extent(widest[1]):
+            widest = (other, candidate)
+    return widest[1]
+
+
+def _extent(one: Input) -> int:
+    """How much an input shows: pixels of a picture, tokens of a text."""
+    if isinstance(one.meaning, Picture):
+        return one.size[0] * one.size[1]
+    return one.shape[0] if isinstance(one.meaning, Text) else 0
+
+
+Difference = tuple[str, object, object]
+"""A fact, and what it is in each of two inputs."""
+
+
+def _differences(left: Input, right: Input) -> list[Difference]:
+    """On what two inputs disagree so that neither can be made of the other."""
+    if left.kind != right.kind:
+        return [("kind", left.kind, right.kind)]
+    facts: dict[str, tuple[object, object]] = {}
+    match left.meaning:
+        case Picture():
+            facts["channels"] = left.channels, right.channels
+            if _is_distorted(left, right):
+                facts["proportions"] = _times(left.size), _times(right.size)
+        case Text():
+            facts = _facts_of(left.meaning, right.meaning)
+            if len(left.shape) != 1 or len(right.shape) != 1:  # Only sequences can be cut.
+                facts["shape"] = left.shape, right.shape
+        case Numbers():
+            facts = {"shape": (left.shape, right.shape)}
+            facts["element_type"] = left.element_type, right.element_type
+            facts |= _facts_of(left.meaning, right.meaning)
+    return [(fact, one, other) for fact, (one, other) in facts.items() if one != other]
+
+
+def _facts_of(left: Meaning, right: Meaning) -> dict[str, tuple[object, object]]:
+    ours, theirs = asdict(left), asdict(right)
+    return {fact: (ours[fact], theirs[fact]) for fact in ours}
+
+
+def _is_distorted(left: Input, right: Input) -> bool:
+    (height, width), (tall, wide) = left.size, right.size
+    return abs(height * wide / (width * tall) - 1) > ASPECT_TOLERANCE
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
 
 
 def _disagreement(
-    first: FragmentInputs,
-    second: FragmentInputs,
-    fact: str,
-    left: object,
-    right: object,
-    name: str = "",
+    first: FragmentInputs, second: FragmentInputs, difference: Difference, name: str = ""
 ) -> FusionError:
+    fact, left, right = difference
     where = f"input {name!r}: {fact}" if name else "the inputs' names:"
     return FusionError(
         FusionReason.FRAGMENTS_INCOMPATIBLE,
         f"{first.fragment} and {second.fragment} disagree on {where} {left} against {right}.",
-        advice="Pack fragments of models with the same inputs, or submit one of the models again "
-        "with inputs like the other's.",
+        advice="Pack fragments of models with the same kind of inputs, or submit one of the models "
+        "again with inputs like the other's.",
         metadata={
             "first": first.fragment,
             "second": second.fragment,

@@ -1,11 +1,12 @@
 """The manifest of a pack: what it is made of, in JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.precision import Precision
 from packer_svc.fusion.proof import Proof, digest_of
 
@@ -37,7 +38,7 @@ class Part:
 def build_manifest(
     parts: Sequence[Part],
     class_labels: Sequence[str],
-    inputs: Mapping[str, Mapping[str, object]],
+    inputs: Sequence[Input],
     head: tuple[HeadSpec, HeadReport],
     proof: Proof,
 ) -> dict[str, object]:
@@ -46,7 +47,7 @@ def build_manifest(
     Args:
         parts: The fragments in the pack's order.
         class_labels: The labels in the order of the output "probabilities".
-        inputs: What the pack is fed, as in `inputs.FragmentInputs`.
+        inputs: What the pack is fed.
         head: What was asked for, and how it was fitted.
         proof: The pack's proof.
     """
@@ -54,7 +55,7 @@ def build_manifest(
     return {
         "classes": list(class_labels),
         "fragments": [asdict(part) for part in parts],
-        "inputs": {name: dict(facts) for name, facts in inputs.items()},
+        "inputs": [one.to_json() for one in inputs],
         "head": {"spec": asdict(spec), "report": asdict(report)},
         "seed": spec.seed,
         "precision": (Precision.FP32 if proof.precision is None else proof.precision.precision),

@@ -15,7 +15,6 @@ from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.model import Head, Linear
 from packer_svc.fusion.heads.spec import HeadInputs
-from packer_svc.fusion.inputs import FragmentInputs, check_inputs
 
 Array = npt.NDArray[np.float64]
 
@@ -47,13 +46,13 @@ def build_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[st
         symbolic on all of them.
 
     Raises:
-        FusionError: `FRAGMENTS_INCOMPATIBLE`, `FRAGMENTS_DUPLICATE` (none, or a label twice) or
-            `FIELD_INVALID` (labels or fragments that do not fit the head).
-        GraphError: If the graphs cannot be merged.
+        FusionError: `FRAGMENTS_DUPLICATE` (a label twice) or `FIELD_INVALID` (labels or fragments
+            that do not fit the head).
+        GraphError: `GRAPHS_INCOMPATIBLE` if they take different inputs of one name (see
+            `conversion.adapted`).
     """
     check_labels(class_labels)
     models = [from_trusted_bytes(fragment) for fragment in fragments]
-    check_inputs([graph_inputs(f"fragment {i}", model) for i, model in enumerate(models)])
     _check_fit(models, head, class_labels)
     first, *rest = head.layers()
     shares, bias = _move_scores_onto_features(models, _shares(head, first), first.bias)
@@ -86,20 +85,6 @@ def check_labels(class_labels: Sequence[str]) -> None:
             advice="Give each output of the pack a label of its own.",
             metadata={"label": twice[0]},
         )
-
-
-def graph_inputs(fragment: str, model: ir.Model) -> FragmentInputs:
-    """Name, shape of a sample and element type of a graph's inputs."""
-    return FragmentInputs(
-        fragment,
-        {
-            str(value.name): {
-                "shape": [str(size) for size in list(value.shape or ())[1:]],
-                "element_type": None if value.dtype is None else value.dtype.name,
-            }
-            for value in model.graph.inputs
-        },
-    )
 
 
 @dataclass(frozen=True)

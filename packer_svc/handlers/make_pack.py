@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import json_format
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from packer_svc.convert.packs import encode_pack, head_json, options_json
+from packer_svc.convert.packs import encode_pack, head_json, inputs_json, options_json
 from packer_svc.feature_folder import trim
+from packer_svc.fusion.inputs import Input
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, kept_row
 from packer_svc.recipe import (
@@ -21,7 +21,7 @@ from packer_svc.recipe import (
     PackRecipe,
     combine,
     ensemble_size,
-    input_facts,
+    inputs_of,
     labels_of,
     refuse_duplicates,
 )
@@ -92,13 +92,14 @@ class PackMaker:
         refuse_duplicates(recipe.fragments)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = combine(recipe.fragments, await self._origins(recipe))
+        inputs = inputs_of(ingredients, recipe.options)
         await self._references.take(
             f"packs/{recipe.pack_id}",
             context.job.operation,
             [part.fragment for part in recipe.fragments],
             recipe.kept.keys(),
         )
-        return await self._join(context, recipe, ingredients)
+        return await self._join(context, recipe, ingredients, inputs)
 
     async def _origins(self, recipe: PackRecipe) -> list[Origin]:
         """Returns the fragments; the slicer is asked only for those that no pack kept."""
@@ -108,7 +109,11 @@ class PackMaker:
         return [recipe.kept[name] if name in recipe.kept else told[name] for name in names]
 
     async def _join(
-        self, context: JobContext, recipe: PackRecipe, ingredients: Sequence[Ingredient]
+        self,
+        context: JobContext,
+        recipe: PackRecipe,
+        ingredients: Sequence[Ingredient],
+        inputs: Sequence[Input],
     ) -> pb.Pack:
         size = ensemble_size(ingredients)
         with self._foundation.scratch() as folder:
@@ -119,7 +124,7 @@ class PackMaker:
                     "labels": labels_of(ingredients),
                     "head": asdict(recipe.head),
                     "options": options_json(recipe.options),
-                    "inputs": input_facts(ingredients[0].origin),
+                    "inputs": [one.to_json() for one in inputs],
                     "ensemble": size,
                     "features": str(self._means.features),
                     "threads": self._means.threads,
@@ -134,6 +139,7 @@ class PackMaker:
             }
         await asyncio.to_thread(trim, self._means.features, self._means.features_bytes)
         row = _new_row(recipe, ingredients, found, stored)
+        row.inputs = inputs_json(inputs)
         row.operation = context.job.operation
         row.create_time = self._foundation.clock.now()
         row.ensemble_parameters, row.ensemble_macs = size["parameters"], size["macs"]
@@ -152,6 +158,7 @@ class PackMaker:
             "graph": str(await self._slicer.fetch(origin.graph_digest, folder)),
             "samples": str(await self._slicer.fetch(origin.samples_digest, folder)),
             "class": origin.source_class,
+            "inputs": [one.to_json() for one in origin.inputs],
             "output": one.output,
             "part": {
                 "fragment": origin.fragment,
@@ -187,7 +194,6 @@ def _new_row(
         head=head_json(recipe.head),
         options=options_json(recipe.options),
         labels=labels_of(ingredients),
-        inputs=[json_format.MessageToDict(spec) for spec in ingredients[0].origin.inputs],
         fragments=[kept_row(place, one.label, one.origin) for place, one in enumerate(ingredients)],
         **artifacts,
         **found,

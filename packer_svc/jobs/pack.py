@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from packer_svc.fusion.conversion import adapted, converted, fed_alike
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
+from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.layout import Laid, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
@@ -38,11 +40,12 @@ def pack_fragments(
     Args:
         request: ``folder``, to which ``pack.onnx``, ``manifest.json``, ``proof.json`` and
             ``smoke.npz`` are written; ``labels`` of the pack's outputs; ``head`` with the fields
-            of `HeadSpec`; ``options`` as protobuf's JSON of `PackOptions`; ``inputs`` as facts by
-            name; ``ensemble`` with the originals' parameters, MACs and bytes; ``fragments``, each
-            with ``graph`` and ``samples`` as paths, its ``class`` in its model, its ``output`` in
-            the pack, and ``part`` for the manifest; ``features``, a folder of what was
-            computed before; ``threads``, how many fragments run at once.
+            of `HeadSpec`; ``options`` as protobuf's JSON of `PackOptions`; ``inputs`` of the
+            pack, JSON of `Input`; ``ensemble`` with the originals' parameters, MACs and bytes;
+            ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
+            its ``output`` in the pack, its own ``inputs``, and ``part`` for the manifest;
+            ``features``, a folder of what was computed before; ``threads``, how many fragments run
+            at once.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -55,8 +58,9 @@ def pack_fragments(
     torch.set_num_threads(1)
     folder, asked, threads = Path(request["folder"]), request["fragments"], request["threads"]
     spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
-    samples = gather_samples(asked)
-    fragments = [Fragment(Path(one["graph"]).read_bytes()) for one in asked]
+    inputs = read_inputs(request["inputs"])
+    samples = gather_samples(asked, inputs)
+    fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
     total = len(fragments) + len(PHASES) - 1
 
     def step(phase: str, layer: str, done: int) -> None:
@@ -96,7 +100,7 @@ def pack_fragments(
     if precision is not Precision.FP32:
         proof = _in_fewer_bits(laid, precision, samples, proof)
     parts = [Part(**one["part"]) for one in asked]
-    manifest = build_manifest(parts, labels, request["inputs"], (spec, told), proof)
+    manifest = build_manifest(parts, labels, inputs, (spec, told), proof)
     times = {layout: asdict(time) for layout, time in laid.times.items()}
     manifest["layout"] = {"chosen": laid.layout, "run_times": times}
     (folder / "pack.onnx").write_bytes(pack)
@@ -140,11 +144,21 @@ def _summary(proof: Proof, spent: RunTime) -> dict[str, Any]:
     }
 
 
-def gather_samples(fragments: Sequence[Mapping[str, Any]]) -> PackSamples:
+def read_inputs(told: Sequence[dict[str, Any]]) -> tuple[Input, ...]:
+    """Reads inputs from JSON."""
+    return tuple(map(Input.from_json, told))
+
+
+def _graph_of(one: Mapping[str, Any], shared: Sequence[Input]) -> bytes:
+    return adapted(Path(one["graph"]).read_bytes(), read_inputs(one["inputs"]), shared)
+
+
+def gather_samples(fragments: Sequence[Mapping[str, Any]], shared: Sequence[Input]) -> PackSamples:
     """Reads the samples of every fragment's class, each class once an output.
 
     Args:
-        fragments: Each with ``samples``, ``class``, ``output`` and ``part``.
+        fragments: Each with ``samples``, ``class``, ``output``, ``inputs`` and ``part``.
+        shared: The pack's inputs, which the samples are brought to.
 
     Raises:
         FusionError: SAMPLES_CLASS_MISSING, a fragment's class has no sample.
@@ -159,9 +173,17 @@ def gather_samples(fragments: Sequence[Mapping[str, Any]]) -> PackSamples:
             if not chosen.any():
                 raise _no_samples(Part(**one["part"]))
             inputs = {name: arrays[name][chosen] for name in arrays.files if name != "labels"}
-        name = f"{one['part']['samples_digest']} {source_class}"
-        blocks[key] = SampleBlock(inputs, output, name)
+        own = read_inputs(one["inputs"])
+        name = f"{one['part']['samples_digest']} {source_class}{_told(own, shared)}"
+        blocks[key] = SampleBlock(converted(inputs, own, shared), output, name)
     return PackSamples.of(list(blocks.values()))
+
+
+def _told(own: Sequence[Input], shared: Sequence[Input]) -> str:
+    """Tells converted samples from those that they were made of."""
+    if fed_alike(own, shared):
+        return ""
+    return " as " + json.dumps([one.to_json() for one in (*own, *shared)])
 
 
 def _no_samples(part: Part) -> FusionError:

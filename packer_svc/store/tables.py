@@ -102,6 +102,8 @@ class PackFragmentRow(Base):
         samples_digest: The samples of its model.
         licence: The licence of its model.
         source_class: The place of its class in its model.
+        inputs: What it is fed, one `InputSpec` an input, as protobuf's JSON; None in packs that
+            were made when all fragments of a pack were fed alike: what the pack is fed.
         model_classes: How many classes its model tells apart.
         model_feature_width: The width of the features that its model's classifier reads.
         model_parameters: Its model's floating parameters.
@@ -121,6 +123,7 @@ class PackFragmentRow(Base):
     samples_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     licence: Mapped[str] = mapped_column(String(256))
     source_class: Mapped[int]
+    inputs: Mapped[list[dict[str, Any]] | None]
     model_classes: Mapped[int]
     model_feature_width: Mapped[int]
     model_parameters: Mapped[int]

@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from benchmarks.demo.digits import LabelledDigits, split_digits
 from benchmarks.demo.origins import export_origin, shifted
+from benchmarks.paper.export import export_with_free_batch
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 STEPS = 120
@@ -52,6 +54,35 @@ def digit_model(digits: tuple[int, ...], *, width: int = 8) -> DigitModel:
         path = Path(folder) / "model.onnx"
         export_origin(network, path, dynamo=False)
         return DigitModel(digits, path.read_bytes(), buffer.getvalue())
+
+
+@cache
+def large_digit_model(digits: tuple[int, ...]) -> DigitModel:
+    """The same for pictures of 16 by 16 in bytes, channels last: declare them so."""
+    split = split_digits(0)
+    network = nn.Sequential(_FromBytes(), *_train(split.train.only(digits), 4)).eval()
+    samples = split.market.only(digits)
+    buffer = io.BytesIO()
+    np.savez(buffer, image=large_pictures(samples.images), labels=samples.labels)
+    example = torch.zeros(2, 16, 16, 1, dtype=torch.uint8)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_with_free_batch(network, example, "image", path)
+        return DigitModel(digits, path.read_bytes(), buffer.getvalue())
+
+
+def large_pictures(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Digits `(n, 1, 8, 8)` from 0 to 1 as bytes `(n, 16, 16, 1)`."""
+    doubled = images.repeat(2, axis=2).repeat(2, axis=3)
+    return np.rint(doubled * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+class _FromBytes(nn.Module):
+    """What large pictures are, as the small network was trained on them."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        channels_first = pictures.permute(0, 3, 1, 2).float() / 255
+        return nn.functional.avg_pool2d(channels_first, 2)
 
 
 def unseen_digits(digits: Sequence[int]) -> LabelledDigits:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc, plans_pb2
+from sliceandpack.slicer.v1 import input_spec_pb2, models_pb2, models_pb2_grpc, plans_pb2
 
-from tests.helpers.digit_models import digit_model
+from tests.helpers.digit_models import digit_model, large_digit_model
 from tests.helpers.market_client import SlicerStubs
 from tests.helpers.processes import ServiceProcess
 
-MODELS = {"low": (0, 1, 2), "mixed": (2, 3), "bright": (4, 5), "spare": (4, 5)}
-"""Digits by model. "low" and "mixed" have a label in common, "bright" declares another range, and a
-test may delete "spare"."""
+MODELS = {"low": (0, 1, 2), "mixed": (2, 3), "plain": (4, 5), "large": (4, 5), "spare": (4, 5)}
+"""Digits by model. "low" and "mixed" have a label in common, "plain" declares plain numbers,
+"large" reads larger pictures in bytes, channels last, and a test may delete "spare"."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,14 @@ def stock(folder: Path) -> StockedSlicer:
     with grpc.insecure_channel(process.address) as channel:
         slicer = SlicerStubs(channel)
         for name, digits in MODELS.items():
-            model = digit_model(digits, width=4)
+            large = name == "large"
+            model = large_digit_model(digits) if large else digit_model(digits, width=4)
             request = slicer.submit_request(name, model)
-            if name == "bright":
-                request.model.inputs[0].image.value_range.maximum = 2.0
+            if name == "plain":
+                request.model.inputs[0].tensor.SetInParent()
+            if large:
+                request.model.inputs[0].image.value_range.maximum = 255.0
+                request.model.inputs[0].image.layout = input_spec_pb2.IMAGE_LAYOUT_NHWC
             slicer.operations.result(slicer.models.CreateModel(request), models_pb2.Model)
             plan = slicer.plan(name, plans_pb2.Recipe(beta=0.5, views=1))
             names = slicer.slice(name, plan.name, model.labels)

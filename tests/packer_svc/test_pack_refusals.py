@@ -8,7 +8,7 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from tests.helpers.errors import error_info_of, reason_of
 from tests.helpers.operations_client import OperationFailedError
-from tests.helpers.packs_client import Fragment, PacksClient, slow_head
+from tests.helpers.packs_client import Fragment, PacksClient, parts, slow_head
 from tests.helpers.stocked_slicer import StockedSlicer
 
 
@@ -74,11 +74,23 @@ async def test_a_fragment_that_the_slicer_does_not_have_is_named(
 async def test_fragments_whose_inputs_mean_other_things_are_refused(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
-    zero, four = slicer.named("low/zero", "bright/four")
+    zero, four = slicer.named("low/zero", "plain/four")
     error = await failure(packs, "mismatch", [zero, four])
     assert (error.code, error.reason) == ("INVALID_ARGUMENT", "FRAGMENTS_INCOMPATIBLE")
     assert (error.metadata["first"], error.metadata["second"]) == (zero, four)
-    assert (error.metadata["input"], error.metadata["field"]) == ("image", "image")
+    assert (error.metadata["input"], error.metadata["field"]) == ("image", "kind")
+
+
+async def test_a_form_of_pictures_is_refused_where_there_are_none(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    request = pb.CreatePackRequest(pack_id="bytes-of-numbers")
+    request.pack.fragments.extend(parts(slicer.named("plain/four", "plain/five")))
+    request.pack.options.picture_form = pb.PICTURE_FORM_UINT8
+    with pytest.raises(OperationFailedError) as failed:
+        await packs.result(await packs.stub.CreatePack(request))
+    assert (failed.value.code, failed.value.reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+    assert failed.value.metadata["field"] == "pack.options.picture_form"
 
 
 async def test_all_broken_rules_are_told_at_once(packs: PacksClient) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 from sliceandpack.packer.v1 import packs_pb2 as pb
-from sliceandpack.slicer.v1 import input_spec_pb2
 
+from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.origins import Origin, OriginModel
 from packer_svc.recipe import combine, ensemble_size, labels_of
 from svckit.errors import InvalidArgument
 from tests.helpers.packs_client import Fragment, parts
 
 SHARED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-INPUT = input_spec_pb2.InputSpec(
-    name="x", element_type=input_spec_pb2.ELEMENT_TYPE_FLOAT32, shape=[4]
-)
+INPUT = Input("x", (4,), "float32", Numbers())
 
 
 def origin(

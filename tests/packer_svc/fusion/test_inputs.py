@@ -1,59 +1,120 @@
+"""Which inputs fragments can share, and what those of their pack are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
 import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import FragmentInputs, check_inputs
+from packer_svc.fusion.inputs import (
+    FragmentInputs,
+    Input,
+    Meaning,
+    Numbers,
+    Picture,
+    Text,
+    shared_inputs,
+)
 
-IMAGE: dict[str, object] = {
-    "shape": [3, 8, 8],
-    "element_type": "float32",
-    "kind": "image",
-    "layout": "NCHW",
-    "value_range": [0.0, 1.0],
-    "mean": [0.5],
-}
+PICTURE = Input("x", (3, 8, 8), "float32", Picture(False, 0.0, 1.0, (0.5,), (0.2,)))
+WORDS = Text(f"sha256:{'1' * 64}", 100, 0)
+TEXT = Input("ids", (12,), "int64", WORDS)
+NUMBERS = Input("row", (4,), "float32", Numbers(0.0, 1.0))
 
 
-def _fragments(*facts: dict[str, dict[str, object]]) -> list[FragmentInputs]:
-    return [FragmentInputs(f"models/m{i}/fragments/0", inputs) for i, inputs in enumerate(facts)]
+def fragments(*inputs: Input | tuple[Input, ...]) -> list[FragmentInputs]:
+    """A fragment each of the inputs given."""
+    return [
+        FragmentInputs(f"models/m{i}/fragments/0", one if isinstance(one, tuple) else (one,))
+        for i, one in enumerate(inputs)
+    ]
+
+
+def test_the_largest_picture_is_the_packs() -> None:
+    large = Input("image", (16, 16, 3), "uint8", Picture(True, 0.0, 255.0))
+    assert shared_inputs(fragments(PICTURE, large, replace(PICTURE, name="y"))) == (large,)
+
+
+def test_of_equals_the_first_is_the_packs() -> None:
+    other = Input("image", (8, 8, 3), "uint8", Picture(True, 0.0, 255.0))
+    assert shared_inputs(fragments(PICTURE, other)) == (PICTURE,)
+    assert shared_inputs(fragments(other, PICTURE)) == (other,)
+
+
+def test_the_longest_text_is_the_packs() -> None:
+    longer = replace(TEXT, name="tokens", shape=(20,), element_type="int32")
+    assert shared_inputs(fragments(TEXT, longer)) == (longer,)
+
+
+def test_several_inputs_go_by_their_names_in_any_order() -> None:
+    larger = replace(PICTURE, shape=(3, 16, 16))
+    found = shared_inputs(fragments((PICTURE, TEXT), (TEXT, larger)))
+    assert found == (larger, TEXT)
+
+
+def test_pictures_in_eight_bits_keep_their_size_and_layout() -> None:
+    (found,) = shared_inputs(fragments(PICTURE), eight_bits=True)
+    assert (found.name, found.shape, found.element_type) == ("x", (3, 8, 8), "uint8")
+    assert found.meaning == Picture(False, 0.0, 255.0)
+    assert shared_inputs(fragments((PICTURE, TEXT)), eight_bits=True)[1] == TEXT
+
+
+def test_eight_bits_of_no_picture_are_refused() -> None:
+    with pytest.raises(FusionError) as refused:
+        shared_inputs(fragments(NUMBERS), eight_bits=True)
+    assert refused.value.reason is FusionReason.FIELD_INVALID
 
 
 @pytest.mark.parametrize(
-    ("fact", "value"),
+    ("first", "second", "fact"),
     [
-        ("shape", [3, 9, 9]),
-        ("element_type", "uint8"),
-        ("kind", "tensor"),
-        ("layout", "NHWC"),
-        ("value_range", [0.0, 255.0]),
-        ("mean", [0.0]),
-        ("standard_deviation", [2.0]),
+        (PICTURE, NUMBERS, "kind"),
+        (PICTURE, replace(PICTURE, shape=(1, 8, 8)), "channels"),
+        (PICTURE, replace(PICTURE, shape=(3, 8, 16)), "proportions"),
+        (TEXT, replace(TEXT, meaning=replace(WORDS, vocabulary_digest="")), "vocabulary_digest"),
+        (TEXT, replace(TEXT, meaning=replace(WORDS, vocabulary_size=99)), "vocabulary_size"),
+        (TEXT, replace(TEXT, meaning=replace(WORDS, padding_id=1)), "padding_id"),
+        (TEXT, replace(TEXT, shape=(3, 4)), "shape"),
+        (NUMBERS, replace(NUMBERS, shape=(5,)), "shape"),
+        (NUMBERS, replace(NUMBERS, element_type="int32"), "element_type"),
+        (NUMBERS, replace(NUMBERS, meaning=Numbers(0.0, 2.0)), "maximum"),
+        (NUMBERS, replace(NUMBERS, meaning=Numbers()), "minimum"),
     ],
 )
-def test_a_disagreement_names_both_fragments_and_the_fact(fact: str, value: object) -> None:
-    with pytest.raises(FusionError) as caught:
-        check_inputs(_fragments({"x": IMAGE}, {"x": IMAGE}, {"x": IMAGE | {fact: value}}))
-    assert caught.value.reason is FusionReason.FRAGMENTS_INCOMPATIBLE
-    assert caught.value.metadata == {
+def test_a_disagreement_names_both_fragments_and_the_fact(
+    first: Input, second: Input, fact: str
+) -> None:
+    with pytest.raises(FusionError) as refused:
+        shared_inputs(fragments(first, first, second))
+    assert refused.value.reason is FusionReason.FRAGMENTS_INCOMPATIBLE
+    assert refused.value.metadata == {
         "first": "models/m0/fragments/0",
         "second": "models/m2/fragments/0",
         "field": fact,
-        "input": "x",
+        "input": first.name,
     }
 
 
-def test_inputs_of_other_names_or_number_are_refused() -> None:
-    for other in ({"y": IMAGE}, {"x": IMAGE, "y": IMAGE}):
-        with pytest.raises(FusionError) as caught:
-            check_inputs(_fragments({"x": IMAGE}, other))
-        assert caught.value.reason is FusionReason.FRAGMENTS_INCOMPATIBLE
-        assert caught.value.metadata["field"] == "name"
-
-
-def test_what_only_guides_augmentation_may_differ() -> None:
-    check_inputs(_fragments({"x": IMAGE | {"flip_invariant": True}}, {"x": IMAGE}))
+def test_inputs_of_other_number_or_of_several_other_names_are_refused() -> None:
+    for other in ((PICTURE, TEXT, NUMBERS), (PICTURE, replace(TEXT, name="words"))):
+        with pytest.raises(FusionError) as refused:
+            shared_inputs(fragments((PICTURE, TEXT), other))
+        assert refused.value.reason is FusionReason.FRAGMENTS_INCOMPATIBLE
+        assert refused.value.metadata["field"] == "name"
 
 
 def test_no_fragment_at_all_is_refused() -> None:
-    with pytest.raises(FusionError) as caught:
-        check_inputs([])
-    assert caught.value.reason is FusionReason.FRAGMENTS_DUPLICATE
+    with pytest.raises(FusionError) as refused:
+        shared_inputs([])
+    assert refused.value.reason is FusionReason.FRAGMENTS_DUPLICATE
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [PICTURE.meaning, WORDS, Numbers(), Numbers(-1.0, 2.0), Picture(True, 0.0, 255.0)],
+)
+def test_json_keeps_an_input(meaning: Meaning) -> None:
+    one = replace(PICTURE, meaning=meaning)
+    assert Input.from_json(json.loads(json.dumps(one.to_json()))) == one

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.jobs.pack import gather_samples
+
+INPUTS = (Input("x", (), "float32", Numbers()),)
 
 
 def fragment(samples: Path, source_class: int, output: int) -> dict[str, Any]:
@@ -21,7 +24,9 @@ def fragment(samples: Path, source_class: int, output: int) -> dict[str, Any]:
         "samples_digest": "",
         "licence": "",
     }
-    return {"samples": str(samples), "class": source_class, "output": output, "part": part}
+    inputs = [one.to_json() for one in INPUTS]
+    told = {"samples": str(samples), "class": source_class, "output": output, "inputs": inputs}
+    return told | {"part": part}
 
 
 @pytest.fixture
@@ -34,8 +39,8 @@ def samples(tmp_path: Path) -> Path:
 
 def test_a_class_is_read_once_for_each_of_its_outputs(samples: Path) -> None:
     asked = [fragment(samples, 0, 0), fragment(samples, 0, 0), fragment(samples, 1, 1)]
-    once = gather_samples(asked)
-    twice = gather_samples([*asked, fragment(samples, 0, 2)])
+    once = gather_samples(asked, INPUTS)
+    twice = gather_samples([*asked, fragment(samples, 0, 2)], INPUTS)
 
     assert once.labels.tolist() == [0, 0, 0, 1, 1]
     assert once.inputs["x"].tolist() == [0, 2, 4, 1, 3]
@@ -45,7 +50,7 @@ def test_a_class_is_read_once_for_each_of_its_outputs(samples: Path) -> None:
 
 def test_a_class_without_samples_is_told_by_its_label(samples: Path) -> None:
     with pytest.raises(FusionError) as refused:
-        gather_samples([fragment(samples, 0, 0), fragment(samples, 7, 1)])
+        gather_samples([fragment(samples, 0, 0), fragment(samples, 7, 1)], INPUTS)
 
     assert refused.value.reason is FusionReason.SAMPLES_CLASS_MISSING
     assert "models/m/fragments/f1" in refused.value.message

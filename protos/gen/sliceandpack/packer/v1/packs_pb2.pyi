@@ -74,6 +74,30 @@ PRECISION_INT8: Precision.ValueType  # 3
 """Eight-bit integers, ranges taken from the samples; what would cost too much stays in float32."""
 Global___Precision: _TypeAlias = Precision  # noqa: Y015
 
+class _PictureForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PictureFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PictureForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PICTURE_FORM_UNSPECIFIED: _PictureForm.ValueType  # 0
+    """Not given: as the fragment with the largest pictures takes them."""
+    PICTURE_FORM_UINT8: _PictureForm.ValueType  # 1
+    """In whole numbers from 0 to 255, a quarter of the bytes; the pack itself makes of them what its
+    fragments take.
+    """
+
+class PictureForm(_PictureForm, metaclass=_PictureFormEnumTypeWrapper):
+    """How a pack takes its pictures."""
+
+PICTURE_FORM_UNSPECIFIED: PictureForm.ValueType  # 0
+"""Not given: as the fragment with the largest pictures takes them."""
+PICTURE_FORM_UINT8: PictureForm.ValueType  # 1
+"""In whole numbers from 0 to 255, a quarter of the bytes; the pack itself makes of them what its
+fragments take.
+"""
+Global___PictureForm: _TypeAlias = PictureForm  # noqa: Y015
+
 @_typing.final
 class HeadSpec(_message.Message):
     """How the head is made."""
@@ -126,16 +150,20 @@ class PackOptions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRECISION_FIELD_NUMBER: _builtins.int
+    PICTURE_FORM_FIELD_NUMBER: _builtins.int
     precision: Global___Precision.ValueType
     """In what it computes."""
+    picture_form: Global___PictureForm.ValueType
+    """How it takes its pictures."""
     def __init__(
         self,
         *,
         precision: Global___Precision.ValueType = ...,
+        picture_form: Global___PictureForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["precision", b"precision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
