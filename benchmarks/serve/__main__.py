@@ -41,6 +41,7 @@ WITHOUT_WINDOW = "pack-without-window"
 """The float pack served without a batching window."""
 
 ENSEMBLE = "ensemble"
+ENSEMBLE_IN_BYTES = "ensemble-bytes"
 Rates = dict[tuple[str, int], list[float]]
 
 
@@ -130,20 +131,18 @@ async def _measured(contest: Field, budgets: Sequence[float], pace: Pace) -> Map
     """Serves all contestants and measures them."""
     first = contest.packs[budgets[0], Precision.FP32]
     cores = len(os.sched_getaffinity(0))
-    tunings = {
-        one.name: tuned(run_time(one.graph, contest.images), cores)
-        for one in (contest.ensemble, *contest.packs.values())
-    }
+    tunings = {one.name: tuned(run_time(one), cores) for one in contest.all}
     with tempfile.TemporaryDirectory() as folder:
         async with running_site(Path(folder)) as site:
             await _load(site, contest, tunings, first)
             pid = site.triton.pid
             assert pid is not None
             address = site.triton.grpc_address
-            with clients_of(address, contest.images, pace.clients) as clients:
+            images = (contest.ensemble.images, contest.ensemble_in_bytes.images)
+            with clients_of(address, images, pace.clients) as clients:
                 rates = await asyncio.to_thread(_rates, clients, contest, pace)
                 lone = await asyncio.to_thread(_lone_rates, clients, first.name, pace)
-                measured = Measured(clients, pid, first.name, Runner(first.graph), contest.images)
+                measured = Measured(clients, pid, first.name, Runner(first.graph), images[0])
                 overhead = {
                     str(batch): await asyncio.to_thread(
                         measured.overhead, batch, pace.rounds, pace.seconds
@@ -165,17 +164,14 @@ async def _measured(contest: Field, budgets: Sequence[float], pace: Pace) -> Map
         "ensemble_macs": contest.ensemble.macs,
         "instances": tunings[first.name].instances.count,
         "peak_rss_bytes": peak,
-        "models": [
-            _told_of(one, rates, tunings[one.name])
-            for one in (contest.ensemble, *contest.packs.values())
-        ],
+        "models": [_told_of(one, rates, tunings[one.name]) for one in contest.all],
     }
 
 
 async def _load(
     site: Site, contest: Field, tunings: Mapping[str, Tuning], first: Contestant
 ) -> None:
-    for one in (contest.ensemble, *contest.packs.values()):
+    for one in contest.all:
         await site.serve(one.name, one, tunings[one.name])
     alone = replace(tunings[first.name], batching=DynamicBatching())
     await site.serve(WITHOUT_WINDOW, first, alone)
@@ -183,15 +179,14 @@ async def _load(
 
 def _rates(clients: Clients, contest: Field, pace: Pace) -> Rates:
     """Images a second of every contestant at every batch, round by round."""
-    models = [ENSEMBLE, *(one.name for one in contest.packs.values())]
-    rates: Rates = {(model, batch): [] for model in models for batch in BATCHES}
+    rates: Rates = {(one.name, batch): [] for one in contest.all for batch in BATCHES}
     progress = Progress(pace.rounds)
     for number in range(pace.rounds):
         for batch in BATCHES:
-            for model in models:
-                progress.tell(f"round {number + 1}: {model} at batch {batch}")
-                order = Order(model, batch, pace.seconds)
-                rates[model, batch].append(clients.images_per_second(order))
+            for one in contest.all:
+                progress.tell(f"round {number + 1}: {one.name} at batch {batch}")
+                order = Order(one.name, batch, pace.seconds, one.in_bytes)
+                rates[one.name, batch].append(clients.images_per_second(order))
         progress.finish(f"round {number + 1}")
     return rates
 
@@ -208,12 +203,12 @@ def _lone_rates(clients: Clients, model: str, pace: Pace) -> float:
     return statistics.median(ratios)
 
 
-def _ratios(rates: Rates, model: str) -> dict[str, float]:
-    """Median over the rounds of a model's throughput over the ensemble's, by batch."""
+def _ratios(rates: Rates, model: str, base: str = ENSEMBLE) -> dict[str, float]:
+    """Median over the rounds of a model's throughput over another's, by batch."""
     return {
         str(batch): statistics.median(
             here / there
-            for here, there in zip(rates[model, batch], rates[ENSEMBLE, batch], strict=True)
+            for here, there in zip(rates[model, batch], rates[base, batch], strict=True)
         )
         for batch in BATCHES
     }
@@ -230,6 +225,9 @@ def _told_of(one: Contestant, rates: Rates, tuning: Tuning) -> dict[str, object]
             str(batch): statistics.median(rates[one.name, batch]) for batch in BATCHES
         },
         "throughput_ratio": _ratios(rates, one.name),
+        "throughput_ratio_of_equal_input": _ratios(
+            rates, one.name, ENSEMBLE_IN_BYTES if one.in_bytes else ENSEMBLE
+        ),
         "tuning": asdict(tuning),
     }
 

@@ -12,8 +12,10 @@ from multiprocessing.connection import Connection
 import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
+from tritonclient.utils import np_to_triton_dtype
 
 INPUT = "image"
+Images = NDArray[np.float32] | NDArray[np.uint8]
 WARM_UP = 3
 """Requests of every client before its time begins."""
 
@@ -26,11 +28,13 @@ class Order:
         model: The model's name in Triton.
         batch: Images of a request.
         seconds: For how long.
+        in_bytes: Whether its images are bytes.
     """
 
     model: str
     batch: int
     seconds: float
+    in_bytes: bool = False
 
 
 class Clients:
@@ -69,12 +73,12 @@ class Clients:
 
 
 @contextmanager
-def clients_of(address: str, images: NDArray[np.float32], count: int) -> Iterator[Clients]:
+def clients_of(address: str, images: Sequence[Images], count: int) -> Iterator[Clients]:
     """Starts clients and ends them.
 
     Args:
         address: Triton's gRPC port, ``host:port``.
-        images: What they send, `(n, 3, h, w)`.
+        images: What they send, `(n, 3, h, w)` in float32 and in bytes.
         count: How many.
     """
     context = multiprocessing.get_context("spawn")
@@ -94,16 +98,16 @@ def clients_of(address: str, images: NDArray[np.float32], count: int) -> Iterato
             process.join(timeout=10)
 
 
-def _work(address: str, images: NDArray[np.float32], pipe: Connection) -> None:
+def _work(address: str, images: Sequence[Images], pipe: Connection) -> None:
     with triton.InferenceServerClient(address) as client:
         while (order := pipe.recv()) is not None:
             try:
-                pipe.send(_rate(client, images, order))
+                pipe.send(_rate(client, images[order.in_bytes], order))
             except triton.InferenceServerException as error:
                 pipe.send(str(error))
 
 
-def _rate(client: triton.InferenceServerClient, images: NDArray[np.float32], order: Order) -> float:
+def _rate(client: triton.InferenceServerClient, images: Images, order: Order) -> float:
     batches = [
         images[start : start + order.batch]
         for start in range(0, len(images) - order.batch + 1, order.batch)
@@ -117,10 +121,8 @@ def _rate(client: triton.InferenceServerClient, images: NDArray[np.float32], ord
     return answered * order.batch / spent
 
 
-def _ask(
-    client: triton.InferenceServerClient, model: str, images: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    tensor = triton.InferInput(INPUT, list(images.shape), "FP32")
+def _ask(client: triton.InferenceServerClient, model: str, images: Images) -> NDArray[np.float32]:
+    tensor = triton.InferInput(INPUT, list(images.shape), np_to_triton_dtype(images.dtype))
     tensor.set_data_from_numpy(images)
     answer: NDArray[np.float32] = client.infer(model, [tensor]).as_numpy("probabilities")
     return answer

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.experiment import slice_origin, trial_of
@@ -17,8 +16,12 @@ from benchmarks.paper.samples import Draw
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS
 from benchmarks.paper.trial import Trial
+from benchmarks.serve.clients import Images
+from packer_svc.fusion.conversion import adapted, converted
+from packer_svc.fusion.inputs import Input, Picture, in_eight_bits
 from packer_svc.fusion.layout import Laid, layouts, quickest
 from packer_svc.fusion.precision import Precision, lower
+from packer_svc.fusion.probes import Inputs
 from packer_svc.fusion.run_time import run_time
 from slicer_svc.slicing.recipe import Recipe
 
@@ -27,6 +30,9 @@ TASK = replace(TASKS["T1"], targets=TASKS["T1"].targets[:1])
 
 ARCH = "vgg16"
 K = 20
+FED = Input("image", (3, 32, 32), "float32", Picture(False, 0.0, 255.0, (127.5,), (63.75,)))
+"""What the origins are fed; see `benchmarks.paper.images`."""
+BYTES = in_eight_bits(FED)
 IMAGES = 256
 """Test images that clients send."""
 
@@ -41,6 +47,7 @@ class Contestant:
         accuracy: On the target's test images.
         macs: Multiply-accumulates per sample.
         parameters: Of graph and head.
+        images: Test images as clients send them, `(n, 3, 32, 32)`.
     """
 
     name: str
@@ -48,6 +55,15 @@ class Contestant:
     accuracy: float
     macs: int
     parameters: int
+    images: Images
+
+    @property
+    def in_bytes(self) -> bool:
+        """Whether its images are whole numbers from 0 to 255."""
+        return self.images.dtype == np.uint8
+
+
+Packs = dict[tuple[float, Precision], Contestant]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +71,25 @@ class Field:
     """All contestants, and what they are asked.
 
     Attributes:
-        ensemble: The full originals merged into one graph with one classifier.
-        packs: By budget and precision.
-        images: Test images `(n, 3, 32, 32)`, float32.
+        ensemble: The full originals merged into one graph with one classifier, fed as the originals
+            are.
+        ensemble_in_bytes: The same for images in bytes.
+        packs: By budget and precision, fed as the originals are.
+        packs_in_bytes: The same for images in bytes.
         regret: The largest run time of a chosen layout over that of the quickest, measured again.
     """
 
     ensemble: Contestant
+    ensemble_in_bytes: Contestant
     packs: Mapping[tuple[float, Precision], Contestant]
-    images: NDArray[np.float32]
+    packs_in_bytes: Mapping[tuple[float, Precision], Contestant]
     regret: float
+
+    @property
+    def all(self) -> tuple[Contestant, ...]:
+        """Everyone."""
+        packs = (*self.packs.values(), *self.packs_in_bytes.values())
+        return (self.ensemble, self.ensemble_in_bytes, *packs)
 
 
 @dataclass(frozen=True)
@@ -98,7 +123,9 @@ def field(wish: Wish) -> Field:
         SlicingError: A budget cannot be met.
     """
     (target,) = TASK.targets
-    packs, regrets = {}, []
+    packs: Packs = {}
+    in_bytes: Packs = {}
+    regrets = []
     for share in wish.budgets:
         bench = _bench(wish, share)
         draw = Draw(bench.corpus, K, wish.seed, 0)
@@ -107,32 +134,36 @@ def field(wish: Wish) -> Field:
         fragments = [pieces[one.origin][one.place].graph for one in TASK.sources(target)]
         pack = _packed(trial, fragments)
         for precision in (Precision.FP32, Precision.INT8):
-            laid = _laid(pack, precision, trial)
-            graph = laid.lowered.graph
-            regrets.append(_regret(laid, pack, precision, trial))
             name = f"pack-{round(100 * share)}-{precision}"
-            packs[share, precision] = _contestant(name, pack, graph, trial, labels)
+            for found, fed, graph in (
+                (packs, FED, pack.graph),
+                (in_bytes, BYTES, adapted(pack.graph, [FED], [BYTES])),
+            ):
+                shown = converted(trial.samples.inputs, [FED], [fed])
+                laid = _laid(graph, precision, shown)
+                regrets.append(_regret(laid, graph, precision, shown))
+                ready = replace(pack, graph=laid.lowered.graph)
+                found[share, precision] = _contestant(name, ready, fed, trial, labels)
     originals = _packed(trial, [original.whole for original in trial.different])
-    (images,) = trial.test.values()
+    turned = replace(originals, graph=adapted(originals.graph, [FED], [BYTES]))
     return Field(
-        _contestant("ensemble", originals, originals.graph, trial, labels),
+        _contestant("ensemble", originals, FED, trial, labels),
+        _contestant("ensemble", turned, BYTES, trial, labels),
         packs,
-        np.ascontiguousarray(images[:IMAGES], dtype=np.float32),
+        in_bytes,
         max(regrets),
     )
 
 
-def _laid(pack: Pack, precision: Precision, trial: Trial) -> Laid:
-    inputs = trial.samples.inputs
-    return quickest(pack.graph, inputs, lambda graph: lower(graph, precision, inputs), threads=1)
+def _laid(graph: bytes, precision: Precision, inputs: Inputs) -> Laid:
+    return quickest(graph, inputs, lambda one: lower(one, precision, inputs), threads=1)
 
 
-def _regret(laid: Laid, pack: Pack, precision: Precision, trial: Trial) -> float:
+def _regret(laid: Laid, graph: bytes, precision: Precision, inputs: Inputs) -> float:
     """Run time of the chosen layout over that of the quickest, all measured anew."""
-    inputs = trial.samples.inputs
     times = {
-        layout: run_time(lower(graph, precision, inputs).graph, inputs).batch_seconds
-        for layout, graph in layouts(pack.graph).items()
+        layout: run_time(lower(one, precision, inputs).graph, inputs).batch_seconds
+        for layout, one in layouts(graph).items()
     }
     return times[laid.layout] / min(times.values())
 
@@ -142,9 +173,18 @@ def _packed(trial: Trial, graphs: Sequence[bytes]) -> Pack:
     return make_pack(graphs, samples.inputs, samples.labels, trial.store, trial.seed)
 
 
-def _contestant(name: str, pack: Pack, graph: bytes, trial: Trial, labels: Labels) -> Contestant:
-    right = guesses(graph, trial.test, 1) == labels
-    return Contestant(name, graph, float(right.mean()), pack.size.macs, pack.size.parameters)
+def _contestant(name: str, pack: Pack, fed: Input, trial: Trial, labels: Labels) -> Contestant:
+    test = converted(trial.test, [FED], [fed])
+    right = guesses(pack.graph, test, 1) == labels
+    (images,) = test.values()
+    return Contestant(
+        name=name if fed is FED else f"{name}-bytes",
+        graph=pack.graph,
+        accuracy=float(right.mean()),
+        macs=pack.size.macs,
+        parameters=pack.size.parameters,
+        images=np.ascontiguousarray(images[:IMAGES], dtype=fed.element_type),
+    )
 
 
 def _bench(wish: Wish, share: float) -> Bench:

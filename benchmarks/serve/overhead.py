@@ -6,10 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks.serve.clients import INPUT, Clients, Order
+from benchmarks.serve.clients import INPUT, Clients, Images, Order
 from benchmarks.serve.processes import cpu_seconds
 from onnxgraph.parity import Runner
 
@@ -30,7 +27,7 @@ class Measured:
     server: int
     model: str
     runner: Runner
-    images: NDArray[np.float32]
+    images: Images
 
     def overhead(self, batch: int, rounds: int, seconds: float) -> float:
         """Processor time of server and stubs over that of plain runs, for one client's requests.

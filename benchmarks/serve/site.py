@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.serve.clients import INPUT
 from benchmarks.serve.contestants import Contestant
 from onnxgraph.parity import Runner
@@ -50,13 +47,14 @@ class Site:
         model, smoke = (self.repository.staging / f"{name}{end}" for end in ("", "-smoke"))
         model.write_bytes(contestant.graph)
         smoke.write_bytes(b"")
-        shown = Runner(contestant.graph).run({INPUT: np.zeros((1, 3, 32, 32), np.float32)})
+        shown = Runner(contestant.graph).run({INPUT: contestant.images[:1]})
         classes = shown[OUTPUT].shape[1]
+        kind = DataType.UINT8 if contestant.in_bytes else DataType.FP32
         digests = [f"sha256:{sha256(path.read_bytes()).hexdigest()}" for path in (model, smoke)]
         config = ModelConfig(
             name=name,
             max_batch_size=MAX_BATCH,
-            inputs=(TensorConfig(INPUT, DataType.FP32, (3, 32, 32)),),
+            inputs=(TensorConfig(INPUT, kind, contestant.images.shape[1:]),),
             outputs=(TensorConfig(OUTPUT, DataType.FP32, (classes,), LABELS_FILE),),
             instance_group=tuning.instances,
             dynamic_batching=tuning.batching,
@@ -89,7 +87,7 @@ async def running_site(folder: Path) -> AsyncIterator[Site]:
             await triton.stop()
 
 
-def run_time(graph: bytes, images: NDArray[np.float32]) -> RunTime:
-    """What the packer would measure of a graph, as the place that serves it reads it."""
-    found = packer_run_time.run_time(graph, {INPUT: images})
+def run_time(one: Contestant) -> RunTime:
+    """What the packer would measure of a model, as the place that serves it reads it."""
+    found = packer_run_time.run_time(one.graph, {INPUT: one.images})
     return RunTime(found.single_seconds, found.batch_seconds)

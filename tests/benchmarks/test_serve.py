@@ -27,8 +27,11 @@ def test_tiny_packs_are_served_and_measured(tmp_path: Path) -> None:
     assert found["peak_rss_bytes"] > 0
     assert [model["name"] for model in found["models"]] == [
         "ensemble",
+        "ensemble-bytes",
         "pack-50-fp32",
         "pack-50-int8",
+        "pack-50-fp32-bytes",
+        "pack-50-int8-bytes",
     ]
     assert main(given) == 2
 
