@@ -18,11 +18,13 @@ from marketctl.download import DownloadOptions, fetch
 from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
 from marketctl.lineage import lineage_lines
+from marketctl.lineage_picture import check_picture, lineage_svg
 from marketctl.making import MakingOptions
 from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
 from marketctl.plain import plain
 from marketctl.session import Session, pages
+from svckit.artifacts.threads import in_thread
 from svckit.clients.patience import answer
 
 app = typer.Typer(name="packs", help="Fragments joined into one model.", no_args_is_help=True)
@@ -161,10 +163,23 @@ async def show(session: Session, pack: PackName) -> None:
 
 
 @command(app, "lineage")
-async def lineage(session: Session, pack: PackName) -> None:
+async def lineage(
+    session: Session,
+    pack: PackName,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg", help="Draw it too, in place of what the file held."),
+    ] = None,
+) -> None:
     """Tell what a pack was made of: fragments, models, artifacts, licences."""
+    if picture is not None:
+        check_picture(picture)
     request = pb.GetLineageRequest(name=full_name("packs", pack))
     found = await answer(session.packs.GetLineage(request))
+    if picture is not None:
+        drawn = lineage_svg(found, await _get(session, pack))
+        await in_thread(lambda: picture.write_text(drawn, encoding="utf-8"))
+        session.printer.note(f"The lineage is drawn in {picture}.")
     if not session.printer.is_table:
         session.printer.data(plain(found))
         return
