@@ -15,6 +15,7 @@ class Precision(StrEnum):
 
     FP32 = "fp32"
     FP16 = "fp16"
+    BF16 = "bf16"
     INT8 = "int8"
 
 
@@ -24,7 +25,10 @@ class MakingOptions:
 
     precision: Annotated[
         Precision | None,
-        typer.Option(help="fp32 if left out; fp16 is for GPUs, int8 is smaller and faster."),
+        typer.Option(
+            help="fp32 if left out; fp16 is for GPUs, bf16 halves the file, int8 is smaller and "
+            "faster."
+        ),
     ] = None
     uint8_pictures: Annotated[
         bool,

@@ -14,6 +14,7 @@ LOWEST_IR_VERSION = 8
 _PRODUCER = "slice-and-pack"
 _TYPE_NAMES = {
     ir.DataType.FLOAT: "tensor(float)",
+    ir.DataType.BFLOAT16: "tensor(bfloat16)",
     ir.DataType.INT64: "tensor(int64)",
     ir.DataType.INT32: "tensor(int32)",
     ir.DataType.BOOL: "tensor(bool)",

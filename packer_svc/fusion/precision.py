@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -10,7 +11,10 @@ import onnx_ir as ir
 from onnx_ir.passes.common import TopologicalSortPass
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from onnxgraph.lookup import constant_of
+from onnxgraph.parameters import add_initializer
 from onnxgraph.parity import Parity, Runner, compare
+from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import run_batches
 from packer_svc.fusion.pack import HEAD_PREFIX, PROBABILITIES
@@ -31,6 +35,9 @@ class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     """For GPUs; inputs and outputs stay in float32, and so does the head."""
+    BF16 = "bf16"
+    """Weights in bfloat16, half the bytes; what is computed is computed in float32, since ONNX
+    Runtime has no convolution in bfloat16 on CPUs, and on GPUs only for opsets above the packs'."""
     INT8 = "int8"
     """Eight-bit integers where they cost little accuracy, for CPUs with instructions for them."""
 
@@ -121,6 +128,8 @@ def lower(pack: bytes, precision: Precision, samples: Inputs) -> Lowered:
         return Lowered(found.graph, found.kept_in_float)
     if precision is Precision.FP16:
         return Lowered(_half(pack))
+    if precision is Precision.BF16:
+        return Lowered(_weights_in_bfloat16(pack))
     return Lowered(pack)
 
 
@@ -178,3 +187,31 @@ def _half(pack: bytes) -> bytes:
     model = ir.serde.deserialize_model(found)
     TopologicalSortPass()(model)
     return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
+
+
+def _weights_in_bfloat16(pack: bytes) -> bytes:
+    """Weights rounded to bfloat16, each behind a Cast that is folded when the graph is loaded.
+
+    Those of the head stay in float32, and so do vectors, which take few bytes.
+    """
+    model = from_trusted_bytes(pack, shapes=False)
+    read = {value for node in model.graph if not _is_head(node) for value in node.inputs}
+    tape = ir.tape.Tape()
+    for value in list(model.graph.initializers.values()):
+        tensor = constant_of(value)
+        if value not in read or tensor is None or tensor.dtype != ir.DataType.FLOAT:
+            continue
+        if len(tensor.shape) < 2:
+            continue
+        narrow = tensor.numpy().astype(ml_dtypes.bfloat16)
+        stored = add_initializer(model, f"{value.name}.bf16", narrow)
+        attributes = {"to": ir.DataType.FLOAT.value}
+        wide = tape.op("Cast", [stored], attributes, name=f"{value.name}.cast")
+        ir.convenience.replace_all_uses_with(value, wide)
+        del model.graph.initializers[str(value.name)]
+    model.graph.insert_before(model.graph[0], tape.nodes)
+    return to_bytes(model)
+
+
+def _is_head(node: ir.Node) -> bool:
+    return str(node.name).startswith(HEAD_PREFIX)

@@ -56,15 +56,15 @@ async def test_a_class_of_another_input_can_be_added_and_taken_away(
     assert again.graph == first.graph
 
 
-@pytest.mark.parametrize("precision", ["PRECISION_FP32", "PRECISION_INT8", "PRECISION_FP16"])
+@pytest.mark.parametrize("precision", ["FP32", "INT8", "FP16", "BF16"])
 async def test_a_pack_can_take_its_pictures_in_bytes(
     packs: PacksClient, slicer: StockedSlicer, precision: str
 ) -> None:
-    pack_id = f"bytes-{precision[10:].lower()}"
+    pack_id = f"bytes-{precision.lower()}"
     request = pb.CreatePackRequest(pack_id=pack_id)
     request.pack.fragments.extend(parts(slicer.named("low/zero", "spare/four")))
     request.pack.options.picture_form = pb.PICTURE_FORM_UINT8
-    request.pack.options.precision = pb.Precision.Value(precision)
+    request.pack.options.precision = pb.Precision.Value(f"PRECISION_{precision}")
     made = await packs.result(await packs.stub.CreatePack(request))
 
     assert made.options.picture_form == pb.PICTURE_FORM_UINT8

@@ -22,7 +22,7 @@ from packer_svc.fusion.samples import PackSamples, SampleBlock
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case
 
 LABELS = ("zero", "three", "six")
-NARROW = [Precision.FP16, Precision.INT8]
+NARROW = [Precision.FP16, Precision.BF16, Precision.INT8]
 
 
 @pytest.fixture(scope="module")

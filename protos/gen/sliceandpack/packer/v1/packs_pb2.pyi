@@ -60,6 +60,8 @@ class _PrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Precision.V
     """Float16, for GPUs; inputs, outputs and the head stay in float32."""
     PRECISION_INT8: _Precision.ValueType  # 3
     """Eight-bit integers, ranges taken from the samples; what would cost too much stays in float32."""
+    PRECISION_BF16: _Precision.ValueType  # 4
+    """Weights in bfloat16, half the bytes of float32, in which it is computed."""
 
 class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
     """In what a pack computes."""
@@ -72,6 +74,8 @@ PRECISION_FP16: Precision.ValueType  # 2
 """Float16, for GPUs; inputs, outputs and the head stay in float32."""
 PRECISION_INT8: Precision.ValueType  # 3
 """Eight-bit integers, ranges taken from the samples; what would cost too much stays in float32."""
+PRECISION_BF16: Precision.ValueType  # 4
+"""Weights in bfloat16, half the bytes of float32, in which it is computed."""
 Global___Precision: _TypeAlias = Precision  # noqa: Y015
 
 class _PictureForm:
