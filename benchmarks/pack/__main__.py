@@ -28,6 +28,9 @@ from packer_svc.fusion.heads.spec import HeadKind
 from slicer_svc.slicing.recipe import Recipe
 
 PROGRAM = "python -m benchmarks.pack"
+COMPARED = ("T1", "T6", "T7")
+MOST_REPEATS = 8
+"""Every repetition adds another of the classes that a pack of many has not."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,36 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, help="folder of CIFAR-10")
     add("--text-data", type=Path, help="folder of TREC and SST-5; that of --data if left out")
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
-    add("--tasks", default="T1,T6,T7", help="whose targets' heads are compared")
+    add(
+        "--tasks",
+        type=_tasks,
+        default=COMPARED,
+        metavar=",".join(COMPARED),
+        help="whose targets' heads are compared; all if left out",
+    )
     add("--width", type=float, default=0.5, help="factor on the channels of T1's origins")
     add("--k", type=int, default=20, help="samples of each class")
     add("--budget-macs", type=float, default=0.25, help="share of the MACs of T1's origins")
     add("--block", type=int, default=16, help="their channels are kept in multiples of this")
     add("--seed", type=int, default=0, help="of origins and draws; times take seed + 1 as well")
     add("--draws", type=int, default=12, help="draws of the samples of text, one of pictures")
-    add("--repeats", type=int, default=5, help="packs of each kind; the median is told")
+    add(
+        "--repeats",
+        type=int,
+        choices=range(1, MOST_REPEATS + 1),
+        default=5,
+        help="packs of each kind; the median is told",
+    )
     add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
+    return found
+
+
+def _tasks(text: str) -> tuple[str, ...]:
+    """Reads names of tasks with commas between them."""
+    found = tuple(text.split(","))
+    if not set(found) <= set(COMPARED):
+        raise argparse.ArgumentTypeError(f"they are of {', '.join(COMPARED)}")
     return found
 
 
@@ -97,7 +120,7 @@ def _measured(parsed: argparse.Namespace) -> dict[str, object]:
     }
     own: dict[str, float] = {}
     papers: dict[str, float] = {}
-    for name in parsed.tasks.split(","):
+    for name in parsed.tasks:
         for target, heads in accuracies(_bench(parsed, cases[name], parsed.seed)).items():
             own[target], papers[target] = heads[HeadKind.CLOSED_FORM], heads[HeadKind.PAPER]
     benches = [_bench(parsed, cases["T1"], parsed.seed + number) for number in range(2)]
