@@ -1,82 +1,19 @@
 """Do two graphs compute the same numbers? Measured by ONNX Runtime."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from onnxgraph.agreement import Parity, compare
 from onnxgraph.errors import GraphError, GraphReason
+
+__all__ = ["Parity", "Runner", "compare", "run_onnx"]
 
 _FATAL = 4
 
 ort.disable_telemetry_events()
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far two arrays of scores lie apart.
-
-    Attributes:
-        max_abs: max|a − b|.
-        max_rel: max|a − b| / max|b|; b is the reference.
-        cosine: Cosine of the angle between the flattened arrays; 1.0 if both are zero.
-        top1: Share of rows whose largest entry is at the same place.
-        passed: Whether max|a − b| ≤ atol + rtol · max|b|, all values finite and shapes equal.
-    """
-
-    max_abs: float
-    max_rel: float
-    cosine: float
-    top1: float
-    passed: bool
-
-
-def compare(
-    a: npt.NDArray[np.generic], b: npt.NDArray[np.generic], *, atol: float, rtol: float
-) -> Parity:
-    """Compares an array with its reference.
-
-    The tolerance is against the largest entry of the reference, not entry by entry: rounding in a
-    dot product scales with its terms, not with its result.
-
-    Args:
-        a: Array `(N, ...)`.
-        b: The reference, of the same shape.
-        atol: Absolute tolerance.
-        rtol: Tolerance relative to max|b|.
-
-    Returns:
-        The distances; a difference in shape, NaN or infinity never passes.
-    """
-    if a.shape != b.shape or not a.size:
-        return Parity(np.inf, np.inf, 0.0, 0.0, passed=False)
-    left, right = a.astype(np.float64), b.astype(np.float64)
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
-        return Parity(np.inf, np.inf, 0.0, 0.0, passed=False)
-    max_abs = float(np.abs(left - right).max())
-    scale = float(np.abs(right).max())
-    return Parity(
-        max_abs=max_abs,
-        max_rel=max_abs / scale if scale else (0.0 if max_abs == 0 else np.inf),
-        cosine=_cosine(left.ravel(), right.ravel()),
-        top1=_top1(left, right),
-        passed=max_abs <= atol + rtol * scale,
-    )
-
-
-def _cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if norms == 0.0:
-        return 1.0 if not a.any() and not b.any() else 0.0
-    return float(a @ b) / norms
-
-
-def _top1(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    rows = a.shape[0] if a.ndim else 1
-    same = a.reshape(rows, -1).argmax(axis=1) == b.reshape(rows, -1).argmax(axis=1)
-    return float(same.mean())
 
 
 class Runner:

@@ -11,9 +11,10 @@ import onnx_ir as ir
 from onnx_ir.passes.common import TopologicalSortPass
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from onnxgraph.agreement import Parity, compare
 from onnxgraph.lookup import constant_of
 from onnxgraph.parameters import add_initializer
-from onnxgraph.parity import Parity, Runner, compare
+from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import run_batches

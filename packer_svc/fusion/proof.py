@@ -6,26 +6,13 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
-from onnxgraph.parity import Parity, Runner
+from onnxgraph.agreement import Parity, Tolerance
+from onnxgraph.parity import Runner
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.folds import CrossValidation
 from packer_svc.fusion.precision import PrecisionCheck
 from packer_svc.fusion.probes import Inputs
 from packer_svc.fusion.smoke_test import smoke_test
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """|a − b| ≤ atol + rtol·|b| for every probability; b is the reference's.
-
-    Attributes:
-        atol: Absolute. Extreme inputs make logits of some hundreds, of which float32 rounds off
-            some 1e-5.
-        rtol: Relative.
-    """
-
-    atol: float = 1e-4
-    rtol: float = 1e-3
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from onnxgraph.agreement import Tolerance, parity_of
 from onnxgraph.cost import cost
-from onnxgraph.parity import Parity, Runner, compare
+from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes
-from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, Tolerance, digest_of
+from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, digest_of
 from packer_svc.fusion.smoke_test import smoke_test
 
 Reference = npt.NDArray[np.float64]
@@ -140,26 +141,6 @@ def model_size(graph: bytes) -> ModelSize:
     """Parameters, MACs per sample and bytes of an ONNX graph of our own making."""
     counted = cost(from_trusted_bytes(graph))
     return ModelSize(counted.parameters, counted.macs, len(graph))
-
-
-def parity_of(
-    answers: npt.NDArray[np.generic], expected: npt.NDArray[np.generic], tolerance: Tolerance
-) -> Parity:
-    """Compares probabilities `(N, C)` one by one with their reference.
-
-    Where two classes lie closer together than the tolerance, their order is rounding and does not
-    fail; it still counts in `top1`.
-    """
-    whole = compare(answers, expected, atol=tolerance.atol, rtol=tolerance.rtol)
-    if not np.isfinite(whole.max_abs):
-        return whole
-    a, b = answers.astype(np.float64), expected.astype(np.float64)
-    allowed = tolerance.atol + tolerance.rtol * np.abs(b)
-    rows = np.arange(len(b))
-    given_up = b.max(axis=1) - b[rows, a.argmax(axis=1)]
-    same_class = bool((given_up <= 2 * allowed.max(axis=1)).all())
-    within = bool((np.abs(a - b) <= allowed).all())
-    return Parity(whole.max_abs, whole.max_rel, whole.cosine, whole.top1, within and same_class)
 
 
 def _compare(

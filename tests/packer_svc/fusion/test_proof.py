@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from onnxgraph.agreement import Tolerance, parity_of
 from onnxgraph.parity import run_onnx
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import Fragment
@@ -17,8 +18,8 @@ from packer_svc.fusion.inputs import Input, Picture
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.probes import Inputs, probes
-from packer_svc.fusion.proof import Leg, ModelSize, Proof, Tolerance, digest_of
-from packer_svc.fusion.prove import ProofContext, model_size, parity_of, prove
+from packer_svc.fusion.proof import Leg, ModelSize, Proof, digest_of
+from packer_svc.fusion.prove import ProofContext, model_size, prove
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case
 
 LABELS = ("zero", "three", "six")
