@@ -10,9 +10,11 @@ from sliceandpack.packer.v1 import packs_pb2
 from packer_svc.convert.deployments import encode_deployment
 from packer_svc.deployments.board import Board
 from packer_svc.deployments.switches import Switches, Wish, refuse_switching
-from packer_svc.store import deployments
+from packer_svc.store import deployments, packs
 from packer_svc.store.deployments import ServingState
+from packer_svc.store.failures import pack_altered
 from packer_svc.store.tables import DeploymentRow
+from svckit.errors import DataLoss, NotFound
 from svckit.etags import check_etag
 from svckit.foundation import Foundation
 from svckit.masks import masked_fields
@@ -45,12 +47,16 @@ class DeploymentHandlers:
         """Serves a pack under a new name.
 
         Raises:
-            ServiceError: The name is taken, the pack is gone, or it does not serve; the name is
-                then free again.
+            ServiceError: The name is taken, the pack is gone or was altered, or it does not serve;
+                the name is then free again.
         """
         operation, deployment_id = context.job.operation, request.deployment_id
         (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
         wish = Wish(deployment_id, pack_id)
+        async with self._foundation.database.reading() as session:
+            begun = await session.get(DeploymentRow, deployment_id)
+        if begun is None:
+            await self._refuse_altered(pack_id)
         async with self._foundation.database.writing() as session:
             row = await session.get(DeploymentRow, deployment_id)
             if row is None:
@@ -86,11 +92,16 @@ class DeploymentHandlers:
 
         Raises:
             ServiceError: It or the pack is gone, its etag is stale, clients would notice, or the
-                pack does not serve; what served before then serves again.
+                pack was altered or does not serve; what served before then serves again.
         """
         operation = context.job.operation
         (deployment_id,) = DEPLOYMENT.parse(request.deployment.name, "deployment.name")
         fields = masked_fields(request.deployment, request.update_mask, CHANGEABLE)
+        async with self._foundation.database.reading() as session:
+            row = await deployments.get(session, deployment_id)
+        wish = _wish(request, fields, row)
+        if wish.pack_id != row.pack_id and row.operation != operation:
+            await self._refuse_altered(wish.pack_id)
         async with self._foundation.database.writing() as session:
             row = await deployments.get(session, deployment_id, lock=True)
             wish = _wish(request, fields, row)
@@ -102,6 +113,22 @@ class DeploymentHandlers:
                     return self._renamed(row, wish.display_name)
                 await self._switches.begin(session, row, wish, operation)
         return await self._switches.conclude(context, wish)
+
+    async def _refuse_altered(self, pack_id: str) -> None:
+        """Looks at every byte of what is kept of a pack, before any replica hears of it.
+
+        Raises:
+            NotFound: There is no such pack.
+            DataLoss: DIGEST_MISMATCH, a byte was altered, or a file is gone.
+        """
+        async with self._foundation.database.reading() as session:
+            pack = await packs.get(session, pack_id)
+        for role in ("graph", "manifest", "proof", "smoke"):
+            digest: str = getattr(pack, f"{role}_digest")
+            try:
+                await self._foundation.artifacts.path(digest)
+            except (DataLoss, NotFound) as error:
+                raise pack_altered(pack.name, role, digest) from error
 
     def _renamed(self, row: DeploymentRow, display_name: str | None) -> pb.Deployment:
         if display_name is not None and row.display_name != display_name:

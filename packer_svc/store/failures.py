@@ -9,6 +9,7 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from svckit.errors import (
     Aborted,
     Cancelled,
+    DataLoss,
     DeadlineExceeded,
     FailedPrecondition,
     FieldViolation,
@@ -115,4 +116,14 @@ def taken_back(operation: str) -> Cancelled:
         "The switch was cancelled and taken back.",
         advice="Ask for the switch again if it is still wanted.",
         metadata={"operation": operation},
+    )
+
+
+def pack_altered(pack: str, role: str, digest: str) -> DataLoss:
+    """Returns the error for a pack of which a stored byte is not what was proven."""
+    return DataLoss(
+        reasons.ERROR_REASON_DIGEST_MISMATCH,
+        f"The {role} of {pack} is not what was kept with its proof: it was altered, or is gone.",
+        advice="Restore artifacts/ from a backup or make the pack anew, and have the disk checked.",
+        metadata={"pack": pack, "role": role, "digest": digest},
     )
