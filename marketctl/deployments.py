@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 
-from marketctl.columns import Column, last, moment
+from marketctl.columns import Column, last, moment, share, small
 from marketctl.command import command
 from marketctl.completion import deployment_names, pack_names
 from marketctl.names import condition, full_name
@@ -55,6 +55,16 @@ REPLICA_COLUMNS = (
     Column("VERSION", lambda replica: str(replica.version or ""), True),
     Column("REPORTED", lambda replica: moment(replica.report_time), spare=True),
     Column("PROBLEM", lambda replica: replica.error.message, words=True),
+)
+PARITY_COLUMNS = (
+    Column("REPLICA", lambda shown: shown[0].replica),
+    Column("INPUTS", lambda shown: shown[1].inputs),
+    Column("OUTPUT", lambda shown: shown[1].output, spare=True),
+    Column("ROWS", lambda shown: str(shown[1].rows), True, spare=True),
+    Column("LARGEST DIFFERENCE", lambda shown: small(shown[1].max_absolute_difference), True),
+    Column("COSINE", lambda shown: f"{shown[1].cosine_similarity:.6f}", True, spare=True),
+    Column("SAME CLASS", lambda shown: share(shown[1].top1_agreement), True),
+    Column("PASSED", lambda shown: "yes" if shown[1].passed else "no"),
 )
 
 
@@ -160,6 +170,10 @@ def _print(session: Session, deployment: pb.Deployment) -> None:
         ("served before", deployment.previous_pack),
         ("changed", moment(deployment.update_time)),
     ]
+    compared = [(replica, case) for replica in deployment.replicas for case in replica.parity]
     session.printer.one(
-        deployment, facts, Section("Replicas", REPLICA_COLUMNS, deployment.replicas)
+        deployment,
+        facts,
+        Section("Replicas", REPLICA_COLUMNS, deployment.replicas),
+        Section("Live answers beside the proof's", PARITY_COLUMNS, compared),
     )

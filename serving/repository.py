@@ -4,7 +4,7 @@ Layout under the root::
 
     models/NAME/config.pbtxt         what Triton reads, written from the versions served
     models/NAME/labels.txt
-    models/NAME/7/model.onnx         one folder a version, never changed after it was renamed in
+    models/NAME/7/model.onnx         one folder a version, never given other bytes once renamed in
     models/NAME/7/manifest.json      what this version is
     models/NAME/7/config.pbtxt       the configuration that goes with it, and its labels, so that a
     models/NAME/7/labels.txt         switch can be taken back without asking anybody
@@ -140,16 +140,42 @@ class ModelRepository:
         found = (manifest for manifest in self.versions(name) if manifest.version == version)
         return next(found, None)
 
-    def is_intact(self, name: str, manifest: VersionManifest) -> bool:
-        """Whether a version's files still are what its manifest says; reads all of them."""
+    def altered(self, name: str, manifest: VersionManifest) -> tuple[tuple[str, str], ...]:
+        """The files of a version that are not what its manifest says; reads all of them.
+
+        Returns:
+            The name and the right digest of each.
+        """
         folder = self.version_folder(name, manifest.version)
-        return all(
-            (folder / file).is_file() and _digest(folder / file) == digest
+        return tuple(
+            (file, digest)
             for file, digest in (
                 (MODEL_FILE, manifest.graph_digest),
                 (SMOKE_TEST_FILE, manifest.smoke_test_digest),
             )
+            if not (folder / file).is_file() or _digest(folder / file) != digest
         )
+
+    def mend(self, name: str, version: int, file: str, source: Path) -> None:
+        """Puts the right bytes in the place of an altered file, in one step.
+
+        Args:
+            name: The model.
+            version: The version.
+            file: The file's name.
+            source: A file with the right bytes, in the staging folder; moved in.
+        """
+        _sync(source)
+        _move(source, self.version_folder(name, version) / file)
+        _sync(self.version_folder(name, version))
+
+    def is_configured(self, name: str, version: int) -> bool:
+        """Whether a version has labels and a configuration that can be read."""
+        try:
+            self.signature(name, version)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def active(self, name: str) -> tuple[int, ...]:
         """The versions that Triton serves after a load; the last is the one that clients get.
@@ -173,24 +199,33 @@ class ModelRepository:
         except (OSError, ValueError):
             return 1
 
-    def reconfigure(self, name: str, version: int, config: ModelConfig) -> None:
-        """Changes a version's own configuration; Triton sees it after `activate` and a load.
+    def describe(
+        self, name: str, version: int, config: ModelConfig, labels: tuple[str, ...]
+    ) -> None:
+        """Writes a version's own configuration and labels; Triton sees them after `activate`.
 
         Args:
             name: The model.
             version: A version that is there.
             config: As of `NewVersion`.
+            labels: As of `NewVersion`.
         """
-        self._write(self.version_folder(name, version) / _CONFIG_FILE, to_text(config))
+        folder = self.version_folder(name, version)
+        self._write(folder / _CONFIG_FILE, to_text(config))
+        self._write(folder / LABELS_FILE, _lines(labels))
 
     def is_active_as_configured(self, name: str, version: int) -> bool:
         """Whether `activate` with this version last would change nothing but version numbers."""
         path = self._folder(name) / _CONFIG_FILE
         if version not in self.active(name):
             return False
-        own = from_text((self.version_folder(name, version) / _CONFIG_FILE).read_text())
+        folder = self.version_folder(name, version)
+        own = from_text((folder / _CONFIG_FILE).read_text())
         active = from_text(path.read_text())
-        return replace(active, version_policy=own.version_policy) == own
+        if replace(active, version_policy=own.version_policy) != own:
+            return False
+        labels = self._folder(name) / LABELS_FILE
+        return labels.is_file() and labels.read_bytes() == (folder / LABELS_FILE).read_bytes()
 
     def signature(self, name: str, version: int) -> Signature:
         """What clients see of a version; two versions can be loaded together if it is the same."""
@@ -295,7 +330,7 @@ class ModelRepository:
             shutil.rmtree(grave)
 
     def _write(self, path: Path, text: str) -> None:
-        if path.is_file() and path.read_text() == text:
+        if path.is_file() and path.read_bytes() == text.encode():
             # Triton loads every version anew where it sees a new time on the labels.
             return
         handle, temporary = tempfile.mkstemp(dir=self.staging)
@@ -318,13 +353,22 @@ class ModelRepository:
 
 def _fill(folder: Path, new: NewVersion) -> None:
     for source, file in ((new.model, MODEL_FILE), (new.smoke_test, SMOKE_TEST_FILE)):
-        source.chmod(0o644)
-        source.rename(folder / file)
+        _move(source, folder / file)
     (folder / _CONFIG_FILE).write_text(to_text(new.config))
-    (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in new.labels))
+    (folder / LABELS_FILE).write_text(_lines(new.labels))
     (folder / _MANIFEST_FILE).write_text(json.dumps(asdict(new.manifest), indent=2) + "\n")
     for path in (*folder.iterdir(), folder):
         _sync(path)
+
+
+def _lines(labels: Sequence[str]) -> str:
+    return "".join(f"{label}\n" for label in labels)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Triton may run as another user, and is to read it."""
+    source.chmod(0o644)
+    source.rename(target)
 
 
 def _read_manifest(folder: Path) -> VersionManifest | None:

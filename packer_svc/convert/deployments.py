@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from google.protobuf import json_format
 from google.rpc import status_pb2
@@ -17,6 +18,8 @@ from svckit.etags import etag_of
 from svckit.status import from_status, to_status
 
 MAX_REPLICA = 128
+MAX_PARITY = 64
+MAX_PARITY_NAME = 256
 
 
 def encode_deployment(row: DeploymentRow, connected: Collection[str]) -> pb.Deployment:
@@ -54,6 +57,7 @@ def _replica(row: DeploymentRow, said: ReplicaRow, connected: Collection[str]) -
         pack=_pack_name(packs.get(said.version) if said.version else None),
         error=status_pb2.Status.FromString(said.error) if said.error else None,
         connected=said.replica in connected,
+        parity=[json_format.ParseDict(case, pb.LiveParity()) for case in said.parity],
     )
     message.report_time.FromDatetime(said.report_time)
     return message
@@ -110,6 +114,18 @@ def report_violations(report: pb.ReportReadyRequest) -> Iterator[FieldViolation]
     for field in ("generation", "version"):
         if getattr(report, field) < 0:
             yield FieldViolation(field, "it is at least 0")
+    if len(report.parity) > MAX_PARITY:
+        yield FieldViolation("parity", f"at most {MAX_PARITY} comparisons")
+    for place, case in enumerate(report.parity):
+        if max(len(case.inputs), len(case.output)) > MAX_PARITY_NAME:
+            yield FieldViolation(
+                f"parity[{place}]", f"names of at most {MAX_PARITY_NAME} characters"
+            )
+
+
+def decode_parity(report: pb.ReportReadyRequest) -> list[dict[str, Any]]:
+    """Returns what a report says of the live answers, as a row keeps it."""
+    return [json_format.MessageToDict(case) for case in report.parity]
 
 
 def decode_error(report: pb.ReportReadyRequest) -> bytes:

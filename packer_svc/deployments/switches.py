@@ -225,7 +225,7 @@ class Switches:
                 for said in row.replicas:
                     if said.version == row.version:
                         # What it said against the candidate is none of what serves.
-                        said.error = b""
+                        said.error, said.parity = b"", []
                 row.generation = await deployments.changed(session)
                 row.state = deployments.state_of(row, self._board.connected)
                 deployments.touch(row, self._clock.now())

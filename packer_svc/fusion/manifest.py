@@ -10,7 +10,7 @@ from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.precision import Precision
 from packer_svc.fusion.proof import Proof, digest_of
 
-FUSION_VERSION = "3"
+FUSION_VERSION = "4"
 """Changes whenever the same fragments, samples and spec would give another pack."""
 
 _PACKAGES = ("slice-and-pack", "numpy", "onnx", "onnx-ir", "onnxruntime", "scipy", "torch")

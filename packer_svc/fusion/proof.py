@@ -11,8 +11,8 @@ from onnxgraph.parity import Runner
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.folds import CrossValidation
 from packer_svc.fusion.precision import PrecisionCheck
-from packer_svc.fusion.probes import Inputs
-from packer_svc.fusion.smoke_test import smoke_test
+from packer_svc.fusion.probes import Inputs, probes
+from packer_svc.fusion.smoke_test import LOWERED, questions, smoke_test
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Proof:
         precision: What fewer bits cost; None for a float32 pack. All else but digest, bytes,
             accuracy and smoke test is then of the float32 pack that it was made from.
         seed: Of the random inputs.
-        smoke_test: An npz with the arrays "input/NAME" and "output/probabilities", for the first
-            request to a live server.
+        smoke_test: An npz with what a live server is asked and must answer: the reference's
+            answers, in fewer bits those of the pack itself.
     """
 
     passed: bool
@@ -101,13 +101,15 @@ class Proof:
             check: What fewer bits cost.
             samples: The samples of all classes, one array per input by name.
         """
+        runner = Runner(graph)
+        asked = questions(list(probes(samples, self.seed)), runner.inputs)
         return replace(
             self,
             passed=self.passed and check.passed,
             pack_digest=digest_of(graph),
             in_sample_accuracy=check.in_sample_accuracy,
             size=replace(self.size, bytes=len(graph)),
-            smoke_test=smoke_test(Runner(graph), samples),
+            smoke_test=smoke_test(asked, [runner.run(one.inputs) for one in asked], LOWERED),
             precision=check,
         )
 

@@ -1,8 +1,9 @@
 """Makes a pack's proof.
 
-Three legs are held against each other. The reference is the unfolded head in torch, in float64, on
-the outputs of each fragment by ONNX Runtime; it shares neither the folding nor the merge with the
-pack. Against it stand the pack as ONNX Runtime runs it node by node, and as it optimises it.
+Legs are held against each other. The reference is the unfolded head in torch, in float64, on the
+outputs of each fragment by ONNX Runtime; it shares neither the folding nor the merge with the pack.
+Against it stand the pack as ONNX Runtime runs it node by node, and as it optimises it; and at every
+deployment the live server, which is asked by the place that serves it (`smoke_test`).
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes
 from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, digest_of
-from packer_svc.fusion.smoke_test import smoke_test
+from packer_svc.fusion.smoke_test import questions, smoke_test
 
 Reference = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -103,7 +104,7 @@ def prove(
         cross_validation=known.report.cross_validation if known.report else None,
         size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,
-        smoke_test=smoke_test(runners[Leg.OPTIMISED], inputs),
+        smoke_test=_live_leg(shown, expected, runners[Leg.OPTIMISED].inputs, known.tolerance),
         seed=known.seed,
     )
 
@@ -131,6 +132,20 @@ def _expected(
     features = [part.result() if isinstance(part, Future) else part for part in parts]
     found: Reference = head.torch().probabilities(features).numpy()
     return found
+
+
+def _live_leg(
+    shown: Sequence[Probe],
+    expected: Sequence[Reference],
+    names: Sequence[str],
+    tolerance: Tolerance,
+) -> bytes:
+    """What live servers are asked, with the reference's own answers."""
+    asked = questions(shown, names)
+    answers = [
+        {PROBABILITIES: reference[one.rows]} for one, reference in zip(asked, expected, strict=True)
+    ]
+    return smoke_test(asked, answers, tolerance)
 
 
 def _runs(probe: Probe) -> list[tuple[Leg, int]]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from packer_svc.convert.deployments import (
     decode_error,
+    decode_parity,
     encode_deployment,
     replica_violations,
     report_violations,
@@ -205,7 +206,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                 # An older report that was overtaken on its way.
                 return pb.ReportReadyResponse()
             said.generation, said.version = request.generation, request.version
-            said.error = decode_error(request)
+            said.error, said.parity = decode_error(request), decode_parity(request)
             said.report_time = self._foundation.clock.now()
             row.state = deployments.state_of(row, self._board.connected)
         self._board.changes.notify(reports_on(deployment_id))

@@ -219,6 +219,7 @@ class ReplicaRow(Base):
         version: The version that it serves; 0 for none.
         error: The serialized `google.rpc.Status`; empty if it serves what it should.
         report_time: When it reported.
+        parity: How its live answers compare with the proof's, as protobuf's JSON of `LiveParity`.
     """
 
     __tablename__ = "replicas"
@@ -231,6 +232,7 @@ class ReplicaRow(Base):
     version: Mapped[int]
     error: Mapped[bytes]
     report_time: Mapped[datetime]
+    parity: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")
 
 
 class LastVersionRow(Base):

@@ -7,14 +7,18 @@ import asyncio
 import structlog
 
 from serving.errors import StubDiedError
+from serving.reconciler.desired import Desired
+from serving.reconciler.intact import load_intact
+from serving.reconciler.obtain import refuse_other
+from serving.reconciler.parity import LiveParity
 from serving.reconciler.site import Site, loaded_versions
-from serving.reconciler.smoke import SmokeTest, read_probe, read_smoke_test, run_smoke_test
+from serving.reconciler.smoke import SmokeTest, read_smoke_test, run_smoke_test
 from serving.repository import SMOKE_TEST_FILE
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def keep_alive(site: Site, name: str) -> None:
+async def keep_alive(site: Site, name: str, desired: Desired | None = None) -> None:
     """Sees to it that what should be loaded is, and answers a real request rightly.
 
     Triton calls a model ready whose process was killed, and never starts it again; only a request
@@ -23,21 +27,28 @@ async def keep_alive(site: Site, name: str) -> None:
     Args:
         site: The Triton.
         name: The model.
+        desired: What the packer desires under the name, where it is known: the repository must say
+            the same of that version before it is loaded.
 
     Raises:
+        PackDamagedError: What should be loaded was altered, and cannot be had again.
         ServingError: A version does not answer as it should, after it was loaded anew.
     """
     active = site.repository.active(name)
-    if not set(active) <= await loaded_versions(site, name):
+    again = not set(active) <= await loaded_versions(site, name)
+    if again:
         _log.info("model_loaded_again", model=name, versions=active)
-        await site.triton.load(name)
+        if desired is not None and desired.version in active:
+            await asyncio.to_thread(refuse_other, site.repository, desired)
+        await load_intact(site, name, active)
+        active = site.repository.active(name)
     for version in active:
         # Triton hands requests to its instances in turn, and each of them can be the dead one.
         for _ in range(site.repository.instances(name)):
-            await check(site, name, version, probe=True)
+            await check(site, name, version, probe=not again)
 
 
-async def check(site: Site, name: str, version: int, *, probe: bool) -> float:
+async def check(site: Site, name: str, version: int, *, probe: bool) -> tuple[LiveParity, ...]:
     """Runs a version's smoke test; loads it anew, once, if its process died.
 
     Args:
@@ -47,14 +58,14 @@ async def check(site: Site, name: str, version: int, *, probe: bool) -> float:
         probe: Whether the first sample is enough.
 
     Returns:
-        The largest absolute difference to the stored answers.
+        How the answers compare with the stored ones.
 
     Raises:
         SmokeTestError: The answers are not the stored ones.
         ServingError: There is no answer.
     """
     path = site.repository.version_folder(name, version) / SMOKE_TEST_FILE
-    test = await asyncio.to_thread(read_probe if probe else read_smoke_test, path)
+    test = await asyncio.to_thread(site.probes.read if probe else read_smoke_test, path)
     try:
         return await _run(site, name, version, test)
     except StubDiedError as error:
@@ -74,14 +85,13 @@ async def _load_anew(site: Site, name: str, version: int) -> None:
         await site.triton.unload(name)
     else:
         try:
-            await asyncio.to_thread(site.repository.activate, name, others)
-            await site.triton.load(name)
+            await load_intact(site, name, others)
         finally:
             # Whatever happens, the repository says what should be served.
             await asyncio.to_thread(site.repository.activate, name, active)
-    await site.triton.load(name)
+    await load_intact(site, name, active)
 
 
-async def _run(site: Site, name: str, version: int, test: SmokeTest) -> float:
+async def _run(site: Site, name: str, version: int, test: SmokeTest) -> tuple[LiveParity, ...]:
     batch = site.profile.max_batch_size
     return await run_smoke_test(site.triton, name, version, test, batch=batch)

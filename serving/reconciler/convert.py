@@ -9,7 +9,8 @@ from sliceandpack.slicer.v1 import input_spec_pb2
 
 from serving.errors import DesiredInvalidError, ServingError
 from serving.model_config import DataType, TensorConfig
-from serving.reconciler.desired import ArtifactReference, Desired, Outcome
+from serving.reconciler.desired import Desired, Outcome
+from serving.reconciler.parity import LiveParity
 from serving.tuning import RunTime
 from svckit.errors import from_domain
 from svckit.status import to_status
@@ -29,9 +30,9 @@ def model_name(deployment: str) -> str:
     return deployment.removeprefix(_COLLECTION)
 
 
-def artifact_name(reference: ArtifactReference) -> str:
+def artifact_name(digest: str) -> str:
     """The resource name of an artifact."""
-    return _ARTIFACTS + reference.digest
+    return _ARTIFACTS + digest
 
 
 def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
@@ -54,8 +55,8 @@ def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
         generation=message.generation,
         pack=message.pack,
         version=message.version,
-        graph=_reference(message.graph),
-        smoke_test=_reference(message.smoke_test),
+        graph=_digest(message.graph),
+        smoke_test=_digest(message.smoke_test),
         labels=tuple(message.labels),
         inputs=tuple(_input(message, entry) for entry in message.inputs),
         previous_version=message.previous_version or None,
@@ -77,6 +78,7 @@ def report_from(outcome: Outcome, replica: str) -> deployments_pb2.ReportReadyRe
         version=outcome.version or 0,
         error=None if outcome.error is None else _status(outcome.error, outcome.name, replica),
         smoke_max_absolute_difference=outcome.difference,
+        parity=map(_parity, outcome.parity),
     )
 
 
@@ -85,8 +87,23 @@ def _status(error: ServingError, name: str, replica: str) -> status_pb2.Status:
     return to_status(from_domain(error.reason, error.message, error.advice, facts))
 
 
-def _reference(message: artifacts_pb2.Artifact) -> ArtifactReference:
-    return ArtifactReference(message.name.removeprefix(_ARTIFACTS), message.size_bytes)
+def _parity(case: LiveParity) -> deployments_pb2.LiveParity:
+    return deployments_pb2.LiveParity(
+        inputs=case.inputs,
+        output=case.output,
+        rows=case.rows,
+        max_absolute_difference=case.parity.max_abs,
+        max_relative_difference=case.parity.max_rel,
+        cosine_similarity=case.parity.cosine,
+        top1_agreement=case.parity.top1,
+        absolute_tolerance=case.tolerance.atol,
+        relative_tolerance=case.tolerance.rtol,
+        passed=case.parity.passed,
+    )
+
+
+def _digest(message: artifacts_pb2.Artifact) -> str:
+    return message.name.removeprefix(_ARTIFACTS)
 
 
 def _input(

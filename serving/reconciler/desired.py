@@ -6,20 +6,8 @@ from dataclasses import dataclass
 
 from serving.errors import ServingError
 from serving.model_config import TensorConfig
+from serving.reconciler.parity import LiveParity
 from serving.tuning import RunTime
-
-
-@dataclass(frozen=True)
-class ArtifactReference:
-    """Bytes that the packer keeps.
-
-    Attributes:
-        digest: "sha256:" and 64 hexadecimal digits.
-        size: Their number, in bytes.
-    """
-
-    digest: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -31,8 +19,8 @@ class Desired:
         generation: The deployment's generation; reports name it.
         pack: The pack's resource name.
         version: The version number in Triton.
-        graph: The pack's ONNX file.
-        smoke_test: An npz with inputs and the answers that they must give.
+        graph: The digest of the pack's ONNX file, "sha256:" and 64 hexadecimal digits.
+        smoke_test: That of an npz with inputs and the answers that they must give.
         labels: Class labels, in the order of the class axis.
         inputs: The graph's inputs, dims without the batch axis.
         previous_version: The version that stays loaded beside it where it can; None for none.
@@ -43,8 +31,8 @@ class Desired:
     generation: int
     pack: str
     version: int
-    graph: ArtifactReference
-    smoke_test: ArtifactReference
+    graph: str
+    smoke_test: str
     labels: tuple[str, ...]
     inputs: tuple[TensorConfig, ...]
     previous_version: int | None
@@ -60,20 +48,25 @@ class Outcome:
         generation: The generation that was desired.
         version: The version that serves now; None for none.
         error: Why it is not the desired one, or does not answer rightly; None if all is well.
-        difference: The largest absolute difference of the smoke test.
+        parity: How the live answers compare with the proof's, as far as they were asked for.
     """
 
     name: str
     generation: int
     version: int | None
     error: ServingError | None = None
-    difference: float = 0.0
+    parity: tuple[LiveParity, ...] = ()
 
     @property
     def key(self) -> tuple[int, int | None, str | None]:
         """What makes it worth another report: generation, version, reason."""
         reason = None if self.error is None else self.error.reason
         return self.generation, self.version, reason
+
+    @property
+    def difference(self) -> float:
+        """The largest absolute difference of an answer."""
+        return max((case.parity.max_abs for case in self.parity), default=0.0)
 
     @property
     def ready(self) -> bool:

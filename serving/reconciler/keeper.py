@@ -10,11 +10,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from serving.errors import ServingError, UnexpectedServingError
+from serving.errors import (
+    PackDamagedError,
+    ServingError,
+    UnexpectedServingError,
+)
 from serving.pace import Backoff
 from serving.reconciler.alive import keep_alive
 from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.site import Site, retire, serving_version
+from serving.reconciler.smoke import OtherAnswersError
 from serving.reconciler.switch import switch
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -169,12 +174,21 @@ class Keeper:
         """One step towards what is wanted; returns the verdict on it, None where it needs none."""
         if wanted is Undesired.GONE:
             await retire(self._site, self.name)
-        elif isinstance(wanted, Desired) and self._verdict is None:
-            difference = await switch(self._site, wanted)
-            return Outcome(self.name, wanted.generation, wanted.version, difference=difference)
-        else:
+        elif wanted is Undesired.KEEP:
             await keep_alive(self._site, self.name)
+        elif self._verdict is None:
+            return await self._switch(wanted)
+        else:
+            try:
+                await keep_alive(self._site, self.name, wanted)
+            except PackDamagedError:
+                # What is lost here can be had again as long as it is desired.
+                return await self._switch(wanted)
         return self._verdict
+
+    async def _switch(self, wanted: Desired) -> Outcome:
+        parity = await switch(self._site, wanted)
+        return Outcome(self.name, wanted.generation, wanted.version, parity=parity)
 
     async def _trouble(self, wanted: Desired | Undesired, error: ServingError) -> float:
         """Takes note of a failed step; returns how long to wait, in seconds."""
@@ -192,7 +206,8 @@ class Keeper:
             return 0.0
         self._settled = True
         if isinstance(wanted, Desired):
-            outcome = Outcome(self.name, wanted.generation, version, error)
+            parity = error.parity if isinstance(error, OtherAnswersError) else ()
+            outcome = Outcome(self.name, wanted.generation, version, error, parity)
             if self._verdict is None and not error.transient:
                 self._verdict = outcome
             self._publish(outcome)

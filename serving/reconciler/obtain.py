@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 
 import structlog
 
-from serving.errors import RepositoryError, StorageFullError
+from serving.errors import PackDamagedError
 from serving.model_config import DataType, ModelConfig, TensorConfig
 from serving.reconciler.desired import Desired
+from serving.reconciler.intact import make_intact
 from serving.reconciler.site import ServingProfile, Site, retire
 from serving.reconciler.smoke import read_smoke_test
-from serving.repository import LABELS_FILE, NewVersion, VersionManifest
+from serving.reconciler.storage import said_of_the_disk
+from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
 
 OUTPUT = "probabilities"
 _log = structlog.stdlib.get_logger(__name__)
 
 
 async def obtain(site: Site, desired: Desired) -> None:
-    """Puts the version's folder into the repository, unless it is there.
+    """Puts the version's folder into the repository, unless it is there; puts right what is not.
 
     Args:
         site: The Triton.
@@ -34,18 +35,18 @@ async def obtain(site: Site, desired: Desired) -> None:
     """
     repository, name = site.repository, desired.name
     config = model_config(desired, site.profile)
-    wanted = VersionManifest(
-        desired.version, desired.pack, desired.graph.digest, desired.smoke_test.digest
-    )
-    found = await asyncio.to_thread(repository.manifest, name, desired.version)
-    if found == wanted and await asyncio.to_thread(repository.is_intact, name, found):
-        # This replica may run its models in another way than when the version was added.
-        await asyncio.to_thread(repository.reconfigure, name, desired.version, config)
-        return
-    # The same at every attempt, so that a broken transfer goes on where it broke.
-    model = repository.staging / f"{name}-{desired.version}-model"
-    smoke_test = repository.staging / f"{name}-{desired.version}-smoke-test"
-    try:
+    wanted = _manifest_of(desired)
+    with said_of_the_disk():
+        if await asyncio.to_thread(repository.manifest, name, desired.version) == wanted:
+            # This replica may run its models in another way than when the version was added.
+            await asyncio.to_thread(
+                repository.describe, name, desired.version, config, desired.labels
+            )
+            await make_intact(site, name, desired.version)
+            return
+        # The same at every attempt, so that a broken transfer goes on where it broke.
+        model = repository.staging / f"{name}-{desired.version}-model"
+        smoke_test = repository.staging / f"{name}-{desired.version}-smoke-test"
         await site.packs.fetch(desired.graph, model)
         await site.packs.fetch(desired.smoke_test, smoke_test)
         await asyncio.to_thread(read_smoke_test, smoke_test)
@@ -62,12 +63,24 @@ async def obtain(site: Site, desired: Desired) -> None:
             labels=desired.labels,
         )
         await asyncio.to_thread(repository.add, name, new)
-    except OSError as error:
-        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else RepositoryError
-        raise kind(
-            f"the pack cannot be written to the model repository: {error.strerror}",
-            advice="Free some space on its disk, or look at its permissions.",
-        ) from error
+
+
+def refuse_other(repository: ModelRepository, desired: Desired) -> None:
+    """Refuses a version whose folder says that it is something else than what is desired.
+
+    Raises:
+        PackDamagedError: It does.
+    """
+    if repository.manifest(desired.name, desired.version) != _manifest_of(desired):
+        raise PackDamagedError(
+            f"{desired.name!r} version {desired.version} is not the desired pack any more",
+            advice="The reconciler fetches it anew.",
+            metadata={"version": str(desired.version)},
+        )
+
+
+def _manifest_of(desired: Desired) -> VersionManifest:
+    return VersionManifest(desired.version, desired.pack, desired.graph, desired.smoke_test)
 
 
 def model_config(desired: Desired, profile: ServingProfile) -> ModelConfig:

@@ -8,7 +8,6 @@ import grpc
 
 from serving.errors import PackDamagedError, PackUnavailableError
 from serving.reconciler.convert import artifact_name
-from serving.reconciler.desired import ArtifactReference
 from svckit.clients.artifacts import download
 from svckit.errors import DataLoss, ServiceError
 
@@ -23,11 +22,11 @@ class PackerArtifacts:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
 
-    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
+    async def fetch(self, digest: str, target: Path) -> None:
         """Writes an artifact's bytes to a file; a broken transfer goes on where it broke.
 
         Args:
-            reference: What to read.
+            digest: Of what to read.
             target: The file; it appears whole and verified, or not at all.
 
         Raises:
@@ -36,7 +35,7 @@ class PackerArtifacts:
             OSError: The file cannot be written.
         """
         try:
-            await download(self._channel, artifact_name(reference), target)
+            await download(self._channel, artifact_name(digest), target)
         except DataLoss as error:
             raise PackDamagedError(
                 error.message,
@@ -45,6 +44,6 @@ class PackerArtifacts:
             ) from error
         except ServiceError as error:
             raise PackUnavailableError(
-                f"{artifact_name(reference)} cannot be read from the packer: {error.message}",
+                f"{artifact_name(digest)} cannot be read from the packer: {error.message}",
                 advice="See that the packer runs and still has the pack.",
             ) from error

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from serving.client import TritonClient
 from serving.errors import ServingError
 from serving.model_config import InstanceGroup, InstanceKind, Threads
-from serving.reconciler.desired import ArtifactReference
+from serving.reconciler.smoke import Probes
 from serving.repository import ModelRepository
 from serving.tuning import UNTUNED, RunTime, Tuning, tuned
 
@@ -18,7 +18,7 @@ from serving.tuning import UNTUNED, RunTime, Tuning, tuned
 class PackSource(Protocol):
     """Where packs come from."""
 
-    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
+    async def fetch(self, digest: str, target: Path) -> None:
         """Writes an artifact's bytes to a file, verified by digest.
 
         Raises:
@@ -68,6 +68,7 @@ class Site:
     repository: ModelRepository
     packs: PackSource
     profile: ServingProfile
+    probes: Probes = field(default_factory=Probes)
 
 
 async def retire(site: Site, name: str) -> None:

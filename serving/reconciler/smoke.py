@@ -1,10 +1,11 @@
-"""A real request to the live Triton, held against the answers that the pack's proof stored."""
+"""Real requests to the live Triton, held against the answers that came with the pack's proof."""
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,37 @@ import numpy.typing as npt
 
 from serving.client import TritonClient
 from serving.errors import SmokeTestError
+from serving.reconciler.parity import LiveParity, Tolerance, live_parity
 
-# Probabilities of two builds of ONNX Runtime differ by some float32 rounding, 1e-6 or so; a wrong
-# file, input or label order differs by much more than this.
-TOLERANCE = 1e-4
+SAMPLES = "samples"
+"""The kind of all inputs of a pack that was made before there were others."""
 
 _Array = npt.NDArray[np.generic]
+
+
+class OtherAnswersError(SmokeTestError):
+    """The live answers could be compared, and are not the proof's.
+
+    Attributes:
+        parity: How they compare.
+    """
+
+    def __init__(self, what: str, parity: tuple[LiveParity, ...]) -> None:
+        self.parity = parity
+        failed = [case for case in parity if not case.parity.passed]
+        worst = max(failed, key=lambda case: case.parity.max_abs)
+        difference = f"{worst.parity.max_abs:.3g}"
+        super().__init__(
+            f"{what} differs by {difference} from the proof's answers on {worst.inputs} inputs "
+            f"({worst.output})",
+            advice="Compare this Triton's ONNX Runtime and processor with the packer's.",
+            metadata={
+                "leg": "live",
+                "inputs": worst.inputs,
+                "output": worst.output,
+                "max_abs": difference,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -25,79 +51,106 @@ class SmokeTest:
     """Inputs and the answers that they must give.
 
     Attributes:
-        inputs: Every input of the pack by name, first axis the sample.
-        answers: Stored outputs by name, first axis the sample.
+        inputs: Every input of the pack by name, first axis the row.
+        answers: Stored outputs by name, first axis the row.
+        kinds: The kind of each row: "samples", "random" or "extreme".
+        tolerance: What counts as the stored answers.
     """
 
     inputs: Mapping[str, _Array]
     answers: Mapping[str, _Array]
+    kinds: tuple[str, ...]
+    tolerance: Tolerance
 
-    @property
-    def samples(self) -> int:
-        """The number of samples."""
-        return len(next(iter(self.inputs.values())))
-
-    def part(self, start: int, stop: int) -> SmokeTest:
-        """The samples from `start` to before `stop`."""
+    def part(self, rows: npt.NDArray[np.intp]) -> SmokeTest:
+        """The rows of the indices given; copies, which do not keep the whole in memory."""
         return SmokeTest(
-            {name: array[start:stop] for name, array in self.inputs.items()},
-            {name: array[start:stop] for name, array in self.answers.items()},
+            {name: array[rows] for name, array in self.inputs.items()},
+            {name: array[rows] for name, array in self.answers.items()},
+            tuple(self.kinds[row] for row in rows),
+            self.tolerance,
         )
+
+    def by_kind(self) -> dict[str, SmokeTest]:
+        """Its parts, in the order in which their kinds come first."""
+        kinds = np.array(self.kinds)
+        return {kind: self.part(np.flatnonzero(kinds == kind)) for kind in dict.fromkeys(kinds)}
 
 
 def read_smoke_test(path: Path) -> SmokeTest:
-    """Reads an npz with arrays named "input/NAME" and "output/NAME".
+    """Reads an npz with arrays named "input/NAME" and "output/NAME", "kind" and "tolerance".
+
+    A pack that was made before there were kinds has neither of the last two.
 
     Args:
         path: The file.
 
     Raises:
-        SmokeTestError: The file has other arrays, none, or of unequal numbers of samples.
+        SmokeTestError: The file has other arrays, none, or of unequal numbers of rows.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: of a damaged file `np.load` leaves its own open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(f"the smoke test is no npz of plain arrays: {error}") from error
+    tolerance = _tolerance(arrays.pop("tolerance", None))
+    kinds = arrays.pop("kind", None)
     groups: dict[str, dict[str, _Array]] = {"input": {}, "output": {}}
     for key, array in arrays.items():
-        kind, _, name = key.partition("/")
-        if kind not in groups or not name:
+        group, _, name = key.partition("/")
+        if group not in groups or not name:
             raise _unreadable(f"the smoke test has an array named {key!r}")
-        groups[kind][name] = array
+        groups[group][name] = array
     if not groups["input"] or not groups["output"]:
         raise _unreadable("the smoke test lacks inputs or answers")
-    if len({array.shape[:1] for array in arrays.values()} | {()}) != 2:
-        raise _unreadable("the arrays of the smoke test differ in their number of samples")
-    return SmokeTest(groups["input"], groups["output"])
+    rows = {array.shape[:1] for array in arrays.values()}
+    if len(rows) != 1 or rows <= {(), (0,)} or (kinds is not None and {kinds.shape} != rows):
+        raise _unreadable("the arrays of the smoke test differ in their number of rows")
+    ((count,),) = rows
+    named = (SAMPLES,) * count if kinds is None else tuple(map(str, kinds))
+    return SmokeTest(groups["input"], groups["output"], named, tolerance)
 
 
-def read_probe(path: Path) -> SmokeTest:
-    """The first sample of a smoke test; kept in memory, since a probe wants it every few seconds.
-
-    Args:
-        path: The file, as for `read_smoke_test`.
-
-    Raises:
-        SmokeTestError: As `read_smoke_test`.
-    """
-    return _first_sample(path, path.stat().st_mtime_ns)
+def _tolerance(given: _Array | None) -> Tolerance:
+    if given is None:
+        return Tolerance()
+    pair = given.astype(np.float64) if np.issubdtype(given.dtype, np.floating) else np.empty(0)
+    if pair.shape != (2,) or not (pair >= 0).all():
+        raise _unreadable("the smoke test's tolerance is no pair of numbers")
+    return Tolerance(*map(float, pair))
 
 
-@lru_cache(maxsize=256)
-def _first_sample(path: Path, _modified_ns: int) -> SmokeTest:
-    first = read_smoke_test(path).part(0, 1)
-    # Copies, so that the views do not keep the whole file in memory.
-    return SmokeTest(
-        {name: array.copy() for name, array in first.inputs.items()},
-        {name: array.copy() for name, array in first.answers.items()},
-    )
+class Probes:
+    """The first sample of every smoke test in use, in memory: it is wanted every few seconds."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Path, tuple[int, SmokeTest]] = {}
+
+    def read(self, path: Path) -> SmokeTest:
+        """Returns the first sample.
+
+        Args:
+            path: The file, as for `read_smoke_test`.
+
+        Raises:
+            SmokeTestError: As `read_smoke_test`.
+        """
+        try:
+            written = path.stat().st_mtime_ns
+        except OSError as error:
+            raise _unreadable(f"the smoke test cannot be read: {error.strerror}") from error
+        kept = self._kept.get(path)
+        if kept is None or kept[0] != written:
+            self._kept = {path: one for path, one in self._kept.items() if path.exists()}
+            kept = self._kept[path] = (written, read_smoke_test(path).part(np.arange(1)))
+        return kept[1]
 
 
 async def run_smoke_test(
     triton: TritonClient, name: str, version: int, test: SmokeTest, *, batch: int
-) -> float:
-    """Asks one version of a model for all samples and compares.
+) -> tuple[LiveParity, ...]:
+    """Asks one version of a model for all rows and compares, each kind and output by itself.
 
     Args:
         triton: The live Triton.
@@ -106,38 +159,31 @@ async def run_smoke_test(
         test: What to ask and what to expect.
         batch: The largest batch of a request, at least 1.
 
-    Returns:
-        The largest absolute difference over all outputs.
-
     Raises:
-        SmokeTestError: It is above `TOLERANCE`, not a number, or a shape differs.
+        OtherAnswersError: They are not the stored answers.
         ServingError: The request failed.
     """
-    largest = 0.0
-    for start in range(0, test.samples, batch):
-        part = test.part(start, start + batch)
-        answer = await triton.infer(name, part.inputs, outputs=tuple(part.answers), version=version)
-        for output, expected in part.answers.items():
-            got = answer.outputs[output]
-            largest = max(largest, _difference(got, expected, f"{name!r} version {version}"))
-    return largest
+    found = []
+    for kind, part in test.by_kind().items():
+        answers = await _answers(triton, name, version, part, batch=batch)
+        found += [
+            live_parity(kind, output, (answers[output], expected), test.tolerance)
+            for output, expected in part.answers.items()
+        ]
+    if not all(case.parity.passed for case in found):
+        raise OtherAnswersError(f"{name!r} version {version}", tuple(found))
+    return tuple(found)
 
 
-def _difference(got: _Array, expected: _Array, what: str) -> float:
-    if got.shape != expected.shape:
-        raise SmokeTestError(
-            f"{what} answers with shape {got.shape} instead of {expected.shape}",
-            advice="Make the pack anew: its smoke test does not belong to its graph.",
-        )
-    difference = float(np.max(np.abs(got.astype(np.float64) - expected.astype(np.float64))))
-    # Turned round, so that a difference that is not a number fails too.
-    if not difference <= TOLERANCE:
-        raise SmokeTestError(
-            f"{what} differs by {difference:.3g} from the stored answers",
-            advice="Compare ONNX Runtime's version in this Triton with the packer's.",
-            metadata={"max_abs": f"{difference:.3g}"},
-        )
-    return difference
+async def _answers(
+    triton: TritonClient, name: str, version: int, test: SmokeTest, *, batch: int
+) -> dict[str, _Array]:
+    outputs = tuple(test.answers)
+    parts = []
+    for start in range(0, len(test.kinds), batch):
+        inputs = {name: array[start : start + batch] for name, array in test.inputs.items()}
+        parts.append((await triton.infer(name, inputs, outputs=outputs, version=version)).outputs)
+    return {output: np.concatenate([part[output] for part in parts]) for output in outputs}
 
 
 def _unreadable(message: str) -> SmokeTestError:

@@ -10,16 +10,18 @@ import asyncio
 
 import structlog
 
-from serving.errors import ModelLoadError, ServingError
+from serving.errors import ModelLoadError, PackDamagedError, ServingError
 from serving.reconciler.alive import check
 from serving.reconciler.desired import Desired
+from serving.reconciler.intact import load_intact
 from serving.reconciler.obtain import obtain
+from serving.reconciler.parity import LiveParity
 from serving.reconciler.site import Site, loaded_versions, retire
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def switch(site: Site, desired: Desired) -> float:
+async def switch(site: Site, desired: Desired) -> tuple[LiveParity, ...]:
     """Makes Triton serve the desired version, or what it served before.
 
     Does nothing that is done already, so it can be repeated at any point.
@@ -29,7 +31,7 @@ async def switch(site: Site, desired: Desired) -> float:
         desired: What to serve.
 
     Returns:
-        The largest absolute difference of the smoke test.
+        How the live answers compare with the proof's.
 
     Raises:
         ServingError: The desired version does not serve. A transient error left things as far as
@@ -42,33 +44,34 @@ async def switch(site: Site, desired: Desired) -> float:
         configured = await asyncio.to_thread(site.repository.is_active_as_configured, name, version)
         if not configured or version not in await loaded_versions(site, name):
             await _load_beside(site, desired, before)
-        difference = await check(site, name, version, probe=False)
+        parity = await check(site, name, version, probe=False)
     except ServingError as error:
         if not error.transient:
             await _take_back(site, desired, before)
         raise
     await _settle(site, desired)
-    return difference
+    return parity
 
 
 async def _load_beside(site: Site, desired: Desired, before: tuple[int, ...]) -> None:
     """Loads the version, beside the last one that served if both can be served together."""
     name, version = desired.name, desired.version
-    signature = site.repository.signature(name, version)
+    repository = site.repository
+    signature = repository.signature(name, version)
     companions = tuple(
         other
         for other in before
-        if other != version and site.repository.signature(name, other) == signature
+        if other != version
+        and repository.is_configured(name, other)
+        and repository.signature(name, other) == signature
     )[-1:]
-    await asyncio.to_thread(site.repository.activate, name, (*companions, version))
     try:
-        await site.triton.load(name)
+        await load_intact(site, name, (*companions, version))
     except ModelLoadError:
         if set(companions) <= await loaded_versions(site, name):
             raise
         # On a fresh Triton both are new, and the old one may be the one that cannot be loaded.
-        await asyncio.to_thread(site.repository.activate, name, (version,))
-        await site.triton.load(name)
+        await load_intact(site, name, (version,))
 
 
 async def _take_back(site: Site, desired: Desired, before: tuple[int, ...]) -> None:
@@ -77,11 +80,14 @@ async def _take_back(site: Site, desired: Desired, before: tuple[int, ...]) -> N
     fallback = tuple(version for version in before if version != desired.version)
     try:
         if fallback:
-            await asyncio.to_thread(site.repository.activate, name, fallback)
-            await site.triton.load(name)
+            await load_intact(site, name, fallback)
             await asyncio.to_thread(site.repository.remove_version, name, desired.version)
         else:
             await retire(site, name)
+    except PackDamagedError as error:
+        # Neither of them may be served.
+        _log.warning("fallback_damaged", model=name, error=error.message)
+        await retire(site, name)
     except ServingError as error:
         # The repository says what to serve, so the next look after the model brings it about; the
         # error to report is the one that made the switch fail.
@@ -97,6 +103,5 @@ async def _settle(site: Site, desired: Desired) -> None:
     beside = previous is not None and previous < version and previous in active
     final = (previous, version) if beside and previous is not None else (version,)
     if active != final:
-        await asyncio.to_thread(site.repository.activate, name, final)
-        await site.triton.load(name)
+        await load_intact(site, name, final)
     await asyncio.to_thread(site.repository.prune, name)

@@ -33,13 +33,21 @@ class FakePack:
     input_name: str = "x"
 
 
+def digest_of(data: bytes) -> str:
+    """`sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def smoke_test_bytes(
-    inputs: Mapping[str, npt.NDArray[np.generic]], outputs: Mapping[str, npt.NDArray[np.generic]]
+    inputs: Mapping[str, npt.NDArray[np.generic]],
+    outputs: Mapping[str, npt.NDArray[np.generic]],
+    **more: npt.ArrayLike,
 ) -> bytes:
-    """An npz with "input/NAME" and "output/NAME"."""
+    """An npz with "input/NAME" and "output/NAME", and what else it is to have."""
     buffer = io.BytesIO()
     arrays = {f"input/{name}": array for name, array in inputs.items()}
     arrays |= {f"output/{name}": array for name, array in outputs.items()}
+    arrays |= {name: np.asarray(value) for name, value in more.items()}
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
@@ -67,7 +75,7 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
 
     def keep(self, data: bytes) -> artifacts_pb2.Artifact:
         """Keeps bytes and names them."""
-        name = f"artifacts/sha256:{hashlib.sha256(data).hexdigest()}"
+        name = f"artifacts/{digest_of(data)}"
         self._artifacts[name] = data
         return artifacts_pb2.Artifact(name=name, size_bytes=len(data))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -130,6 +130,7 @@ class Replica:
         *,
         version: int,
         error: status_pb2.Status | None = None,
+        parity: Sequence[pb.LiveParity] = (),
     ) -> None:
         """Reports on a desired deployment."""
         await self._stub.ReportReady(
@@ -139,6 +140,7 @@ class Replica:
                 generation=desired.generation,
                 version=version,
                 error=error,
+                parity=parity,
             )
         )
 

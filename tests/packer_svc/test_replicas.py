@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import grpc
@@ -12,6 +13,7 @@ from sliceandpack.packer.v1 import deployments_pb2 as pb
 from svckit.status import to_status
 from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import reason_of
+from tests.helpers.operations_client import OperationFailedError
 from tests.helpers.processes import ServiceProcess
 from tests.helpers.replica import Replica, cannot_load, silent
 
@@ -116,6 +118,55 @@ async def test_a_report_that_was_overtaken_changes_nothing(
     assert after.replicas[0].version == 2
 
 
+async def test_live_parity_is_kept_and_shown_until_the_next_report(
+    client: DeploymentsClient, name: str
+) -> None:
+    async with Replica(client.channel) as replica:
+        await client.create(name, "packs/a")
+        desired = await replica.until_desired(name, "packs/a")
+        cases = [live_parity("samples"), live_parity("extreme", max_absolute_difference=math.inf)]
+        await replica.report(desired, version=desired.version, parity=cases)
+        shown = (await client.get(name)).replicas[0]
+        await replica.report(desired, version=desired.version, parity=cases[:1])
+        after = (await client.get(name)).replicas[0]
+
+    assert list(shown.parity) == cases
+    assert list(after.parity) == cases[:1]
+
+
+async def test_parity_of_a_pack_that_was_taken_back_is_not_shown_of_the_one_that_serves(
+    client: DeploymentsClient, name: str
+) -> None:
+    async with Replica(client.channel) as replica:
+        await client.create(name, "packs/a")
+        replica.verdict = silent
+        switching = await client.begin_switch(name, "packs/b")
+        desired = await replica.until_desired(name, "packs/b")
+        error = to_status(cannot_load("packs/b"))
+        await replica.report(desired, version=1, error=error, parity=[live_parity("random")])
+        with pytest.raises(OperationFailedError):
+            await client.result(switching)
+        after = await client.get(name)
+
+    assert after.pack == "packs/a"
+    assert list(after.replicas[0].parity) == []
+
+
+def live_parity(inputs: str, *, max_absolute_difference: float = 1e-7) -> pb.LiveParity:
+    return pb.LiveParity(
+        inputs=inputs,
+        output="probabilities",
+        rows=8,
+        max_absolute_difference=max_absolute_difference,
+        max_relative_difference=1e-7,
+        cosine_similarity=1.0,
+        top1_agreement=1.0,
+        absolute_tolerance=1e-4,
+        relative_tolerance=1e-3,
+        passed=math.isfinite(max_absolute_difference),
+    )
+
+
 async def test_reports_that_make_no_sense_are_refused(client: DeploymentsClient, name: str) -> None:
     async with Replica(client.channel) as replica:
         await client.create(name, "packs/a")
@@ -134,6 +185,8 @@ async def test_reports_that_make_no_sense_are_refused(client: DeploymentsClient,
         assert await refused(generation=1, deployment="deployments/x") == "RESOURCE_NOT_FOUND"
         assert await refused(generation=1, replica="r" * 200) == "FIELD_INVALID"
         assert await refused(generation=1, version=-1) == "FIELD_INVALID"
+        assert await refused(generation=1, parity=[live_parity("samples")] * 65) == "FIELD_INVALID"
+        assert await refused(generation=1, parity=[live_parity("x" * 300)]) == "FIELD_INVALID"
         assert await refused() == "FIELD_REQUIRED"
         assert serving(await client.get(name))
 

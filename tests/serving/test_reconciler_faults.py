@@ -19,16 +19,24 @@ from serving.embedded.server import EmbeddedTriton
 from serving.errors import PackDamagedError, StorageFullError
 from serving.model_config import DataType, TensorConfig
 from serving.pace import Backoff
-from serving.reconciler.desired import ArtifactReference, Desired, Outcome
+from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.fleet import Fleet
 from serving.reconciler.keeper import Rhythm
 from serving.reconciler.site import ServingProfile, Site
 from serving.reconciler.switch import switch
 from serving.repository import ModelRepository
-from tests.helpers.packer import FakePack, FakePacker, classifier_pack, serving_packer
+from tests.helpers.packer import (
+    FakePack,
+    FakePacker,
+    classifier_pack,
+    digest_of,
+    serving_packer,
+)
 from tests.helpers.reconciler import World, beside, health_watch, running_reconciler
 from tests.helpers.triton import LABELS, RunningTriton, living_stubs, running_triton, samples
 
+PACK = classifier_pack(1)
+GRAPH, SMOKE_TEST = digest_of(PACK.graph), digest_of(PACK.smoke_test)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -91,8 +99,8 @@ class FullDisk:
 
     pack: bytes
 
-    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
-        if reference.digest.endswith("2"):
+    async def fetch(self, digest: str, target: Path) -> None:
+        if digest == SMOKE_TEST:
             raise OSError(errno.ENOSPC, "No space left on device")
         await asyncio.to_thread(target.write_bytes, self.pack)
 
@@ -104,12 +112,12 @@ class SlowPacks:
     pack: FakePack
     told: asyncio.Event
 
-    async def fetch(self, reference: ArtifactReference, target: Path) -> None:
+    async def fetch(self, digest: str, target: Path) -> None:
         await self.told.wait()
-        if reference.digest.endswith("gone"):
+        content = {digest_of(each): each for each in (self.pack.graph, self.pack.smoke_test)}
+        if digest not in content:
             raise PackDamagedError("the bytes are not the pack's", advice="Make the pack anew.")
-        content = self.pack.graph if reference.digest.endswith("graph") else self.pack.smoke_test
-        await asyncio.to_thread(target.write_bytes, content)
+        await asyncio.to_thread(target.write_bytes, content[digest])
 
 
 async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
@@ -117,12 +125,12 @@ async def test_a_deployment_is_pending_until_it_serves_or_has_failed(
 ) -> None:
     told, outcomes, broken = asyncio.Event(), asyncio.Queue[Outcome](), f"{deployment}-broken"
     profile = ServingProfile(64, cores=1)
-    site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
+    site = Site(world.client, world.repository, SlowPacks(PACK, told), profile)
     fleet = Fleet(site, rhythm(2), outcomes.put_nowait)
     with world.repository.opened():
         running = asyncio.create_task(fleet.run())
         await asyncio.sleep(0)
-        fleet.apply([desired(deployment, "sha256:graph"), desired(broken, "sha256:gone")])
+        fleet.apply([desired(deployment, GRAPH), desired(broken, "sha256:gone")])
         await asyncio.sleep(0.05)
         assert counts(fleet) == {"pending": 2}
         told.set()
@@ -140,18 +148,18 @@ async def test_a_dead_stub_is_healed_while_switches_wait_for_their_bytes(
     told, outcomes = asyncio.Event(), asyncio.Queue[Outcome]()
     told.set()
     profile = ServingProfile(64, cores=1)
-    site = Site(world.client, world.repository, SlowPacks(classifier_pack(1), told), profile)
+    site = Site(world.client, world.repository, SlowPacks(PACK, told), profile)
     fleet = Fleet(site, rhythm(1), outcomes.put_nowait)
     with world.repository.opened():
         running = asyncio.create_task(fleet.run())
         await asyncio.sleep(0)
         before = living_stubs(world.triton)
-        served = desired(deployment, "sha256:graph")
+        served = desired(deployment, GRAPH)
         fleet.apply([served])
         async with asyncio.timeout(20):
             assert (await outcomes.get()).ready
         told.clear()
-        fleet.apply([served, desired(f"{deployment}-waiting", "sha256:graph")])
+        fleet.apply([served, desired(f"{deployment}-waiting", GRAPH)])
         (stub,) = living_stubs(world.triton) - before
         os.kill(stub, signal.SIGKILL)
         await world.until_predicts(deployment, seed=1)
@@ -175,8 +183,8 @@ def desired(name: str, graph: str) -> Desired:
         generation=1,
         pack="packs/p",
         version=1,
-        graph=ArtifactReference(graph, 1),
-        smoke_test=ArtifactReference("sha256:2", 1),
+        graph=graph,
+        smoke_test=SMOKE_TEST,
         labels=LABELS,
         inputs=(TensorConfig("x", DataType.FP32, (4,)),),
         previous_version=None,
@@ -187,8 +195,8 @@ async def test_a_full_disk_is_said_so_and_keeps_nothing_half(
     triton: EmbeddedTriton, client: TritonClient, repository: ModelRepository, name: str
 ) -> None:
     profile = ServingProfile(64, cores=1)
-    site = Site(client, repository, FullDisk(classifier_pack(1).graph), profile)
+    site = Site(client, repository, FullDisk(PACK.graph), profile)
     with pytest.raises(StorageFullError, match="No space left"):
-        await switch(site, desired(name, "sha256:1"))
+        await switch(site, desired(name, GRAPH))
     assert name not in repository.names()
     assert triton.pid is not None

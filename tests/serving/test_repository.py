@@ -10,7 +10,7 @@ import pytest
 from serving.errors import RepositoryError
 from serving.model_config import SpecificVersions, from_text
 from serving.repository import ModelRepository
-from tests.helpers.triton import add_classifier, classifier, classifier_config
+from tests.helpers.triton import LABELS, add_classifier, classifier, classifier_config
 
 
 @pytest.fixture
@@ -101,9 +101,30 @@ def test_a_version_whose_files_were_changed_is_not_intact(repository: ModelRepos
     add_classifier(repository, "digits", 1, seed=1)
     manifest = repository.manifest("digits", 1)
     assert manifest is not None
-    assert repository.is_intact("digits", manifest)
+    assert repository.altered("digits", manifest) == ()
     (repository.version_folder("digits", 1) / "model.onnx").write_bytes(b"rotten")
-    assert not repository.is_intact("digits", manifest)
+    assert repository.altered("digits", manifest) == (("model.onnx", manifest.graph_digest),)
+    right = repository.staging / "right"
+    right.write_bytes(classifier(1))
+    repository.mend("digits", 1, "model.onnx", right)
+    assert repository.altered("digits", manifest) == ()
+
+
+@pytest.mark.parametrize("file", ["config.pbtxt", "labels.txt"])
+def test_labels_and_configuration_are_written_anew_where_they_were_altered(
+    repository: ModelRepository, file: str
+) -> None:
+    add_classifier(repository, "digits", 1, seed=1)
+    repository.activate("digits", (1,))
+    before = repository.signature("digits", 1)
+    for folder in (repository.models / "digits", repository.version_folder("digits", 1)):
+        (folder / file).write_bytes(b"cat\ncat\n\xff")
+    assert not repository.is_configured("digits", 1)
+    repository.describe("digits", 1, classifier_config("digits"), LABELS)
+    assert repository.signature("digits", 1) == before
+    assert not repository.is_active_as_configured("digits", 1)
+    repository.activate("digits", (1,))
+    assert repository.is_active_as_configured("digits", 1)
 
 
 def test_what_an_interrupted_writer_left_is_cleared(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxgraph.agreement import Tolerance, parity_of
 from onnxgraph.parity import run_onnx
 from packer_svc.fusion import quantise as quantising
 from packer_svc.fusion.errors import FusionError, FusionReason
@@ -19,6 +21,7 @@ from packer_svc.fusion.proof import digest_of
 from packer_svc.fusion.prove import prove
 from packer_svc.fusion.quantise import divergence, quantise
 from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.fusion.smoke_test import LOWERED
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case
 
 LABELS = ("zero", "three", "six")
@@ -121,6 +124,26 @@ def test_the_proof_says_what_fewer_bits_cost(
     assert proof.size == replace(wide.size, bytes=len(lowered.graph))
     assert proof.in_sample_accuracy_fp32 == wide.in_sample_accuracy
     assert json.loads(json.dumps(proof.to_json()))["precision"]["precision"] == precision.value
+    with np.load(io.BytesIO(proof.smoke_test), allow_pickle=False) as archive:
+        stored = dict(archive)
+    assert set(stored["kind"]) == {"samples", "random", "extreme"}
+    assert Tolerance(*stored["tolerance"]) == LOWERED
+    again = run_onnx(lowered.graph, {"image": stored["input/image"]})["probabilities"]
+    assert parity_of(again, stored["output/probabilities"], Tolerance(1e-6, 0.0)).passed
+    assert not parity_of(again[::-1], stored["output/probabilities"], LOWERED).passed
+
+
+def test_eight_bits_leave_room_for_sums_of_two_products_in_sixteen(
+    shown: Case, pack: bytes
+) -> None:
+    proto = onnx.load_from_string(lower(pack, Precision.INT8, shown.inputs).graph)
+    integers = [
+        onnx.numpy_helper.to_array(tensor).astype(np.int64)
+        for tensor in proto.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and np.prod(tensor.dims) > 1
+    ]
+    assert integers
+    assert max(np.abs(weight).max() for weight in integers) * 255 * 2 < 2**15
 
 
 def test_a_pack_that_lost_its_classes_is_not_kept(shown: Case, pack: bytes) -> None:

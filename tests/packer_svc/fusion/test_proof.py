@@ -1,5 +1,6 @@
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -116,17 +117,20 @@ def test_tolerance_is_held_for_every_probability_and_not_for_the_largest_alone()
     assert not parity_of(off, expected, Tolerance(atol=1e-4, rtol=1e-3)).passed
 
 
-def test_the_smoke_test_holds_inputs_and_the_packs_answers() -> None:
+def test_the_live_leg_holds_inputs_of_every_kind_and_the_references_answers() -> None:
     shown, head, _, pack = _pack(HeadSpec())
     proof = prove(pack, loaded(shown), head, shown.inputs, shown.labels)
     with np.load(io.BytesIO(proof.smoke_test), allow_pickle=False) as archive:
         stored = dict(archive)
-    assert set(stored) == {"input/image", "output/probabilities"}
+    assert set(stored) == {"input/image", "output/probabilities", "kind", "tolerance"}
+    assert Counter(stored["kind"].tolist()) == {"samples": 8, "random": 7, "extreme": 8}
+    assert Tolerance(*stored["tolerance"]) == Tolerance()
     found = run_onnx(pack, {"image": stored["input/image"]})["probabilities"]
-    answers = found.astype(np.float64)
-    np.testing.assert_allclose(answers, stored["output/probabilities"], atol=1e-6)
-    assert len(answers) == 8
-    assert set(answers.argmax(axis=1)) == {0, 1, 2}
+    expected = stored["output/probabilities"]
+    assert expected.dtype == np.float64
+    assert not np.array_equal(found, expected), "a float32 pack does not compute in float64"
+    assert parity_of(found, expected, Tolerance()).passed
+    assert set(expected[stored["kind"] == "samples"].argmax(axis=1)) == {0, 1, 2}
 
 
 def _proof() -> tuple[Proof, HeadReport, bytes]:

@@ -288,7 +288,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SMOKE_TEST_FAILED: _ErrorReason.ValueType  # 124
     """The live server answered with other numbers than the proof's stored ones.
-    Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"max_abs": "0.5"}}
+    Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"leg": "live", "inputs": "random", "output": "probabilities", "max_abs": "0.5"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -562,6 +562,6 @@ Example: {"reason": "SWITCH_IN_PROGRESS", "domain": "sliceandpack", "metadata": 
 """
 ERROR_REASON_SMOKE_TEST_FAILED: ErrorReason.ValueType  # 124
 """The live server answered with other numbers than the proof's stored ones.
-Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"max_abs": "0.5"}}
+Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"leg": "live", "inputs": "random", "output": "probabilities", "max_abs": "0.5"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -54,6 +54,66 @@ DEPLOYMENT_STATE_DEGRADED: DeploymentState.ValueType  # 3
 Global___DeploymentState: _TypeAlias = DeploymentState  # noqa: Y015
 
 @_typing.final
+class LiveParity(_message.Message):
+    """How a live server's answers compare with those that the pack's proof holds, for one output and one
+    kind of input.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    MAX_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    MAX_RELATIVE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    COSINE_SIMILARITY_FIELD_NUMBER: _builtins.int
+    TOP1_AGREEMENT_FIELD_NUMBER: _builtins.int
+    ABSOLUTE_TOLERANCE_FIELD_NUMBER: _builtins.int
+    RELATIVE_TOLERANCE_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    inputs: _builtins.str
+    """The kind of input: "samples", "random" or "extreme"."""
+    output: _builtins.str
+    """The output's name."""
+    rows: _builtins.int
+    """How many inputs were compared."""
+    max_absolute_difference: _builtins.float
+    """The largest absolute difference; infinite where an answer is not finite or has another shape."""
+    max_relative_difference: _builtins.float
+    """That over the largest number of the proof's answers."""
+    cosine_similarity: _builtins.float
+    """The cosine of the angle between both, in [-1, 1]."""
+    top1_agreement: _builtins.float
+    """The share of inputs on which both have their largest number at the same place, in [0, 1]."""
+    absolute_tolerance: _builtins.float
+    """By how much a number may differ."""
+    relative_tolerance: _builtins.float
+    """By how much more, as a fraction of the proof's number."""
+    passed: _builtins.bool
+    """Whether every number is within the tolerance."""
+    def __init__(
+        self,
+        *,
+        inputs: _builtins.str = ...,
+        output: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        max_absolute_difference: _builtins.float = ...,
+        max_relative_difference: _builtins.float = ...,
+        cosine_similarity: _builtins.float = ...,
+        top1_agreement: _builtins.float = ...,
+        absolute_tolerance: _builtins.float = ...,
+        relative_tolerance: _builtins.float = ...,
+        passed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absolute_tolerance", b"absolute_tolerance", "cosine_similarity", b"cosine_similarity", "inputs", b"inputs", "max_absolute_difference", b"max_absolute_difference", "max_relative_difference", b"max_relative_difference", "output", b"output", "passed", b"passed", "relative_tolerance", b"relative_tolerance", "rows", b"rows", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveParity: _TypeAlias = LiveParity  # noqa: Y015
+
+@_typing.final
 class ReplicaStatus(_message.Message):
     """What one replica serves of a deployment."""
 
@@ -66,6 +126,7 @@ class ReplicaStatus(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     REPORT_TIME_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
+    PARITY_FIELD_NUMBER: _builtins.int
     replica: _builtins.str
     """The replica's name."""
     generation: _builtins.int
@@ -84,6 +145,12 @@ class ReplicaStatus(_message.Message):
     def report_time(self) -> _timestamp_pb2.Timestamp:
         """When it reported."""
 
+    @_builtins.property
+    def parity(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveParity]:
+        """How its live answers compare with the proof's: of the pack that it was to serve in that
+        generation, asked before the switch.
+        """
+
     def __init__(
         self,
         *,
@@ -94,10 +161,11 @@ class ReplicaStatus(_message.Message):
         error: _status_pb2.Status | None = ...,
         report_time: _timestamp_pb2.Timestamp | None = ...,
         connected: _builtins.bool = ...,
+        parity: _abc.Iterable[Global___LiveParity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "error", b"error", "generation", b"generation", "pack", b"pack", "replica", b"replica", "report_time", b"report_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "error", b"error", "generation", b"generation", "pack", b"pack", "parity", b"parity", "replica", b"replica", "report_time", b"report_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,7 +509,9 @@ class DesiredDeployment(_message.Message):
 
     @_builtins.property
     def smoke_test(self) -> _artifacts_pb2.Artifact:
-        """Inputs and answers for the smoke test, an npz: "input/NAME" and "output/NAME"."""
+        """What the live server is asked and must answer, an npz: "input/NAME" and "output/NAME", the "kind"
+        of each row and the "tolerance".
+        """
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -491,6 +561,7 @@ class ReportReadyRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     SMOKE_MAX_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    PARITY_FIELD_NUMBER: _builtins.int
     replica: _builtins.str
     """The replica's name."""
     deployment: _builtins.str
@@ -500,10 +571,14 @@ class ReportReadyRequest(_message.Message):
     version: _builtins.int
     """The version that it serves now; 0 for none."""
     smoke_max_absolute_difference: _builtins.float
-    """The largest absolute difference of the smoke test."""
+    """The largest absolute difference in all of parity."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it does not serve what it should; absent if it does."""
+
+    @_builtins.property
+    def parity(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveParity]:
+        """How its live answers compare with the proof's, by kind of input and output."""
 
     def __init__(
         self,
@@ -514,10 +589,11 @@ class ReportReadyRequest(_message.Message):
         version: _builtins.int = ...,
         error: _status_pb2.Status | None = ...,
         smoke_max_absolute_difference: _builtins.float = ...,
+        parity: _abc.Iterable[Global___LiveParity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "error", b"error", "generation", b"generation", "replica", b"replica", "smoke_max_absolute_difference", b"smoke_max_absolute_difference", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "error", b"error", "generation", b"generation", "parity", b"parity", "replica", b"replica", "smoke_max_absolute_difference", b"smoke_max_absolute_difference", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
