@@ -78,16 +78,42 @@ def switch_in_turns(address: str, deployment: str, packs: Sequence[str], count: 
         RuntimeError: A switch failed.
     """
     with grpc.insecure_channel(address) as channel:
-        deployments = deployments_pb2_grpc.DeploymentsStub(channel)
-        operations = operations_pb2_grpc.OperationsStub(channel)
         for turn in range(count):
-            request = deployments_pb2.UpdateDeploymentRequest()
-            request.deployment.name = deployment
-            request.deployment.pack = packs[(turn + 1) % len(packs)]
-            request.update_mask.paths.append("pack")
-            operation = deployments.UpdateDeployment(request)
-            while not operation.done:
-                wait = operations_pb2.WaitOperationRequest(name=operation.name)
-                operation = operations.WaitOperation(wait)
-            if operation.HasField("error"):
-                raise RuntimeError(f"switch {turn + 1} failed: {operation.error.message}")
+            switch_to(channel, deployment, packs[(turn + 1) % len(packs)])
+
+
+def switch_to(channel: grpc.Channel, deployment: str, pack: str) -> None:
+    """Switches a deployment to a pack and waits for it.
+
+    Args:
+        channel: A channel to the packer.
+        deployment: The deployment's name.
+        pack: The pack.
+
+    Raises:
+        RuntimeError: The switch failed.
+    """
+    request = deployments_pb2.UpdateDeploymentRequest()
+    request.deployment.name, request.deployment.pack = deployment, pack
+    request.update_mask.paths.append("pack")
+    started = deployments_pb2_grpc.DeploymentsStub(channel).UpdateDeployment(request)
+    finished(operations_pb2_grpc.OperationsStub(channel), started)
+
+
+def finished(
+    operations: operations_pb2_grpc.OperationsStub, operation: operations_pb2.Operation
+) -> None:
+    """Waits for an operation.
+
+    Args:
+        operations: The packer's.
+        operation: The operation.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    while not operation.done:
+        wait = operations_pb2.WaitOperationRequest(name=operation.name)
+        operation = operations.WaitOperation(wait)
+    if operation.HasField("error"):
+        raise RuntimeError(f"{operation.name} failed: {operation.error.message}")

@@ -24,11 +24,13 @@ class Addresses:
         slicer: The slicer's gRPC port.
         packer: The packer's gRPC port.
         triton: Triton's gRPC port.
+        triton_http: Triton's HTTP port.
     """
 
     slicer: str
     packer: str
     triton: str
+    triton_http: str
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -
     while time.monotonic() < deadline:
         if ready.exists():
             found = json.loads(ready.read_text())
-            return Addresses(found["slicer"], found["packer"], found["triton_grpc"])
+            names = ("slicer", "packer", "triton_grpc", "triton_http")
+            return Addresses(*(found[name] for name in names))
         if process.poll() is not None:
             break
         time.sleep(0.1)

@@ -10,7 +10,8 @@ from serving.reconciler.fleet import Fleet
 from svckit.lifecycle import Runtime
 
 _POLL_SECONDS = 0.25
-_CALL_SECONDS = 1.0
+# One that is gone refuses the connection at once; one that is busy is to be given time.
+_CALL_SECONDS = 5.0
 
 
 async def publish_status(triton: TritonClient, fleet: Fleet, runtime: Runtime) -> None:

@@ -231,7 +231,7 @@ def watch(
 
 def again(call: Callable[[], T]) -> T:
     """Calls a service that may just have been restarted, for a few seconds."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + SECONDS
     while True:
         try:
             return call()

@@ -22,6 +22,7 @@ from tests.helpers.digit_models import unseen_digits
 from tests.helpers.errors import failed_operation_reason, reason_of
 from tests.helpers.stocked import Stocked
 
+SECONDS = 60.0
 TARGET = (0, 3, 6)
 LABELS = ("zero", "three", "six")
 
@@ -177,7 +178,8 @@ def probabilities(
 
 
 def eventually_gone(client: triton_grpc.InferenceServerClient, name: str) -> bool:
-    for _ in range(100):
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
         if not client.is_model_ready(name):
             return True
         time.sleep(0.05)

@@ -20,6 +20,9 @@ from sliceandpack.slicer.v1 import input_spec_pb2
 
 from tests.helpers.triton import FEATURES, LABELS, answers, classifier, samples
 
+LONG_SECONDS = 60.0
+"""What takes well under a second here, and many on a machine with more to do than cores."""
+
 _CHUNK = 64
 
 
@@ -67,6 +70,8 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
         self.reports: list[deployments_pb2.ReportReadyRequest] = []
         self.broken_reads = 0
         self.damaged = False
+        self.giving = asyncio.Event()
+        self.giving.set()
         self._artifacts: dict[str, bytes] = {}
         self._desired: dict[str, deployments_pb2.DesiredDeployment] = {}
         self._revision = 1
@@ -122,16 +127,22 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
         return await self.report(name, generation)
 
     async def report(
-        self, name: str, generation: int, *, deadline: float = 20.0
+        self, name: str, generation: int, *, served: bool = False
     ) -> deployments_pb2.ReportReadyRequest:
-        """Waits for a report on a generation and takes it out of `reports`."""
-        async with asyncio.timeout(deadline), self._changed:
+        """Waits for a report on a generation and takes it out of `reports`.
+
+        Args:
+            name: The deployment.
+            generation: The generation.
+            served: Whether reports of a failure are passed over: they come at least once, and
+                another one for each reason that a replica meets on its way.
+        """
+        wanted = (f"deployments/{name}", generation)
+        async with asyncio.timeout(LONG_SECONDS), self._changed:
             while True:
                 for report in self.reports:
-                    if (report.deployment, report.generation) == (
-                        f"deployments/{name}",
-                        generation,
-                    ):
+                    fits = (report.deployment, report.generation) == wanted
+                    if fits and not (served and report.HasField("error")):
                         self.reports.remove(report)
                         return report
                 await self._changed.wait()
@@ -184,6 +195,7 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
         request: artifacts_pb2.ReadRequest,
         context: grpc.aio.ServicerContext[artifacts_pb2.ReadRequest, artifacts_pb2.ReadResponse],
     ) -> AsyncIterator[artifacts_pb2.ReadResponse]:
+        await self.giving.wait()
         data = self._artifacts[request.name][request.read_offset :]
         if self.damaged:
             data = bytes(byte ^ 1 for byte in data)

@@ -24,7 +24,7 @@ from serving.reconciler.settings import ReconcilerSettings
 from serving.repository import ModelRepository
 from svckit.clients.settings import ClientSettings
 from svckit.lifecycle import Lifecycle
-from tests.helpers.packer import FakePacker
+from tests.helpers.packer import LONG_SECONDS, FakePacker
 from tests.helpers.triton import ROOT, answers, samples
 
 
@@ -70,6 +70,13 @@ async def health_watch(lifecycle: Lifecycle[ReconcilerSettings]) -> AsyncIterato
         yield health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
 
 
+async def until_health(watch: Any, status: int) -> None:
+    """Waits for a health; a slow answer of Triton may have made it another one for a moment."""
+    async with asyncio.timeout(LONG_SECONDS):
+        while (await watch.read()).status != status:
+            pass
+
+
 @dataclass(frozen=True)
 class World:
     """What a reconciler's test acts on."""
@@ -88,7 +95,7 @@ class World:
 
     async def until_predicts(self, name: str, seed: int) -> None:
         """Waits until it does, whatever goes wrong before."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_SECONDS):
             while True:
                 with suppress(ServingError):
                     if await self.predicts(name, seed):

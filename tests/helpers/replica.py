@@ -105,7 +105,7 @@ class Replica:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Waits until something is so, looking again after each state."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(condition)

@@ -21,7 +21,7 @@ from tests.helpers.replica import Replica, cannot_load, silent
 async def until(
     client: DeploymentsClient, name: str, condition: Callable[[pb.Deployment], bool]
 ) -> pb.Deployment:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition(found := await client.get(name)):  # noqa: ASYNC110 - A client has no event.
             await asyncio.sleep(0.02)
     return found

@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from serving.errors import ServingError
-from tests.helpers.packer import FakePacker, classifier_pack
+from tests.helpers.packer import LONG_SECONDS, FakePacker, classifier_pack
 from tests.helpers.reconciler import World, beside, reason_of, running_reconciler
 from tests.helpers.triton import answers, living_stubs, samples
 
@@ -133,7 +133,7 @@ async def rightly(world: World, name: str, seeds: set[int], until: int | None = 
     """Waits for an answer (of one seed); each that comes must be one of the seeds' packs'."""
     x = samples(3, seed=99)
     right = {seed: answers(seed, x) for seed in seeds}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LONG_SECONDS):
         while True:
             try:
                 got = (await world.client.infer(name, {"x": x})).outputs["probabilities"]

@@ -21,6 +21,7 @@ from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.embedded.supervisor import supervise
 from serving.errors import TritonSetupError
 from serving.repository import ModelRepository
+from tests.helpers.packer import LONG_SECONDS
 from tests.helpers.triton import (
     ROOT,
     add_classifier,
@@ -44,8 +45,8 @@ async def own_triton(tmp_path: Path) -> AsyncIterator[EmbeddedTriton]:
     await triton.stop()
 
 
-async def _until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LONG_SECONDS):
         while not condition():  # noqa: ASYNC110 - another process's doing, which sets no event.
             await asyncio.sleep(0.02)
 
@@ -138,7 +139,7 @@ async def test_a_killed_triton_is_started_again_at_the_same_address(
             restarted.clear()
             killed = server_process(own_triton)
             os.kill(killed, signal.SIGKILL)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(LONG_SECONDS):
                 await restarted.wait()
             assert server_process(own_triton) != killed
             assert await client.index() == ()
@@ -169,7 +170,7 @@ async def main():
         await client.load("m")
         await client.infer("m", {{"x": np.zeros((1, 4), np.float32)}})
     (root / "pid").write_text(str(triton.pid))
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 asyncio.run(main())
 """
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=ROOT)
@@ -225,7 +226,7 @@ async def test_triton_is_started_again_even_if_its_guardian_was_killed_with_it(
             os.kill(own_triton.pid, signal.SIGKILL)
             with suppress(ProcessLookupError):  # The kernel may have been quicker.
                 os.kill(server, signal.SIGKILL)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(LONG_SECONDS):
                 await restarted.wait()
             assert not any(map(process_is_alive, stubs))
     supervisor.cancel()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serving.errors import ModelNotServedError
-from tests.helpers.packer import classifier_pack, smoke_test_bytes
+from tests.helpers.packer import LONG_SECONDS, classifier_pack, smoke_test_bytes
 from tests.helpers.reconciler import World, reason_of
 from tests.helpers.triton import answers, classifier, samples
 
@@ -146,7 +146,7 @@ async def test_a_withdrawn_deployment_is_unloaded_and_forgotten(
     packer = reconciled.packer
     await packer.deploy_and_wait(deployment, classifier_pack(1), version=1)
     await packer.withdraw(deployment)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG_SECONDS):
         while deployment in reconciled.repository.names():  # noqa: ASYNC110 - a folder sets no event.
             await asyncio.sleep(0.05)
     with pytest.raises(ModelNotServedError):

@@ -17,7 +17,7 @@ import numpy as np
 
 from serving.client import TritonClient
 from serving.errors import ServingError
-from tests.helpers.packer import FakePacker, classifier_pack, serving_packer
+from tests.helpers.packer import LONG_SECONDS, FakePacker, classifier_pack, serving_packer
 from tests.helpers.triton import ROOT, answers, living_children, process_is_alive, samples
 
 
@@ -44,11 +44,12 @@ async def reconciler(folder: Path, packer_address: str) -> AsyncIterator[Running
         *(sys.executable, "-m", "serving.reconciler", "--embedded"),
         *("--state-dir", folder / "state", "--ready-file", ready),
         *("--triton-environment", ROOT / ".triton", "--packer.address", packer_address),
-        *("--probe-seconds", "0.3", "--log-level", "warning"),
+        # A restart is to be nobody's business however long it takes.
+        *("--probe-seconds", "0.3", "--grace-seconds", "120", "--log-level", "warning"),
         cwd=ROOT,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG_SECONDS):
             while not ready.exists() and process.returncode is None:  # noqa: ASYNC110 - a file.
                 await asyncio.sleep(0.02)
         facts = json.loads(ready.read_text()) if ready.exists() else {}
@@ -61,10 +62,10 @@ async def reconciler(folder: Path, packer_address: str) -> AsyncIterator[Running
 
 async def _answers(client: TritonClient, seed: int) -> None:
     """Waits until the model answers, and rightly."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_SECONDS):
         while True:
             try:
-                got = await client.infer("digits", {"x": samples()}, deadline=2)
+                got = await client.infer("digits", {"x": samples()}, deadline=10)
                 break
             except ServingError:
                 await asyncio.sleep(0.05)
@@ -78,7 +79,7 @@ async def test_a_killed_triton_comes_back_with_every_deployment(tmp_path: Path) 
         killed = running.triton
         os.kill(killed, signal.SIGKILL)
         async with TritonClient(running.facts["triton_grpc"]) as client:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LONG_SECONDS):
                 while process_is_alive(killed):  # noqa: ASYNC110 - another process's doing.
                     await asyncio.sleep(0.01)
             await _answers(client, seed=1)
@@ -97,7 +98,7 @@ async def test_a_killed_reconciler_starts_again_with_what_it_served_and_no_packe
             triton = running.triton
             running.process.kill()
             await running.process.wait()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_SECONDS):
             while process_is_alive(triton):  # noqa: ASYNC110 - another process's doing.
                 await asyncio.sleep(0.01)
     (tmp_path / "ready.json").unlink()

@@ -11,8 +11,14 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from serving.errors import ServingError
-from tests.helpers.packer import classifier_pack
-from tests.helpers.reconciler import World, beside, health_watch, running_reconciler
+from tests.helpers.packer import LONG_SECONDS, classifier_pack
+from tests.helpers.reconciler import (
+    World,
+    beside,
+    health_watch,
+    running_reconciler,
+    until_health,
+)
 from tests.helpers.triton import answers, living_stubs, samples
 
 
@@ -50,7 +56,7 @@ async def test_the_stub_of_the_version_kept_beside_is_healed_too(
     (stub,) = living_stubs(reconciled.triton) - before
     await packer.deploy_and_wait(deployment, classifier_pack(2), version=2, previous=1)
     os.kill(stub, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_SECONDS):
         while True:
             # Whoever names no version is served by the other one all the time.
             assert await reconciled.predicts(deployment, seed=2)
@@ -111,7 +117,7 @@ async def test_a_reconciler_with_other_settings_serves_old_versions_in_the_new_w
         assert len(living_stubs(world.triton) - foreign) == 1
     async with running_reconciler(world.packer_address, instances=3, **beside(world.triton)):
         await world.packer.report(deployment, generation)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_SECONDS):
             while len(living_stubs(world.triton) - foreign) != 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert await world.predicts(deployment, seed=1)
@@ -125,7 +131,7 @@ async def test_one_dead_instance_of_two_is_healed(world: World, deployment: str)
         stubs = living_stubs(world.triton) - before
         assert len(stubs) == 2
         os.kill(min(stubs), signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_SECONDS):
             while len(living_stubs(world.triton) - before - stubs) != 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await world.until_predicts(deployment, seed=1)
@@ -162,11 +168,12 @@ async def test_the_replica_is_ready_only_when_what_is_desired_has_a_result(
 ) -> None:
     await world.packer.deploy(f"{deployment}-bad", classifier_pack(1, graph=b"no graph"), version=1)
     await world.packer.deploy(deployment, classifier_pack(1), version=1)
+    world.packer.giving.clear()
     async with (
         running_reconciler(world.packer_address, **beside(world.triton)) as lifecycle,
         health_watch(lifecycle) as watch,
-        asyncio.timeout(20),
     ):
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        world.packer.giving.set()
+        await until_health(watch, health_pb2.HealthCheckResponse.SERVING)
         assert await world.predicts(deployment, seed=1)
