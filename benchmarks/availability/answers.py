@@ -89,9 +89,11 @@ class Told:
         answers: Right answers, by pack.
         problems: What went wrong, a line each.
         allowed: The packs that may answer now: while a switch is under way both, else one.
+        enough: Set once the clients may stop.
     """
 
     allowed: frozenset[str]
+    enough: threading.Event = field(default_factory=threading.Event)
     answers: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -127,7 +129,8 @@ def ask_while_switching(
         asked: What they ask.
         addresses: A client each: "grpc" or "http", and Triton's ``host:port`` for it.
         switch: Switches to a pack and returns when that is done.
-        plan: How many requests in all, and the packs in their order; the first one serves already.
+        plan: How many requests at least, and the packs in their order; the first one serves
+            already.
 
     Returns:
         What they were told.
@@ -140,14 +143,16 @@ def ask_while_switching(
     requests, (serving, *turns) = plan
     told = Told(frozenset({serving}))
     clients = [
-        threading.Thread(target=_client, args=(asked, kind, address, told, requests, place))
+        threading.Thread(target=_client, args=(asked, kind, address, told, place))
         for place, (kind, address) in enumerate(addresses)
     ]
     for client in clients:
         client.start()
     try:
         _switch_in_between(told, switch, requests, turns)
+        _wait_for(told, max(requests, told.requests + len(clients)))
     finally:
+        told.enough.set()
         for client in clients:
             client.join()
     return told
@@ -157,18 +162,22 @@ def _switch_in_between(
     told: Told, switch: Callable[[str], None], requests: int, turns: Sequence[str]
 ) -> None:
     for place, pack in enumerate(turns):
-        while told.requests < requests * (place + 1) // (len(turns) + 1):
-            time.sleep(0.005)
+        _wait_for(told, requests * (place + 1) // (len(turns) + 1))
         told.allowed |= {pack}
         switch(pack)
         told.allowed = frozenset({pack})
 
 
-def _client(asked: Asked, kind: str, address: str, told: Told, requests: int, place: int) -> None:
+def _wait_for(told: Told, requests: int) -> None:
+    while told.requests < requests:
+        time.sleep(0.005)
+
+
+def _client(asked: Asked, kind: str, address: str, told: Told, place: int) -> None:
     library = triton_grpc if kind == "grpc" else triton_http
     turn = place
     with library.InferenceServerClient(address) as client:
-        while told.requests < requests:
+        while not told.enough.is_set():
             size = BATCHES[turn % len(BATCHES)]
             start = turn % (len(asked.rows) - size + 1)
             rows = slice(start, start + size)

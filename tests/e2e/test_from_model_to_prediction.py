@@ -63,6 +63,21 @@ def test_a_pack_is_one_onnx_file_with_a_free_batch(stocked: Stocked, served: str
         assert session.run(None, {"image": images})[0].shape == (batch, 3)
 
 
+def test_a_deployment_tells_how_live_answers_compare_on_every_kind_of_input(
+    stocked: Stocked, served: str
+) -> None:
+    request = deployments_pb2.GetDeploymentRequest(name=f"deployments/{served}")
+    (replica,) = stocked.packer.deployments.GetDeployment(request).replicas
+
+    assert [case.inputs for case in replica.parity] == ["samples", "random", "extreme"]
+    for case in replica.parity:
+        assert case.passed
+        assert case.rows >= 7
+        assert 0.0 < case.max_absolute_difference <= 1e-4
+        assert case.cosine_similarity == pytest.approx(1.0)
+        assert case.top1_agreement == 1.0
+
+
 @pytest.mark.parametrize("library", [triton_grpc, triton_http], ids=["grpc", "http"])
 def test_the_public_client_gets_class_names(
     stocked: Stocked, served: str, library: ModuleType

@@ -11,6 +11,7 @@ import pytest
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 
 from svckit.status import to_status
+from tests.helpers.command_line import Ended, marketctl
 from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import reason_of
 from tests.helpers.operations_client import OperationFailedError
@@ -134,6 +135,33 @@ async def test_live_parity_is_kept_and_shown_until_the_next_report(
     assert list(after.parity) == cases[:1]
 
 
+async def test_the_command_line_shows_live_parity_of_every_replica(
+    client: DeploymentsClient, shared_packer: ServiceProcess, name: str
+) -> None:
+    def show(form: str) -> Ended:
+        packer = ("--packer", shared_packer.address, "--output", form)
+        return marketctl(*packer, "deployments", "show", name, COLUMNS="200")
+
+    async with Replica(client.channel) as replica:
+        await client.create(name, "packs/a")
+        desired = await replica.until_desired(name, "packs/a")
+        cases = [live_parity("random"), live_parity("extreme", max_absolute_difference=0.25)]
+        await replica.report(desired, version=desired.version, parity=cases)
+        table = await asyncio.to_thread(show, "table")
+        plain = await asyncio.to_thread(show, "json")
+
+    assert (table.code, plain.code) == (0, 0), table.err + plain.err
+    rows = [line.split() for line in table.out.partition("Live answers")[2].splitlines()]
+    assert ["r", "random", "probabilities", "8", "1e-07", "1.000000", "100.0", "%", "yes"] in rows
+    assert ["r", "extreme", "probabilities", "8", "0.25", "1.000000", "100.0", "%", "no"] in rows
+    shown = plain.data["replicas"][0]["parity"]
+    assert [(one["inputs"], one["passed"]) for one in shown] == [
+        ("random", True),
+        ("extreme", False),
+    ]
+    assert shown[1]["max_absolute_difference"] == 0.25
+
+
 async def test_parity_of_a_pack_that_was_taken_back_is_not_shown_of_the_one_that_serves(
     client: DeploymentsClient, name: str
 ) -> None:
@@ -163,7 +191,7 @@ def live_parity(inputs: str, *, max_absolute_difference: float = 1e-7) -> pb.Liv
         top1_agreement=1.0,
         absolute_tolerance=1e-4,
         relative_tolerance=1e-3,
-        passed=math.isfinite(max_absolute_difference),
+        passed=max_absolute_difference < 1e-4,
     )
 
 
