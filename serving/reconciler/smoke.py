@@ -74,7 +74,9 @@ class SmokeTest:
     def by_kind(self) -> dict[str, SmokeTest]:
         """Its parts, in the order in which their kinds come first."""
         kinds = np.array(self.kinds)
-        return {kind: self.part(np.flatnonzero(kinds == kind)) for kind in dict.fromkeys(kinds)}
+        return {
+            kind: self.part(np.flatnonzero(kinds == kind)) for kind in dict.fromkeys(self.kinds)
+        }
 
 
 def read_smoke_test(path: Path) -> SmokeTest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,22 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from serving.client import TritonClient
 from serving.errors import ServingError
-from tests.helpers.packer import LONG_SECONDS, FakePacker, classifier_pack
+from serving.model_config import DataType, TensorConfig
+from serving.reconciler.desired import Desired
+from serving.reconciler.site import ServingProfile, Site
+from serving.reconciler.switch import switch
+from serving.repository import ModelRepository, NewVersion
+from tests.helpers.packer import (
+    LONG_SECONDS,
+    FakePack,
+    FakePacker,
+    classifier_pack,
+    digest_of,
+)
 from tests.helpers.reconciler import World, beside, reason_of, running_reconciler
-from tests.helpers.triton import answers, living_stubs, samples
+from tests.helpers.triton import FEATURES, LABELS, answers, living_stubs, samples
 
 
 def alter_weight(path: Path) -> None:
@@ -53,6 +66,47 @@ async def test_a_weight_altered_while_a_dead_stub_is_healed_is_not_loaded(
     alter_weight(model_file(reconciled, deployment, 1))
     os.kill(stub, signal.SIGKILL)
     await rightly(reconciled, deployment, {1})
+
+
+class GnawedRepository(ModelRepository):
+    """One on a disk that alters a weight as soon as a version is added."""
+
+    def add(self, name: str, new: NewVersion) -> None:
+        super().add(name, new)
+        alter_weight(self.version_folder(name, new.manifest.version) / "model.onnx")
+
+
+@dataclass(frozen=True)
+class Packs:
+    """A source of one pack."""
+
+    pack: FakePack
+
+    async def fetch(self, digest: str, target: Path) -> None:
+        content = {digest_of(each): each for each in (self.pack.graph, self.pack.smoke_test)}
+        await asyncio.to_thread(target.write_bytes, content[digest])
+
+
+async def test_a_weight_altered_between_download_and_load_is_put_right_first(
+    repository: ModelRepository, client: TritonClient, name: str
+) -> None:
+    pack = classifier_pack(1)
+    gnawed = GnawedRepository(repository.models.parent)
+    site = Site(client, gnawed, Packs(pack), ServingProfile(64, cores=1))
+    desired = Desired(
+        name=name,
+        generation=1,
+        pack="packs/p",
+        version=1,
+        graph=digest_of(pack.graph),
+        smoke_test=digest_of(pack.smoke_test),
+        labels=LABELS,
+        inputs=(TensorConfig("x", DataType.FP32, (FEATURES,)),),
+        previous_version=None,
+    )
+    assert all(case.parity.passed for case in await switch(site, desired))
+    got = await client.infer(name, {"x": samples()})
+    np.testing.assert_allclose(got.outputs["probabilities"], answers(1, samples()), atol=1e-5)
 
 
 async def test_the_version_beside_is_put_right_before_a_switch_makes_triton_read_it_again(
