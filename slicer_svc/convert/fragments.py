@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from sliceandpack.slicer.v1 import fragments_pb2 as pb
+from sliceandpack.slicer.v1 import models_pb2
 
 from slicer_svc.convert.inputs import encode_input
 from slicer_svc.input_spec import InputSpec
-from slicer_svc.store.tables import FragmentRow
+from slicer_svc.slicing.version import METHOD_VERSION
+from slicer_svc.store.tables import FragmentRow, ModelRow, PlanRow
+from svckit.artifacts.digests import Artifact
+from svckit.errors import FieldViolation
+from svckit.folds import FEWEST, MOST, Fold
 
 
 def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:
@@ -38,3 +46,49 @@ def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:
     message.graph.size_bytes = row.graph_size
     message.create_time.FromDatetime(row.create_time)
     return message
+
+
+def encode_unkept(
+    model: ModelRow, plan: PlanRow, found: dict[str, Any], graph: Artifact
+) -> pb.Fragment:
+    """Returns the message of a fragment that is kept nowhere.
+
+    Args:
+        model: Its model.
+        plan: The plan by whose recipe it was sliced.
+        found: What the worker says of it.
+        graph: Its graph.
+    """
+    message = pb.Fragment(
+        label=model.labels[found["class"]],
+        plan=plan.name,
+        inputs=[encode_input(InputSpec.from_json(spec)) for spec in model.inputs],
+        feature_width=found["feature_width"],
+        score_width=len(model.labels),
+        parameters=found["parameters"],
+        macs=found["macs"],
+        feature_error=found["feature_error"],
+        method_version=METHOD_VERSION,
+        slice_seconds=found["slice_seconds"],
+        licence=model.licence,
+    )
+    message.graph.name, message.graph.size_bytes = graph.name, graph.size_bytes
+    return message
+
+
+def fold_violations(request: models_pb2.SliceModelRequest) -> Iterator[FieldViolation]:
+    """Yields every broken rule of a fold that is held out."""
+    if not request.HasField("held_out"):
+        return
+    fold = request.held_out
+    if not FEWEST <= fold.folds <= MOST:
+        yield FieldViolation("held_out.folds", f"{FEWEST} to {MOST}")
+    elif not 0 <= fold.index < fold.folds:
+        yield FieldViolation("held_out.index", f"0 to {fold.folds - 1}")
+    if fold.seed < 0:
+        yield FieldViolation("held_out.seed", "it is at least 0")
+
+
+def decode_fold(message: models_pb2.Fold) -> Fold:
+    """Returns what a checked fold says."""
+    return Fold(message.index, message.folds, message.seed)

@@ -12,6 +12,7 @@ from sliceandpack.slicer.v1 import models_pb2 as pb
 
 from slicer_svc.convert.fragments import encode_fragment
 from slicer_svc.handlers.progress import step_of
+from slicer_svc.handlers.slice_held_out import HeldOutSlicing
 from slicer_svc.handlers.turns import Turns
 from slicer_svc.jobs import entries
 from slicer_svc.other_samples import OtherSamples
@@ -81,6 +82,7 @@ class SliceModelHandler:
 
     def __init__(self, foundation: Foundation) -> None:
         self._foundation = foundation
+        self._held_out = HeldOutSlicing(foundation)
         self._turns = Turns()
 
     async def __call__(
@@ -91,6 +93,8 @@ class SliceModelHandler:
         Raises:
             ServiceError: The model or plan is gone, or a worker failed; finished fragments stay.
         """
+        if request.HasField("held_out"):
+            return await self._held_out(context, request)
         slicing = await self._read(request)
         # Of two requests for the same classes, the second finds what the first has made.
         async with self._turns.of(request.plan):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -32,15 +33,20 @@ class CheckedModel:
     augmentation: Augmentation
 
     @classmethod
-    def read(cls, request: dict[str, Any]) -> Self:
+    def read(
+        cls, request: dict[str, Any], *, seen: Callable[[Samples], Samples] | None = None
+    ) -> Self:
         """Reads a model.
 
         Args:
             request: ``normalised``, ``samples`` and ``other_samples`` are paths, the last one None
                 where there are none; ``inputs`` what `InputSpec.to_json` wrote.
+            seen: Leaves out those of its own samples that nothing may see.
         """
         inputs = [InputSpec.from_json(spec) for spec in request["inputs"]]
         samples = read_samples(Path(request["samples"]), inputs)
+        if seen is not None:
+            samples = seen(samples)
         if request["other_samples"] is not None:
             samples = samples.joined(read_other_samples(Path(request["other_samples"])))
         return cls(

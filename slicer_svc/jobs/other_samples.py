@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,9 @@ MOST_BYTES: Final = 128 * 2**20
 """Size of all chosen samples, at most, but for one that is larger by itself."""
 
 
-def choose_other_samples(request: dict[str, Any]) -> dict[str, Any]:
+def choose_other_samples(
+    request: dict[str, Any], *, seen: Callable[[Samples], Samples] | None = None
+) -> dict[str, Any]:
     """Takes about as many samples of each of several models, evenly over its classes.
 
     Args:
@@ -30,6 +32,7 @@ def choose_other_samples(request: dict[str, Any]) -> dict[str, Any]:
             are the others, each with ``model``, its name, ``samples``, a path, ``count``, how many
             those are, and ``inputs``; ``new_other_samples`` is the path of what is chosen, to be
             written.
+        seen: Leaves out samples that nothing may see; the candidates' counts do so already.
 
     Returns:
         ``models``, the names of those that samples were taken of, and ``count``.
@@ -42,7 +45,7 @@ def choose_other_samples(request: dict[str, Any]) -> dict[str, Any]:
     most = min(UNLABELLED_MOST, max(1, MOST_BYTES // _sample_bytes(own)))
     shares = _shares([candidate["count"] for candidate in candidates], most)
     asked = [pair for pair in zip(candidates, shares, strict=True) if pair[1]]
-    chosen = [_taken(own, candidate, share) for candidate, share in asked]
+    chosen = [_taken(own, candidate, share, seen) for candidate, share in asked]
     names = sorted(spec.name for spec in own)
     arrays = {name: np.concatenate([part[name] for part in chosen]) for name in names}
     _write(Path(request["new_other_samples"]), arrays)
@@ -55,12 +58,19 @@ def read_other_samples(path: Path) -> Samples:
     return unlabelled(read_arrays(path))
 
 
-def _taken(own: Sequence[InputSpec], candidate: dict[str, Any], most: int) -> Arrays:
+def _taken(
+    own: Sequence[InputSpec],
+    candidate: dict[str, Any],
+    most: int,
+    seen: Callable[[Samples], Samples] | None,
+) -> Arrays:
     """Some samples of a model, by the names of the model at hand."""
     inputs = [InputSpec.from_json(spec) for spec in candidate["inputs"]]
     pairs = matched(own, inputs)
     assert pairs is not None, "only models with the same inputs are candidates"
     samples = read_samples(Path(candidate["samples"]), inputs)
+    if seen is not None:
+        samples = seen(samples)
     by_class = np.argsort(samples.labels, kind="stable")
     evenly = np.linspace(0, len(samples) - 1, most).round().astype(np.int64)
     few = samples.take(by_class[evenly])

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from slicer_svc.jobs.checked_model import CheckedModel
+from slicer_svc.jobs.measured import known_latency, read_kept
 from slicer_svc.jobs.other_samples import choose_other_samples
-from slicer_svc.slicing.latency.machine import machine_name
-from slicer_svc.slicing.latency.table import LatencyTable
 from slicer_svc.slicing.measurements import Measurements, measure
 from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.plan import curve_from_json
@@ -73,17 +72,12 @@ def plan_model(request: dict[str, Any], report: Callable[[dict[str, Any]], None]
 
 def _known(request: dict[str, Any]) -> tuple[Measurements, dict[str, Any]]:
     """What is kept of the model, and all of its times by machine."""
-    curves, machines = _read(request["curves"]), _read(request["latency"]) or {}
-    here = machines.get(machine_name())
+    curves, machines = read_kept(request["curves"]), read_kept(request["latency"]) or {}
     known = Measurements(
         curves=None if curves is None else tuple(curve_from_json(curve) for curve in curves),
-        latency=None if here is None else LatencyTable.from_json(here),
+        latency=known_latency(request["latency"]),
     )
     return known, machines
-
-
-def _read(path: str | None) -> Any:  # noqa: ANN401
-    return None if path is None else json.loads(Path(path).read_text())
 
 
 def _write(path: str, data: object) -> None:

@@ -37,7 +37,27 @@ def slice_model(
     """
     checked = CheckedModel.read(request)
     plan = Plan.from_json(json.loads(Path(request["plan"]).read_text()))
+    slice_checked(checked, plan, request, report)
+    return {}
 
+
+def slice_checked(
+    checked: CheckedModel,
+    plan: Plan,
+    request: dict[str, Any],
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    """Slices classes of a model by a plan.
+
+    Args:
+        checked: The model.
+        plan: The plan.
+        request: ``classes``, ``labels`` and ``folder``, as of `slice_model`.
+        report: As of `slice_model`.
+
+    Raises:
+        SlicingError: See `slice_model`.
+    """
     start = time.perf_counter()
     for sliced in slice_classes(
         checked.graph,
@@ -53,7 +73,6 @@ def slice_model(
         seconds = time.perf_counter() - start
         report({"fragment": _describe(sliced, path, seconds)})
         start = time.perf_counter()
-    return {}
 
 
 def _check_finite(sliced: SlicedClass, name: str) -> None:

@@ -13,7 +13,7 @@ from sliceandpack.slicer.v1 import models_pb2 as pb
 from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.convert.fragments import encode_fragment
+from slicer_svc.convert.fragments import encode_fragment, fold_violations
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.servicer.plans import PLAN
 from slicer_svc.store import fragments, models
@@ -83,6 +83,7 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
             for label, times in Counter(request.labels).items()
             if times > 1
         )
+        refuse(fold_violations(request))
 
         async def check(session: AsyncSession) -> None:
             model = await models.get(session, model_id)

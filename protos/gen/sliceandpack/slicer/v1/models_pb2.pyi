@@ -464,6 +464,39 @@ class DeletePlanRequest(_message.Message):
 Global___DeletePlanRequest: _TypeAlias = DeletePlanRequest  # noqa: Y015
 
 @_typing.final
+class Fold(_message.Message):
+    """One part of a model's samples, held out to judge by. The distinct samples of each class are dealt to
+    the folds as evenly as they can be, ordered by a hash of the seed and their bytes; equal samples of
+    a class share a fold, and the only sample of a class is in none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    FOLDS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which one, from 0 on."""
+    folds: _builtins.int
+    """How many there are, 2 to 20."""
+    seed: _builtins.int
+    """The seed of the dealing."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        folds: _builtins.int = ...,
+        seed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["folds", b"folds", "index", b"index", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fold: _TypeAlias = Fold  # noqa: Y015
+
+@_typing.final
 class SliceModelRequest(_message.Message):
     """Slices classes out of a model."""
 
@@ -474,6 +507,7 @@ class SliceModelRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    HELD_OUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The model's name."""
     plan: _builtins.str
@@ -486,6 +520,13 @@ class SliceModelRequest(_message.Message):
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels of the classes to slice; all classes where left out."""
 
+    @_builtins.property
+    def held_out(self) -> Global___Fold:
+        """Plans anew by the plan's recipe and slices from the samples outside of this fold alone; those of
+        other models that the plan reads are left out by the same rule. Nothing is kept: the fragments
+        have no names, and their graphs can be read for a day.
+        """
+
     def __init__(
         self,
         *,
@@ -494,10 +535,11 @@ class SliceModelRequest(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        held_out: Global___Fold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["held_out", b"held_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "name", b"name", "plan", b"plan", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_out", b"held_out", "labels", b"labels", "name", b"name", "plan", b"plan", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
