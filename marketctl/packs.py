@@ -15,6 +15,7 @@ from marketctl.columns import Column, count, last, moment, ratio, share
 from marketctl.command import command
 from marketctl.completion import fragment_names, pack_names
 from marketctl.download import DownloadOptions, fetch
+from marketctl.evaluation import SamplesFile, acceptance_facts, error_text, sent_samples
 from marketctl.head import HeadOptions
 from marketctl.inputs import input_text
 from marketctl.lineage import lineage_lines
@@ -99,13 +100,15 @@ async def create(
     id: NewId = None,  # noqa: A002 - the option's name.
 ) -> None:
     """Join fragments into a pack, and prove that it computes what they compute."""
-    request = pb.CreatePackRequest(
-        pack_id=id or "",
-        validate_only=making.validate_only,
-        pack=pb.Pack(
-            fragments=labelled(fragments, labels or ()), head=head.spec(), options=making.options()
-        ),
+    pack = pb.Pack(
+        fragments=labelled(fragments, labels or ()), head=head.spec(), options=making.options()
     )
+    if making.validate_only and making.evaluation_samples is not None:
+        session.printer.warn("The evaluation samples were neither sent nor looked into.")
+    elif not making.validate_only:
+        samples = await sent_samples(session, making.evaluation_samples)
+        pack.options.evaluation_samples = samples
+    request = pb.CreatePackRequest(pack_id=id or "", validate_only=making.validate_only, pack=pack)
     call = session.packs.CreatePack(request)
     await _made(session, call, f"Packing {id or f'{len(fragments)} fragments'}")
 
@@ -116,12 +119,16 @@ async def add(
     pack: PackName,
     fragments: FragmentNames,
     labels: Labels = None,
+    evaluation_samples: SamplesFile = None,
     id: NewId = None,  # noqa: A002 - the option's name.
 ) -> None:
     """Make a new pack of a pack's fragments and further ones."""
     name = full_name("packs", pack)
     request = pb.AddClassesRequest(
-        name=name, fragments=labelled(fragments, labels or ()), pack_id=id or ""
+        name=name,
+        fragments=labelled(fragments, labels or ()),
+        pack_id=id or "",
+        evaluation_samples=await sent_samples(session, evaluation_samples),
     )
     await _made(session, session.packs.AddClasses(request), f"Adding to {last(name)}")
 
@@ -133,11 +140,17 @@ async def remove(
     labels: Annotated[
         list[str], typer.Argument(metavar="LABEL…", help="The classes to leave out.")
     ],
+    evaluation_samples: SamplesFile = None,
     id: NewId = None,  # noqa: A002 - the option's name.
 ) -> None:
     """Make a new pack of a pack's fragments without some classes."""
     name = full_name("packs", pack)
-    request = pb.RemoveClassesRequest(name=name, labels=labels, pack_id=id or "")
+    request = pb.RemoveClassesRequest(
+        name=name,
+        labels=labels,
+        pack_id=id or "",
+        evaluation_samples=await sent_samples(session, evaluation_samples),
+    )
     await _made(session, session.packs.RemoveClasses(request), f"Removing from {last(name)}")
 
 
@@ -262,6 +275,8 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
         ),
         ("precision", _precision(pack)),
         ("accuracy", _accuracy(proof)),
+        ("error", error_text(proof)),
+        *acceptance_facts(pack),
         ("graph", pack.graph.name),
         ("made", moment(pack.create_time)),
     ]

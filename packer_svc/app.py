@@ -14,10 +14,13 @@ from sliceandpack.packer.v1 import (
 )
 
 from packer_svc.deployments.board import Board
+from packer_svc.deployments.gate import Gate
 from packer_svc.deployments.presence import Presence
-from packer_svc.deployments.switches import Patience, Switches
+from packer_svc.deployments.switches import Patience, Rules, Switches
+from packer_svc.fold_slicer import FoldSlicer
 from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
+from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.handlers.make_pack import Means, PackMaker
 from packer_svc.jobs import entries
 from packer_svc.references import HeldReferences
@@ -57,14 +60,17 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     # Nobody is connected to a process that has just begun.
     await here.settle()
     presence = Upkeep("presence", here.settle, here.INTERVAL_SECONDS, foundation.clock)
-    patience = Patience(settings.replica_seconds, settings.ready_seconds)
-    switches = Switches(foundation.database, board, foundation.clock, patience, runtime.stopping)
+    gate = Gate(settings.acceptable_error)
+    rules = Rules(Patience(settings.replica_seconds, settings.ready_seconds), gate)
+    switches = Switches(foundation.database, board, foundation.clock, rules, runtime.stopping)
     features = settings.state_dir / "features"
     features.mkdir(exist_ok=True)
     means = Means(settings.worker_threads, features, settings.feature_cache_bytes)
+    evaluations = Evaluations(foundation, FoldSlicer(slicer_channel, slicer))
+    maker = PackMaker(foundation, slicer, held, means, evaluations)
     _register(
         foundation.runner,
-        PackHandlers(foundation.database, PackMaker(foundation, slicer, held, means)),
+        PackHandlers(foundation.database, maker, gate),
         DeploymentHandlers(foundation, board, switches),
     )
     for resource in (
@@ -74,11 +80,11 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         foundation.runner,
     ):
         await runtime.resources.enter_async_context(resource)
-    packs = PacksServicer(foundation, references)
+    packs = PacksServicer(foundation, references, gate)
     add_packs = partial(packs_pb2_grpc.add_PacksServicer_to_server, packs)
     add_deployments = partial(
         deployments_pb2_grpc.add_DeploymentsServicer_to_server,
-        DeploymentsServicer(foundation, board, presence),
+        DeploymentsServicer(foundation, board, presence, gate),
     )
     return (
         service(packs_pb2.DESCRIPTOR, "Packs", add_packs),

@@ -31,6 +31,9 @@ class PackerSettings(
     feature_cache_bytes: int = Field(default=2**30, ge=0)
     """What is kept of fragments' answers to samples, so that changing a pack is quick; the
     longest unused go first."""
+    acceptable_error: float | None = Field(default=None, gt=0, le=1)
+    """The largest error that may be deployed, in (0, 1]: what a pack's error is at most with 95 %
+    confidence. Where left out, every pack may be."""
     replica_seconds: float = Field(default=8.0, gt=0)
     """For how long a deployment waits while no replica of Triton is connected."""
     ready_seconds: float = Field(default=120.0, gt=0)

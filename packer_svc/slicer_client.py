@@ -54,9 +54,9 @@ class SlicerClient:
             Unavailable: SLICER_UNAVAILABLE.
         """
         gate = asyncio.Semaphore(_AT_ONCE)
-        found = await _all(self._fragment(name, gate) for name in fragments)
+        found = await all_of(self._fragment(name, gate) for name in fragments)
         names = list(dict.fromkeys(model_of(name) for name in fragments))
-        models = await _all(self._model(name, gate) for name in names)
+        models = await all_of(self._model(name, gate) for name in names)
         by_name = dict(zip(names, models, strict=True))
         return [
             told_origin(fragment, by_name[model_of(name)])
@@ -141,7 +141,7 @@ class SlicerClient:
             await reached(self._models.DeleteReference(request, timeout=_CALL_SECONDS))
 
 
-async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def all_of(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Awaits calls together; at the first error the others are ended."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:

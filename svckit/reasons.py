@@ -70,6 +70,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
     grpc.StatusCode.FAILED_PRECONDITION: (
         pb.ERROR_REASON_MODEL_IN_USE,
         pb.ERROR_REASON_PACK_IN_USE,
+        pb.ERROR_REASON_PACK_NOT_ACCEPTABLE,
         pb.ERROR_REASON_DEPLOYMENT_FAILED,
         pb.ERROR_REASON_SIGNATURE_CHANGED,
         pb.ERROR_REASON_SMOKE_TEST_FAILED,

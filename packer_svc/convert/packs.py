@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2
 
+from packer_svc.convert.evaluation import evaluation_violations, kind_of
 from packer_svc.convert.inputs import decode_input, encode_input
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.inputs import Input
@@ -125,6 +126,7 @@ def options_json(options: pb.PackOptions) -> dict[str, Any]:
     kept = pb.PackOptions()
     kept.CopyFrom(options)
     kept.precision = kept.precision or pb.PRECISION_FP32
+    kept.evaluation = kind_of(kept)
     return json_format.MessageToDict(kept)
 
 
@@ -151,6 +153,7 @@ def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
         yield FieldViolation("pack.options.precision", "no such precision")
     if pack.options.picture_form not in pb.PictureForm.values():
         yield FieldViolation("pack.options.picture_form", "no such form of pictures")
+    yield from evaluation_violations(pack.options)
 
 
 def fragment_violations(

@@ -12,7 +12,7 @@ whose operation ended without an attempt, cancelled while no process ran it, is 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from google.rpc import status_pb2
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from packer_svc.convert.deployments import changed_signature, encode_deployment
 from packer_svc.deployments.board import DESIRED, Board, reports_on
+from packer_svc.deployments.gate import Gate
 from packer_svc.store import deployments, operations, packs
 from packer_svc.store.failures import (
     no_replica,
@@ -55,6 +56,19 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What holds for every switch.
+
+    Attributes:
+        patience: How long it may take.
+        gate: Which packs may be served.
+    """
+
+    patience: Patience = field(default_factory=Patience)
+    gate: Gate = field(default_factory=Gate)
+
+
+@dataclass(frozen=True)
 class Wish:
     """What is to be served.
 
@@ -78,7 +92,7 @@ class Switches:
         database: Where deployments are.
         board: Who is connected, and word of changes.
         clock: Tells the time and waits.
-        patience: How long a switch may take.
+        rules: What holds for every switch.
         stopping: Set once the process stops, and sends the replicas away.
     """
 
@@ -90,14 +104,15 @@ class Switches:
         database: Database,
         board: Board,
         clock: Clock,
-        patience: Patience,
+        rules: Rules,
         stopping: asyncio.Event,
     ) -> None:
         self._stopping = stopping
         self._database = database
         self._board = board
         self._clock = clock
-        self._patience = patience
+        self._patience = rules.patience
+        self._gate = rules.gate
 
     async def begin(
         self, session: AsyncSession, row: DeploymentRow, wish: Wish, operation: str
@@ -113,10 +128,11 @@ class Switches:
         Raises:
             NotFound: The pack is gone.
             Aborted: SWITCH_IN_PROGRESS.
-            FailedPrecondition: SIGNATURE_CHANGED.
+            FailedPrecondition: PACK_NOT_ACCEPTABLE or SIGNATURE_CHANGED.
         """
         refuse_switching(row)
         pack = await packs.get(session, wish.pack_id, lock=True)
+        self._gate.refuse(pack)
         if not wish.allow_signature_change:
             await refuse_changed_signature(session, row, pack)
         row.operation = operation

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
+from packer_svc.convert.evaluation import changed_options
 from packer_svc.convert.packs import decode_head, encode_pack
+from packer_svc.deployments.gate import Gate
 from packer_svc.handlers.make_pack import PackMaker
 from packer_svc.origins import kept_origins
 from packer_svc.recipe import PackRecipe
@@ -23,9 +25,11 @@ class PackHandlers:
     Args:
         database: Where the packs are.
         maker: Makes packs.
+        gate: Which packs may be deployed.
     """
 
-    def __init__(self, database: Database, maker: PackMaker) -> None:
+    def __init__(self, database: Database, maker: PackMaker, gate: Gate) -> None:
+        self._gate = gate
         self._database = database
         self._maker = maker
 
@@ -42,7 +46,7 @@ class PackHandlers:
             decode_head(request.pack.head),
             request.pack.options,
         )
-        return await self._maker.make(context, recipe)
+        return self._gate.shown(await self._maker.make(context, recipe))
 
     async def add(self, context: JobContext, request: pb.AddClassesRequest) -> pb.Pack:
         """Makes a pack of another pack's fragments and further ones.
@@ -52,7 +56,7 @@ class PackHandlers:
         """
         base = await self._base(request.name)
         fragments = [*_asked(base), *request.fragments]
-        return await self._changed(context, base, fragments, request.pack_id)
+        return await self._changed(context, base, fragments, request)
 
     async def remove(self, context: JobContext, request: pb.RemoveClassesRequest) -> pb.Pack:
         """Makes a pack of another pack's fragments without some classes.
@@ -62,7 +66,7 @@ class PackHandlers:
         """
         base = await self._base(request.name)
         fragments = [part for part in _asked(base) if part.label not in request.labels]
-        return await self._changed(context, base, fragments, request.pack_id)
+        return await self._changed(context, base, fragments, request)
 
     async def _base(self, name: str) -> PackRow:
         (pack_id,) = PACK.parse(name)
@@ -70,18 +74,22 @@ class PackHandlers:
             return await packs.get(session, pack_id)
 
     async def _changed(
-        self, context: JobContext, base: PackRow, fragments: list[pb.PackFragment], pack_id: str
+        self,
+        context: JobContext,
+        base: PackRow,
+        fragments: list[pb.PackFragment],
+        request: pb.AddClassesRequest | pb.RemoveClassesRequest,
     ) -> pb.Pack:
         before = encode_pack(base)
         recipe = PackRecipe(
-            pack_id or made_id(context),
+            request.pack_id or made_id(context),
             base.display_name,
             fragments,
             decode_head(before.head),
-            before.options,
+            changed_options(before.options, request.evaluation_samples),
             kept_origins(base),
         )
-        return await self._maker.make(context, recipe)
+        return self._gate.shown(await self._maker.make(context, recipe))
 
 
 def made_id(context: JobContext) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from packer_svc.convert.packs import encode_pack, head_json, inputs_json, options_json
 from packer_svc.feature_folder import trim
 from packer_svc.fusion.inputs import Input
+from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, kept_row
 from packer_svc.recipe import (
@@ -29,7 +30,7 @@ from packer_svc.references import HeldReferences
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import packs
 from packer_svc.store.tables import PackRow
-from svckit.artifacts.digests import Artifact
+from svckit.artifacts.digests import Artifact, digest_from_name
 from svckit.foundation import Foundation
 from svckit.operations.job import JobContext
 
@@ -64,6 +65,7 @@ class PackMaker:
         slicer: Where fragments come from.
         references: Holds fragments in the slicer.
         means: What it may use.
+        evaluations: Prepares what packs are judged by.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class PackMaker:
         slicer: SlicerClient,
         references: HeldReferences,
         means: Means,
+        evaluations: Evaluations,
     ) -> None:
+        self._evaluations = evaluations
         self._foundation = foundation
         self._slicer = slicer
         self._references = references
@@ -117,6 +121,8 @@ class PackMaker:
     ) -> pb.Pack:
         size = ensemble_size(ingredients)
         with self._foundation.scratch() as folder:
+            parts = [await self._job_part(one, folder) for one in ingredients]
+            evaluation = await self._evaluations.prepare(context, recipe, parts, folder)
             found = await self._foundation.workers.run(
                 entries.PACK,
                 {
@@ -128,7 +134,8 @@ class PackMaker:
                     "ensemble": size,
                     "features": str(self._means.features),
                     "threads": self._means.threads,
-                    "fragments": [await self._job_part(one, folder) for one in ingredients],
+                    "fragments": parts,
+                    "evaluation": evaluation,
                 },
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
@@ -147,9 +154,8 @@ class PackMaker:
             await packs.insert(session, row)
             for role, artifact in stored.items():
                 await self._foundation.references.add(session, row.name, role, artifact.digest)
-            for place, one in enumerate(ingredients):
-                for role, digest in _copies(place, one):
-                    await self._foundation.references.add(session, row.name, role, digest)
+            for role, digest in _inputs_of(recipe, ingredients):
+                await self._foundation.references.add(session, row.name, role, digest)
             return encode_pack(row)
 
     async def _job_part(self, one: Ingredient, folder: Path) -> dict[str, Any]:
@@ -168,6 +174,14 @@ class PackMaker:
                 "licence": origin.licence,
             },
         }
+
+
+def _inputs_of(recipe: PackRecipe, ingredients: Sequence[Ingredient]) -> Iterator[tuple[str, str]]:
+    """The roles and digests of what a pack keeps of all that it was made of."""
+    for place, one in enumerate(ingredients):
+        yield from _copies(place, one)
+    if recipe.options.evaluation_samples:
+        yield "evaluation-samples", digest_from_name(recipe.options.evaluation_samples)
 
 
 def _copies(place: int, one: Ingredient) -> tuple[tuple[str, str], ...]:

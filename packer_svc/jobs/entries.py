@@ -1,5 +1,6 @@
 """The names by which workers find the jobs; imports none of them."""
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
-ALL = frozenset({PACK})
+FOLDS = "packer_svc.jobs.folds:choose_folds"
+ALL = frozenset({PACK, FOLDS})
 """What a worker of the packer may run."""

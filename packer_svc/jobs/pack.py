@@ -14,6 +14,7 @@ import torch
 
 from packer_svc.fusion.conversion import adapted, converted, fed_alike
 from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.evaluation import Evaluation
 from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
@@ -27,6 +28,7 @@ from packer_svc.fusion.proof import ModelSize, Proof
 from packer_svc.fusion.prove import ProofContext, model_size, prove
 from packer_svc.fusion.run_time import RunTime
 from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.jobs.judge import Judge
 
 PHASES = ("features", "head", "merge", "layout", "proof")
 """The steps after the features of each fragment, those counted as one step each."""
@@ -45,7 +47,7 @@ def pack_fragments(
             ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
             its ``output`` in the pack, its own ``inputs``, and ``part`` for the manifest;
             ``features``, a folder of what was computed before; ``threads``, how many fragments run
-            at once.
+            at once; ``evaluation``, by what the pack is judged, see `Judge.of`.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -60,6 +62,7 @@ def pack_fragments(
     spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
     inputs = read_inputs(request["inputs"])
     samples = gather_samples(asked, inputs)
+    judge = Judge.of(request, spec, samples)
     fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
     total = len(fragments) + len(PHASES) - 1
 
@@ -99,19 +102,20 @@ def pack_fragments(
     pack = laid.lowered.graph
     if precision is not Precision.FP32:
         proof = _in_fewer_bits(laid, precision, samples, proof)
+    evaluation = judge.verdict(pack, samples, told.cross_validation)
     parts = [Part(**one["part"]) for one in asked]
     manifest = build_manifest(parts, labels, inputs, (spec, told), proof)
     times = {layout: asdict(time) for layout, time in laid.times.items()}
     manifest["layout"] = {"chosen": laid.layout, "run_times": times}
     (folder / "pack.onnx").write_bytes(pack)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
-    proven = proof.to_json() | {"run_time": asdict(laid.time)}
+    proven = proof.to_json() | {"run_time": asdict(laid.time), **_judged(evaluation)}
     (folder / "proof.json").write_text(json.dumps(proven, indent=2, sort_keys=True))
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
     return {
         "parameters": proof.size.parameters,
         "macs": proof.size.macs,
-        "proof_summary": _summary(proof, laid.time),
+        "proof_summary": _summary(proof, laid.time, evaluation),
     }
 
 
@@ -130,7 +134,11 @@ def _in_fewer_bits(laid: Laid, precision: Precision, samples: PackSamples, proof
     return proof.lowered(laid.lowered.graph, check, samples.inputs)
 
 
-def _summary(proof: Proof, spent: RunTime) -> dict[str, Any]:
+def _judged(evaluation: Evaluation | None) -> dict[str, Any]:
+    return {"evaluation": None if evaluation is None else evaluation.to_json()}
+
+
+def _summary(proof: Proof, spent: RunTime, evaluation: Evaluation | None) -> dict[str, Any]:
     """What a proof says, by the fields of `packer.v1.ProofSummary`."""
     validated = proof.cross_validation
     return {
@@ -141,6 +149,7 @@ def _summary(proof: Proof, spent: RunTime) -> dict[str, Any]:
         "precision_divergence": proof.precision.divergence if proof.precision else 0.0,
         "in_sample_accuracy_fp32": proof.in_sample_accuracy_fp32,
         "run_time": asdict(spent),
+        **({} if evaluation is None else {"evaluation": evaluation.summary()}),
     }
 
 

@@ -24,6 +24,7 @@ from packer_svc.convert.deployments import (
 )
 from packer_svc.deployments.board import DESIRED, Board, reports_on
 from packer_svc.deployments.desired import desired_state
+from packer_svc.deployments.gate import Gate
 from packer_svc.deployments.switches import refuse_changed_signature, refuse_switching
 from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
 from packer_svc.store import deployments, packs
@@ -74,10 +75,12 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         foundation: What the service stands on.
         board: Who is connected, and word of changes.
         presence: Writes the states that follow from who is connected.
+        gate: Which packs may be served.
     """
 
-    def __init__(self, foundation: Foundation, board: Board, presence: Upkeep) -> None:
+    def __init__(self, foundation: Foundation, board: Board, presence: Upkeep, gate: Gate) -> None:
         self._foundation = foundation
+        self._gate = gate
         self._board = board
         self._presence = presence
 
@@ -89,7 +92,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
 
         async def check(session: AsyncSession) -> None:
-            await packs.get(session, pack_id)
+            self._gate.refuse(await packs.get(session, pack_id))
             await deployments.refuse_taken(session, request.deployment_id)
 
         target = DEPLOYMENT.format(request.deployment_id)
@@ -112,6 +115,8 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
             refuse_switching(row)
             if pack_id is not None:
                 pack = await packs.get(session, pack_id)
+                if pack_id != row.pack_id:
+                    self._gate.refuse(pack)
                 if not request.allow_signature_change:
                     await refuse_changed_signature(session, row, pack)
 

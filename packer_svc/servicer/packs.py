@@ -13,18 +13,21 @@ from sliceandpack.packer.v1 import packs_pb2_grpc
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from packer_svc.convert.evaluation import samples_violations
 from packer_svc.convert.packs import (
     MIN_CLASSES,
     encode_pack,
     fragment_violations,
     pack_violations,
 )
+from packer_svc.deployments.gate import Gate
 from packer_svc.lineage import lineage_of
 from packer_svc.recipe import refuse_duplicates
 from packer_svc.store import packs
 from packer_svc.store.failures import pack_in_use
 from packer_svc.store.tables import PackRow
 from packer_svc.upkeep import Upkeep
+from svckit.artifacts.digests import digest_from_name
 from svckit.errors import FieldViolation
 from svckit.etags import check_etag
 from svckit.foundation import Check, Foundation
@@ -54,10 +57,12 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
     Args:
         foundation: What the service stands on.
         references: Lets go of the references of a pack that is gone.
+        gate: Which packs may be deployed.
     """
 
-    def __init__(self, foundation: Foundation, references: Upkeep) -> None:
+    def __init__(self, foundation: Foundation, references: Upkeep, gate: Gate) -> None:
         self._foundation = foundation
+        self._gate = gate
         self._references = references
 
     async def CreatePack(
@@ -66,7 +71,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         """Queues the making of a pack."""
         refuse(_create_violations(request))
         refuse_duplicates(request.pack.fragments)
-        check = self._free(request.pack_id)
+        check = self._free(request.pack_id, request.pack.options.evaluation_samples)
         return await self._foundation.accept(request, _target(request), check, request.pack)
 
     async def AddClasses(
@@ -78,6 +83,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             [
                 *id_problems(request.pack_id),
                 *fragment_violations(request.fragments, "fragments"),
+                *samples_violations(request.evaluation_samples, "evaluation_samples"),
             ]
         )
         refuse_duplicates(request.fragments)
@@ -85,7 +91,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
             refuse_duplicates([*encode_pack(base).fragments, *request.fragments])
-            await self._free(request.pack_id)(session)
+            await self._free(request.pack_id, request.evaluation_samples)(session)
 
         added = pb.Pack(fragments=request.fragments)
         return await self._foundation.accept(request, _target(request), check, added)
@@ -95,19 +101,26 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
     ) -> operations_pb2.Operation:
         """Queues the making of a pack with fewer classes."""
         (pack_id,) = PACK.parse(request.name)
-        refuse(id_problems(request.pack_id))
+        refuse(
+            [
+                *id_problems(request.pack_id),
+                *samples_violations(request.evaluation_samples, "evaluation_samples"),
+            ]
+        )
 
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
             refuse(_removal_violations(request.labels, base.labels))
-            await self._free(request.pack_id)(session)
+            await self._free(request.pack_id, request.evaluation_samples)(session)
 
         return await self._foundation.accept(request, _target(request), check, pb.Pack())
 
-    def _free(self, pack_id: str) -> Check:
+    def _free(self, pack_id: str, evaluation_samples: str) -> Check:
         async def check(session: AsyncSession) -> None:
             if pack_id:
                 await packs.refuse_taken(session, pack_id)
+            if evaluation_samples:
+                await self._foundation.artifacts.stat(digest_from_name(evaluation_samples))
 
         return check
 
@@ -115,7 +128,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         """Returns one pack."""
         (pack_id,) = PACK.parse(request.name)
         async with self._foundation.database.reading() as session:
-            return encode_pack(await packs.get(session, pack_id))
+            return self._gate.shown(encode_pack(await packs.get(session, pack_id)))
 
     async def ListPacks(
         self, request: pb.ListPacksRequest, context: Context
@@ -129,7 +142,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
                 LISTING,
                 query,
                 self._foundation.page_tokens,
-                encode_pack,
+                lambda row: self._gate.shown(encode_pack(row)),
             )
             return pb.ListPacksResponse(
                 packs=page.items,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
+from sliceandpack.packer.v1 import packs_pb2
 
 from svckit.errors import (
     Aborted,
@@ -14,6 +15,7 @@ from svckit.errors import (
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
+    NotFound,
     Unavailable,
 )
 
@@ -71,6 +73,52 @@ def pack_in_use(pack: str, deployments: Sequence[str]) -> FailedPrecondition:
     )
 
 
+_NARROWER = (
+    "Make the pack again with evaluation samples (more of them narrow the bound), of larger "
+    "fragments or of better models; or let the market accept a larger error."
+)
+
+
+def not_acceptable(
+    pack: str, evaluation: packs_pb2.Evaluation, acceptable: float
+) -> FailedPrecondition:
+    """Returns the error for a pack whose error may be larger than the market accepts."""
+    kind = packs_pb2.EvaluationKind.Name(evaluation.kind).removeprefix("EVALUATION_KIND_").lower()
+    bound = evaluation.error_upper_bound
+    return FailedPrecondition(
+        reasons.ERROR_REASON_PACK_NOT_ACCEPTABLE,
+        f"The error of {pack} may be up to {bound:.4g} ({evaluation.error:.4g} measured on "
+        f"{evaluation.samples} samples, {kind}), and the market accepts {acceptable:g}.",
+        advice=_NARROWER,
+        metadata={
+            "error_upper_bound": f"{bound:.6g}",
+            "acceptable_error": f"{acceptable:g}",
+            "kind": kind,
+        },
+    )
+
+
+def not_evaluated(pack: str, acceptable: float) -> FailedPrecondition:
+    """Returns the error for a pack of whose error nothing is known."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_PACK_NOT_ACCEPTABLE,
+        f"The error of {pack} was never judged, and the market accepts {acceptable:g}.",
+        advice="Make the pack again, with evaluation samples where a class has one sample only.",
+        metadata={"error_upper_bound": "", "acceptable_error": f"{acceptable:g}", "kind": ""},
+    )
+
+
+def unreachable_origin(fragment: str, gone: NotFound) -> FailedPrecondition:
+    """Returns the error for a fragment that cannot be sliced anew."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_RESOURCE_NOT_FOUND,
+        f"{fragment} cannot be sliced anew: {gone.message}",
+        advice="Slice its class again and pack that, give evaluation samples, or judge by the "
+        "head alone.",
+        metadata={**gone.metadata, "fragment": fragment},
+    )
+
+
 def switch_in_progress(deployment: str, operation: str) -> Aborted:
     """Returns the error for a second switch of a deployment."""
     return Aborted(
@@ -106,6 +154,16 @@ def too_slow(seconds: float) -> DeadlineExceeded:
         reasons.ERROR_REASON_DEADLINE_EXCEEDED,
         f"The replicas did not serve the pack within {seconds:g} seconds.",
         advice="Look at the replicas of the deployment and at the log of their reconcilers.",
+    )
+
+
+def cancelled(operation: str) -> Cancelled:
+    """Returns the error for work that was cancelled."""
+    return Cancelled(
+        reasons.ERROR_REASON_CANCELLED,
+        "The work was cancelled.",
+        advice="Start it again if needed.",
+        metadata={"operation": operation},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from packer_svc.app import MIGRATIONS
 from packer_svc.store.tables import PackFragmentRow, PackRow
@@ -15,12 +16,17 @@ from svckit.database import open_database, upgrade
 ROLES = ("graph", "manifest", "proof", "smoke")
 
 
-async def stock_packs(state: Path, packs: Mapping[str, Sequence[str]]) -> None:
+async def stock_packs(
+    state: Path,
+    packs: Mapping[str, Sequence[str]],
+    summaries: Mapping[str, dict[str, Any]] | None = None,
+) -> None:
     """Keeps packs with these labels, of bytes that nobody runs.
 
     Args:
         state: The state folder of a packer that does not run, an absolute path.
         packs: Labels by the pack's id.
+        summaries: What their proofs say, by the pack's id; nothing where left out.
     """
     database = open_database(f"sqlite+aiosqlite:///{state / 'service.db'}")
     store = FolderArtifactStore(state / "artifacts")
@@ -30,7 +36,9 @@ async def stock_packs(state: Path, packs: Mapping[str, Sequence[str]]) -> None:
         for pack_id, labels in packs.items():
             kept = {role: await store.put(f"{pack_id} {role}".encode()) for role in ROLES}
             async with database.writing() as session:
-                session.add(_row(pack_id, labels, {role: kept[role].digest for role in ROLES}))
+                row = _row(pack_id, labels, {role: kept[role].digest for role in ROLES})
+                row.proof_summary = (summaries or {}).get(pack_id, {})
+                session.add(row)
                 for role, artifact in kept.items():
                     await references.add(session, f"packs/{pack_id}", role, artifact.digest)
     finally:
@@ -46,7 +54,6 @@ def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> Pac
         head={"kind": "HEAD_KIND_CLOSED_FORM"},
         labels=list(labels),
         inputs=[{"name": "x", "elementType": "ELEMENT_TYPE_FLOAT32", "shape": ["4"]}],
-        proof_summary={},
         parameters=10,
         macs=10,
         ensemble_parameters=40,

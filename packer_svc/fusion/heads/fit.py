@@ -46,14 +46,13 @@ def fit_head(
         FusionError: `FIELD_INVALID`, `FRAGMENTS_DUPLICATE` (no fragment), `SAMPLES_MISMATCH`,
             `SAMPLES_CLASS_MISSING` or `GRAPH_NOT_FINITE`.
     """
-    _check(features, labels, classes)
     everywhere = serves if serves is not None else [range(classes)] * len(features)
-    fitted = _fit(features, labels, classes, spec, everywhere)
+    fitted = _fitted(features, labels, classes, spec, everywhere)
 
     def logits_without(kept: Labels, held: Labels) -> Array:
         training = [fragment.rows(kept) for fragment in features]
         refitted = _fit(training, labels[kept], classes, spec, everywhere)
-        return _logits(refitted.head, [fragment.rows(held) for fragment in features])
+        return head_logits(refitted.head, [fragment.rows(held) for fragment in features])
 
     head = fitted.head
     report = HeadReport(
@@ -64,7 +63,7 @@ def fit_head(
         encoder_width=None if head.encoder is None else len(head.encoder.bias),
         constant_columns=int((head.standardisation.scale == 0).sum()),
         candidates=fitted.candidates,
-        in_sample_accuracy=accuracy(_logits(head, features), labels),
+        in_sample_accuracy=accuracy(head_logits(head, features), labels),
         cross_validation=cross_validate(labels, spec.seed, logits_without),
     )
     return head, report
@@ -82,7 +81,31 @@ def _fit(
     return fit_closed_form(features, labels, classes, spec)
 
 
-def _logits(head: Head, features: Sequence[FragmentFeatures]) -> Array:
+def fit_head_alone(
+    features: Sequence[FragmentFeatures],
+    labels: Labels,
+    classes: int,
+    spec: HeadSpec,
+    *,
+    serves: Sequence[Sequence[int]],
+) -> Head:
+    """Fits the head of `fit_head` without the figures about it; arguments and errors as there."""
+    return _fitted(features, labels, classes, spec, serves).head
+
+
+def _fitted(
+    features: Sequence[FragmentFeatures],
+    labels: Labels,
+    classes: int,
+    spec: HeadSpec,
+    serves: Sequence[Sequence[int]],
+) -> Fitted:
+    _check(features, labels, classes)
+    return _fit(features, labels, classes, spec, serves)
+
+
+def head_logits(head: Head, features: Sequence[FragmentFeatures]) -> Array:
+    """What a head says of samples before Softmax `(n, C)`."""
     layer = head.folded()
     logits: Array = (
         np.concatenate(blocks(features, head.inputs), axis=1) @ layer.weight + layer.bias

@@ -9,6 +9,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
+Confusion = tuple[tuple[int, ...], ...]
+
 MAX_FOLDS = 5
 
 
@@ -20,11 +22,13 @@ class CrossValidation:
         folds: Number of stratified folds.
         accuracy: Share of held-out samples whose largest probability is their class's.
         log_loss: Mean of −ln of the probability of the sample's class, in nats.
+        confusion: How often each class (row) was named as each class (column), `(C, C)`.
     """
 
     folds: int
     accuracy: float
     log_loss: float
+    confusion: Confusion
 
 
 def stratified_folds(labels: Labels, folds: int, seed: int) -> Labels:
@@ -47,6 +51,19 @@ def log_losses(logits: Array, labels: Labels) -> Array:
 def accuracy(logits: Array, labels: Labels) -> float:
     """The share of rows whose largest value is at their label."""
     return float((logits.argmax(axis=1) == labels).mean())
+
+
+def confusion_of(truth: Labels, named: Labels, classes: int) -> Confusion:
+    """How often each class (row) was named as each class (column).
+
+    Args:
+        truth: Index of each sample's class `(n,)`.
+        named: Index of the class that it was taken for `(n,)`.
+        classes: C.
+    """
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (truth, named), 1)
+    return tuple(tuple(row) for row in counts.tolist())
 
 
 def cross_validate(
@@ -73,5 +90,8 @@ def cross_validate(
         held = np.flatnonzero(assigned == fold)
         logits[held] = logits_without(np.flatnonzero(assigned != fold), held)
     return CrossValidation(
-        folds, accuracy(logits, labels), float(log_losses(logits, labels).mean())
+        folds,
+        accuracy(logits, labels),
+        float(log_losses(logits, labels).mean()),
+        confusion_of(labels, logits.argmax(axis=1), logits.shape[1]),
     )

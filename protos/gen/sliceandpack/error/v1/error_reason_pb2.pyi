@@ -270,6 +270,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The pack cannot be computed in the precision that was asked for.
     Example: {"reason": "PRECISION_UNSUPPORTED", "domain": "sliceandpack", "metadata": {"precision": "int8"}}
     """
+    ERROR_REASON_PACK_NOT_ACCEPTABLE: _ErrorReason.ValueType  # 106
+    """The upper bound of the pack's error is above what the market accepts, or is not known.
+    Example: {"reason": "PACK_NOT_ACCEPTABLE", "domain": "sliceandpack", "metadata": {"error_upper_bound": "0.21", "acceptable_error": "0.1", "kind": "head_alone"}}
+    """
     ERROR_REASON_TRITON_UNAVAILABLE: _ErrorReason.ValueType  # 120
     """No replica of Triton is connected.
     Example: {"reason": "TRITON_UNAVAILABLE", "domain": "sliceandpack", "metadata": {}}
@@ -543,6 +547,10 @@ Example: {"reason": "PACK_IN_USE", "domain": "sliceandpack", "metadata": {"deplo
 ERROR_REASON_PRECISION_UNSUPPORTED: ErrorReason.ValueType  # 105
 """The pack cannot be computed in the precision that was asked for.
 Example: {"reason": "PRECISION_UNSUPPORTED", "domain": "sliceandpack", "metadata": {"precision": "int8"}}
+"""
+ERROR_REASON_PACK_NOT_ACCEPTABLE: ErrorReason.ValueType  # 106
+"""The upper bound of the pack's error is above what the market accepts, or is not known.
+Example: {"reason": "PACK_NOT_ACCEPTABLE", "domain": "sliceandpack", "metadata": {"error_upper_bound": "0.21", "acceptable_error": "0.1", "kind": "head_alone"}}
 """
 ERROR_REASON_TRITON_UNAVAILABLE: ErrorReason.ValueType  # 120
 """No replica of Triton is connected.

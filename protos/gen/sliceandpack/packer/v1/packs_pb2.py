@@ -31,7 +31,7 @@ from sliceandpack.artifact.v1 import artifacts_pb2 as sliceandpack_dot_artifact_
 from sliceandpack.slicer.v1 import input_spec_pb2 as sliceandpack_dot_slicer_dot_v1_dot_input__spec__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sliceandpack/packer/v1/packs.proto\x12\x16sliceandpack.packer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(sliceandpack/artifact/v1/artifacts.proto\x1a\'sliceandpack/slicer/v1/input_spec.proto\"\xb9\x01\n\x08HeadSpec\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32 .sliceandpack.packer.v1.HeadKindB\x04\xe2\x41\x01\x01\x12\x1b\n\rencoder_width\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\x05\x64\x65lta\x18\x03 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x18\n\x05steps\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04seed\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x08\n\x06_deltaB\x08\n\x06_steps\"\x8a\x01\n\x0bPackOptions\x12:\n\tprecision\x18\x01 \x01(\x0e\x32!.sliceandpack.packer.v1.PrecisionB\x04\xe2\x41\x01\x01\x12?\n\x0cpicture_form\x18\x06 \x01(\x0e\x32#.sliceandpack.packer.v1.PictureFormB\x04\xe2\x41\x01\x01\"\xa6\x01\n\x0cPackFragment\x12\x30\n\x08\x66ragment\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15sliceandpack/Fragment\x12\x13\n\x05label\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cgraph_digest\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0esamples_digest\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07licence\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\"8\n\x07RunTime\x12\x16\n\x0esingle_seconds\x18\x01 \x01(\x01\x12\x15\n\rbatch_seconds\x18\x02 \x01(\x01\"\xf7\x01\n\x0cProofSummary\x12\x1f\n\x17max_absolute_difference\x18\x01 \x01(\x01\x12\x16\n\x0etop1_agreement\x18\x02 \x01(\x01\x12\x1a\n\x12in_sample_accuracy\x18\x03 \x01(\x01\x12 \n\x18\x63ross_validated_accuracy\x18\x04 \x01(\x01\x12\x1c\n\x14precision_divergence\x18\x05 \x01(\x01\x12\x1f\n\x17in_sample_accuracy_fp32\x18\x06 \x01(\x01\x12\x31\n\x08run_time\x18\x07 \x01(\x0b\x32\x1f.sliceandpack.packer.v1.RunTime\"\xd4\x06\n\x04Pack\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\tfragments\x18\x03 \x03(\x0b\x32$.sliceandpack.packer.v1.PackFragmentB\x05\xe2\x41\x02\x02\x05\x12\x35\n\x04head\x18\x04 \x01(\x0b\x32 .sliceandpack.packer.v1.HeadSpecB\x05\xe2\x41\x02\x01\x05\x12\x14\n\x06labels\x18\x05 \x03(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x06inputs\x18\x06 \x03(\x0b\x32!.sliceandpack.slicer.v1.InputSpecB\x04\xe2\x41\x01\x03\x12\x37\n\x05graph\x18\x07 \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12:\n\x08manifest\x18\x08 \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x37\n\x05proof\x18\t \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12<\n\nsmoke_test\x18\n \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x41\n\rproof_summary\x18\x0b \x01(\x0b\x32$.sliceandpack.packer.v1.ProofSummaryB\x04\xe2\x41\x01\x03\x12\x18\n\nparameters\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04macs\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12!\n\x13\x65nsemble_parameters\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rensemble_macs\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x11 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x07options\x18\x12 \x01(\x0b\x32#.sliceandpack.packer.v1.PackOptionsB\x05\xe2\x41\x02\x01\x05:1\xea\x41.\n\x11sliceandpack/Pack\x12\x0cpacks/{pack}*\x05packs2\x04pack\"\x93\x01\n\x11\x43reatePackRequest\x12\x30\n\x04pack\x18\x01 \x01(\x0b\x32\x1c.sliceandpack.packer.v1.PackB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\":\n\x0eGetPackRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\"s\n\x10ListPacksRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66ilter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x11ListPacksResponse\x12+\n\x05packs\x18\x01 \x03(\x0b\x32\x1c.sliceandpack.packer.v1.Pack\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11\x44\x65letePackRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xca\x01\n\x11\x41\x64\x64\x43lassesRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12=\n\tfragments\x18\x02 \x03(\x0b\x32$.sliceandpack.packer.v1.PackFragmentB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa4\x01\n\x14RemoveClassesRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12\x14\n\x06labels\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"=\n\x11GetLineageRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\"K\n\x0bLineageNode\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07parents\x18\x04 \x03(\t\"=\n\x07Lineage\x12\x32\n\x05nodes\x18\x01 \x03(\x0b\x32#.sliceandpack.packer.v1.LineageNode*U\n\x08HeadKind\x12\x19\n\x15HEAD_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15HEAD_KIND_CLOSED_FORM\x10\x01\x12\x13\n\x0fHEAD_KIND_PAPER\x10\x02*v\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_FP32\x10\x01\x12\x12\n\x0ePRECISION_FP16\x10\x02\x12\x12\n\x0ePRECISION_INT8\x10\x03\x12\x12\n\x0ePRECISION_BF16\x10\x04*C\n\x0bPictureForm\x12\x1c\n\x18PICTURE_FORM_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORM_UINT8\x10\x01\x32\xe3\x06\n\x05Packs\x12\xa5\x01\n\nCreatePack\x12).sliceandpack.packer.v1.CreatePackRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12O\n\x07GetPack\x12&.sliceandpack.packer.v1.GetPackRequest\x1a\x1c.sliceandpack.packer.v1.Pack\x12`\n\tListPacks\x12(.sliceandpack.packer.v1.ListPacksRequest\x1a).sliceandpack.packer.v1.ListPacksResponse\x12O\n\nDeletePack\x12).sliceandpack.packer.v1.DeletePackRequest\x1a\x16.google.protobuf.Empty\x12\xa5\x01\n\nAddClasses\x12).sliceandpack.packer.v1.AddClassesRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12\xab\x01\n\rRemoveClasses\x12,.sliceandpack.packer.v1.RemoveClassesRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12X\n\nGetLineage\x12).sliceandpack.packer.v1.GetLineageRequest\x1a\x1f.sliceandpack.packer.v1.Lineageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sliceandpack/packer/v1/packs.proto\x12\x16sliceandpack.packer.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(sliceandpack/artifact/v1/artifacts.proto\x1a\'sliceandpack/slicer/v1/input_spec.proto\"\xb9\x01\n\x08HeadSpec\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32 .sliceandpack.packer.v1.HeadKindB\x04\xe2\x41\x01\x01\x12\x1b\n\rencoder_width\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\x05\x64\x65lta\x18\x03 \x01(\x01\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x18\n\x05steps\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x01\x88\x01\x01\x12\x12\n\x04seed\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x08\n\x06_deltaB\x08\n\x06_steps\"\x88\x02\n\x0bPackOptions\x12:\n\tprecision\x18\x01 \x01(\x0e\x32!.sliceandpack.packer.v1.PrecisionB\x04\xe2\x41\x01\x01\x12:\n\x12\x65valuation_samples\x18\x04 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\n\x15sliceandpack/Artifact\x12@\n\nevaluation\x18\x05 \x01(\x0e\x32&.sliceandpack.packer.v1.EvaluationKindB\x04\xe2\x41\x01\x01\x12?\n\x0cpicture_form\x18\x06 \x01(\x0e\x32#.sliceandpack.packer.v1.PictureFormB\x04\xe2\x41\x01\x01\"\xa6\x01\n\x0cPackFragment\x12\x30\n\x08\x66ragment\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15sliceandpack/Fragment\x12\x13\n\x05label\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cgraph_digest\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0esamples_digest\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07licence\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\"8\n\x07RunTime\x12\x16\n\x0esingle_seconds\x18\x01 \x01(\x01\x12\x15\n\rbatch_seconds\x18\x02 \x01(\x01\"\xa3\x01\n\nEvaluation\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32&.sliceandpack.packer.v1.EvaluationKind\x12\x10\n\x08\x61\x63\x63uracy\x18\x02 \x01(\x01\x12\r\n\x05\x65rror\x18\x03 \x01(\x01\x12\x19\n\x11\x65rror_upper_bound\x18\x04 \x01(\x01\x12\x0f\n\x07samples\x18\x05 \x01(\x03\x12\x12\n\noptimistic\x18\x06 \x01(\x08\"8\n\nAcceptance\x12\x18\n\x10\x61\x63\x63\x65ptable_error\x18\x01 \x01(\x01\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\"\xaf\x02\n\x0cProofSummary\x12\x1f\n\x17max_absolute_difference\x18\x01 \x01(\x01\x12\x16\n\x0etop1_agreement\x18\x02 \x01(\x01\x12\x1a\n\x12in_sample_accuracy\x18\x03 \x01(\x01\x12 \n\x18\x63ross_validated_accuracy\x18\x04 \x01(\x01\x12\x1c\n\x14precision_divergence\x18\x05 \x01(\x01\x12\x1f\n\x17in_sample_accuracy_fp32\x18\x06 \x01(\x01\x12\x31\n\x08run_time\x18\x07 \x01(\x0b\x32\x1f.sliceandpack.packer.v1.RunTime\x12\x36\n\nevaluation\x18\t \x01(\x0b\x32\".sliceandpack.packer.v1.Evaluation\"\x92\x07\n\x04Pack\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12>\n\tfragments\x18\x03 \x03(\x0b\x32$.sliceandpack.packer.v1.PackFragmentB\x05\xe2\x41\x02\x02\x05\x12\x35\n\x04head\x18\x04 \x01(\x0b\x32 .sliceandpack.packer.v1.HeadSpecB\x05\xe2\x41\x02\x01\x05\x12\x14\n\x06labels\x18\x05 \x03(\tB\x04\xe2\x41\x01\x03\x12\x37\n\x06inputs\x18\x06 \x03(\x0b\x32!.sliceandpack.slicer.v1.InputSpecB\x04\xe2\x41\x01\x03\x12\x37\n\x05graph\x18\x07 \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12:\n\x08manifest\x18\x08 \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x37\n\x05proof\x18\t \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12<\n\nsmoke_test\x18\n \x01(\x0b\x32\".sliceandpack.artifact.v1.ArtifactB\x04\xe2\x41\x01\x03\x12\x41\n\rproof_summary\x18\x0b \x01(\x0b\x32$.sliceandpack.packer.v1.ProofSummaryB\x04\xe2\x41\x01\x03\x12\x18\n\nparameters\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04macs\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12!\n\x13\x65nsemble_parameters\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rensemble_macs\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x11 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x07options\x18\x12 \x01(\x0b\x32#.sliceandpack.packer.v1.PackOptionsB\x05\xe2\x41\x02\x01\x05\x12<\n\nacceptance\x18\x18 \x01(\x0b\x32\".sliceandpack.packer.v1.AcceptanceB\x04\xe2\x41\x01\x03:1\xea\x41.\n\x11sliceandpack/Pack\x12\x0cpacks/{pack}*\x05packs2\x04pack\"\x93\x01\n\x11\x43reatePackRequest\x12\x30\n\x04pack\x18\x01 \x01(\x0b\x32\x1c.sliceandpack.packer.v1.PackB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\":\n\x0eGetPackRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\"s\n\x10ListPacksRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66ilter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x11ListPacksResponse\x12+\n\x05packs\x18\x01 \x03(\x0b\x32\x1c.sliceandpack.packer.v1.Pack\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x11\x44\x65letePackRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x86\x02\n\x11\x41\x64\x64\x43lassesRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12=\n\tfragments\x18\x02 \x03(\x0b\x32$.sliceandpack.packer.v1.PackFragmentB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12:\n\x12\x65valuation_samples\x18\x06 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\n\x15sliceandpack/Artifact\"\xe0\x01\n\x14RemoveClassesRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\x12\x14\n\x06labels\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07pack_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12:\n\x12\x65valuation_samples\x18\x06 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x17\n\x15sliceandpack/Artifact\"=\n\x11GetLineageRequest\x12(\n\x04name\x18\x01 \x01(\tB\x1a\xe2\x41\x01\x02\xfa\x41\x13\n\x11sliceandpack/Pack\"K\n\x0bLineageNode\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12\x0f\n\x07parents\x18\x04 \x03(\t\"=\n\x07Lineage\x12\x32\n\x05nodes\x18\x01 \x03(\x0b\x32#.sliceandpack.packer.v1.LineageNode*U\n\x08HeadKind\x12\x19\n\x15HEAD_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15HEAD_KIND_CLOSED_FORM\x10\x01\x12\x13\n\x0fHEAD_KIND_PAPER\x10\x02*v\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x12\n\x0ePRECISION_FP32\x10\x01\x12\x12\n\x0ePRECISION_FP16\x10\x02\x12\x12\n\x0ePRECISION_INT8\x10\x03\x12\x12\n\x0ePRECISION_BF16\x10\x04*C\n\x0bPictureForm\x12\x1c\n\x18PICTURE_FORM_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORM_UINT8\x10\x01*\x9a\x01\n\x0e\x45valuationKind\x12\x1f\n\x1b\x45VALUATION_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45VALUATION_KIND_HEAD_ALONE\x10\x01\x12\x1f\n\x1b\x45VALUATION_KIND_SLICED_ANEW\x10\x02\x12&\n\"EVALUATION_KIND_EVALUATION_SAMPLES\x10\x03\x32\xe3\x06\n\x05Packs\x12\xa5\x01\n\nCreatePack\x12).sliceandpack.packer.v1.CreatePackRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12O\n\x07GetPack\x12&.sliceandpack.packer.v1.GetPackRequest\x1a\x1c.sliceandpack.packer.v1.Pack\x12`\n\tListPacks\x12(.sliceandpack.packer.v1.ListPacksRequest\x1a).sliceandpack.packer.v1.ListPacksResponse\x12O\n\nDeletePack\x12).sliceandpack.packer.v1.DeletePackRequest\x1a\x16.google.protobuf.Empty\x12\xa5\x01\n\nAddClasses\x12).sliceandpack.packer.v1.AddClassesRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12\xab\x01\n\rRemoveClasses\x12,.sliceandpack.packer.v1.RemoveClassesRequest\x1a\x1d.google.longrunning.Operation\"M\xca\x41J\n\x1bsliceandpack.packer.v1.Pack\x12+sliceandpack.operation.v1.OperationMetadata\x12X\n\nGetLineage\x12).sliceandpack.packer.v1.GetLineageRequest\x1a\x1f.sliceandpack.packer.v1.Lineageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEADSPEC'].fields_by_name['seed']._serialized_options = b'\342A\001\001'
   _globals['_PACKOPTIONS'].fields_by_name['precision']._loaded_options = None
   _globals['_PACKOPTIONS'].fields_by_name['precision']._serialized_options = b'\342A\001\001'
+  _globals['_PACKOPTIONS'].fields_by_name['evaluation_samples']._loaded_options = None
+  _globals['_PACKOPTIONS'].fields_by_name['evaluation_samples']._serialized_options = b'\342A\001\001\372A\027\n\025sliceandpack/Artifact'
+  _globals['_PACKOPTIONS'].fields_by_name['evaluation']._loaded_options = None
+  _globals['_PACKOPTIONS'].fields_by_name['evaluation']._serialized_options = b'\342A\001\001'
   _globals['_PACKOPTIONS'].fields_by_name['picture_form']._loaded_options = None
   _globals['_PACKOPTIONS'].fields_by_name['picture_form']._serialized_options = b'\342A\001\001'
   _globals['_PACKFRAGMENT'].fields_by_name['fragment']._loaded_options = None
@@ -98,6 +102,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACK'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_PACK'].fields_by_name['options']._loaded_options = None
   _globals['_PACK'].fields_by_name['options']._serialized_options = b'\342A\002\001\005'
+  _globals['_PACK'].fields_by_name['acceptance']._loaded_options = None
+  _globals['_PACK'].fields_by_name['acceptance']._serialized_options = b'\342A\001\003'
   _globals['_PACK']._loaded_options = None
   _globals['_PACK']._serialized_options = b'\352A.\n\021sliceandpack/Pack\022\014packs/{pack}*\005packs2\004pack'
   _globals['_CREATEPACKREQUEST'].fields_by_name['pack']._loaded_options = None
@@ -134,6 +140,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDCLASSESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_ADDCLASSESREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_ADDCLASSESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_ADDCLASSESREQUEST'].fields_by_name['evaluation_samples']._loaded_options = None
+  _globals['_ADDCLASSESREQUEST'].fields_by_name['evaluation_samples']._serialized_options = b'\342A\001\001\372A\027\n\025sliceandpack/Artifact'
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\023\n\021sliceandpack/Pack'
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['labels']._loaded_options = None
@@ -144,6 +152,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_REMOVECLASSESREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_REMOVECLASSESREQUEST'].fields_by_name['evaluation_samples']._loaded_options = None
+  _globals['_REMOVECLASSESREQUEST'].fields_by_name['evaluation_samples']._serialized_options = b'\342A\001\001\372A\027\n\025sliceandpack/Artifact'
   _globals['_GETLINEAGEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETLINEAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\023\n\021sliceandpack/Pack'
   _globals['_PACKS'].methods_by_name['CreatePack']._loaded_options = None
@@ -152,44 +162,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACKS'].methods_by_name['AddClasses']._serialized_options = b'\312AJ\n\033sliceandpack.packer.v1.Pack\022+sliceandpack.operation.v1.OperationMetadata'
   _globals['_PACKS'].methods_by_name['RemoveClasses']._loaded_options = None
   _globals['_PACKS'].methods_by_name['RemoveClasses']._serialized_options = b'\312AJ\n\033sliceandpack.packer.v1.Pack\022+sliceandpack.operation.v1.OperationMetadata'
-  _globals['_HEADKIND']._serialized_start=3067
-  _globals['_HEADKIND']._serialized_end=3152
-  _globals['_PRECISION']._serialized_start=3154
-  _globals['_PRECISION']._serialized_end=3272
-  _globals['_PICTUREFORM']._serialized_start=3274
-  _globals['_PICTUREFORM']._serialized_end=3341
+  _globals['_HEADKIND']._serialized_start=3655
+  _globals['_HEADKIND']._serialized_end=3740
+  _globals['_PRECISION']._serialized_start=3742
+  _globals['_PRECISION']._serialized_end=3860
+  _globals['_PICTUREFORM']._serialized_start=3862
+  _globals['_PICTUREFORM']._serialized_end=3929
+  _globals['_EVALUATIONKIND']._serialized_start=3932
+  _globals['_EVALUATIONKIND']._serialized_end=4086
   _globals['_HEADSPEC']._serialized_start=305
   _globals['_HEADSPEC']._serialized_end=490
   _globals['_PACKOPTIONS']._serialized_start=493
-  _globals['_PACKOPTIONS']._serialized_end=631
-  _globals['_PACKFRAGMENT']._serialized_start=634
-  _globals['_PACKFRAGMENT']._serialized_end=800
-  _globals['_RUNTIME']._serialized_start=802
-  _globals['_RUNTIME']._serialized_end=858
-  _globals['_PROOFSUMMARY']._serialized_start=861
-  _globals['_PROOFSUMMARY']._serialized_end=1108
-  _globals['_PACK']._serialized_start=1111
-  _globals['_PACK']._serialized_end=1963
-  _globals['_CREATEPACKREQUEST']._serialized_start=1966
-  _globals['_CREATEPACKREQUEST']._serialized_end=2113
-  _globals['_GETPACKREQUEST']._serialized_start=2115
-  _globals['_GETPACKREQUEST']._serialized_end=2173
-  _globals['_LISTPACKSREQUEST']._serialized_start=2175
-  _globals['_LISTPACKSREQUEST']._serialized_end=2290
-  _globals['_LISTPACKSRESPONSE']._serialized_start=2292
-  _globals['_LISTPACKSRESPONSE']._serialized_end=2381
-  _globals['_DELETEPACKREQUEST']._serialized_start=2383
-  _globals['_DELETEPACKREQUEST']._serialized_end=2490
-  _globals['_ADDCLASSESREQUEST']._serialized_start=2493
-  _globals['_ADDCLASSESREQUEST']._serialized_end=2695
-  _globals['_REMOVECLASSESREQUEST']._serialized_start=2698
-  _globals['_REMOVECLASSESREQUEST']._serialized_end=2862
-  _globals['_GETLINEAGEREQUEST']._serialized_start=2864
-  _globals['_GETLINEAGEREQUEST']._serialized_end=2925
-  _globals['_LINEAGENODE']._serialized_start=2927
-  _globals['_LINEAGENODE']._serialized_end=3002
-  _globals['_LINEAGE']._serialized_start=3004
-  _globals['_LINEAGE']._serialized_end=3065
-  _globals['_PACKS']._serialized_start=3344
-  _globals['_PACKS']._serialized_end=4211
+  _globals['_PACKOPTIONS']._serialized_end=757
+  _globals['_PACKFRAGMENT']._serialized_start=760
+  _globals['_PACKFRAGMENT']._serialized_end=926
+  _globals['_RUNTIME']._serialized_start=928
+  _globals['_RUNTIME']._serialized_end=984
+  _globals['_EVALUATION']._serialized_start=987
+  _globals['_EVALUATION']._serialized_end=1150
+  _globals['_ACCEPTANCE']._serialized_start=1152
+  _globals['_ACCEPTANCE']._serialized_end=1208
+  _globals['_PROOFSUMMARY']._serialized_start=1211
+  _globals['_PROOFSUMMARY']._serialized_end=1514
+  _globals['_PACK']._serialized_start=1517
+  _globals['_PACK']._serialized_end=2431
+  _globals['_CREATEPACKREQUEST']._serialized_start=2434
+  _globals['_CREATEPACKREQUEST']._serialized_end=2581
+  _globals['_GETPACKREQUEST']._serialized_start=2583
+  _globals['_GETPACKREQUEST']._serialized_end=2641
+  _globals['_LISTPACKSREQUEST']._serialized_start=2643
+  _globals['_LISTPACKSREQUEST']._serialized_end=2758
+  _globals['_LISTPACKSRESPONSE']._serialized_start=2760
+  _globals['_LISTPACKSRESPONSE']._serialized_end=2849
+  _globals['_DELETEPACKREQUEST']._serialized_start=2851
+  _globals['_DELETEPACKREQUEST']._serialized_end=2958
+  _globals['_ADDCLASSESREQUEST']._serialized_start=2961
+  _globals['_ADDCLASSESREQUEST']._serialized_end=3223
+  _globals['_REMOVECLASSESREQUEST']._serialized_start=3226
+  _globals['_REMOVECLASSESREQUEST']._serialized_end=3450
+  _globals['_GETLINEAGEREQUEST']._serialized_start=3452
+  _globals['_GETLINEAGEREQUEST']._serialized_end=3513
+  _globals['_LINEAGENODE']._serialized_start=3515
+  _globals['_LINEAGENODE']._serialized_end=3590
+  _globals['_LINEAGE']._serialized_start=3592
+  _globals['_LINEAGE']._serialized_end=3653
+  _globals['_PACKS']._serialized_start=4089
+  _globals['_PACKS']._serialized_end=4956
 # @@protoc_insertion_point(module_scope)

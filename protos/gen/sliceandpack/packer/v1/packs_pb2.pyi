@@ -102,6 +102,38 @@ fragments take.
 """
 Global___PictureForm: _TypeAlias = PictureForm  # noqa: Y015
 
+class _EvaluationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EvaluationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EvaluationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVALUATION_KIND_UNSPECIFIED: _EvaluationKind.ValueType  # 0
+    """Not given: by evaluation samples where there are any, else by the head alone."""
+    EVALUATION_KIND_HEAD_ALONE: _EvaluationKind.ValueType  # 1
+    """By cross-validation of the head alone; optimistic, since the slicing saw all samples."""
+    EVALUATION_KIND_SLICED_ANEW: _EvaluationKind.ValueType  # 2
+    """By stratified 5-fold cross-validation in which the slicer plans and slices every fragment anew
+    from the samples outside of the fold.
+    """
+    EVALUATION_KIND_EVALUATION_SAMPLES: _EvaluationKind.ValueType  # 3
+    """On evaluation samples, which neither the slicing nor the head saw."""
+
+class EvaluationKind(_EvaluationKind, metaclass=_EvaluationKindEnumTypeWrapper):
+    """How the error of a pack is judged."""
+
+EVALUATION_KIND_UNSPECIFIED: EvaluationKind.ValueType  # 0
+"""Not given: by evaluation samples where there are any, else by the head alone."""
+EVALUATION_KIND_HEAD_ALONE: EvaluationKind.ValueType  # 1
+"""By cross-validation of the head alone; optimistic, since the slicing saw all samples."""
+EVALUATION_KIND_SLICED_ANEW: EvaluationKind.ValueType  # 2
+"""By stratified 5-fold cross-validation in which the slicer plans and slices every fragment anew
+from the samples outside of the fold.
+"""
+EVALUATION_KIND_EVALUATION_SAMPLES: EvaluationKind.ValueType  # 3
+"""On evaluation samples, which neither the slicing nor the head saw."""
+Global___EvaluationKind: _TypeAlias = EvaluationKind  # noqa: Y015
+
 @_typing.final
 class HeadSpec(_message.Message):
     """How the head is made."""
@@ -154,20 +186,31 @@ class PackOptions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRECISION_FIELD_NUMBER: _builtins.int
+    EVALUATION_SAMPLES_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
     PICTURE_FORM_FIELD_NUMBER: _builtins.int
     precision: Global___Precision.ValueType
     """In what it computes."""
+    evaluation_samples: _builtins.str
+    """An artifact of the packer, "artifacts/{digest}": an npz with one array per input by its name,
+    and "labels", the label of each sample as text, each one of the pack's; every class of the pack
+    has a sample. Nothing that the pack is made of may be among them.
+    """
+    evaluation: Global___EvaluationKind.ValueType
+    """How its error is judged; evaluation samples leave no other choice."""
     picture_form: Global___PictureForm.ValueType
     """How it takes its pictures."""
     def __init__(
         self,
         *,
         precision: Global___Precision.ValueType = ...,
+        evaluation_samples: _builtins.str = ...,
+        evaluation: Global___EvaluationKind.ValueType = ...,
         picture_form: Global___PictureForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "evaluation_samples", b"evaluation_samples", "picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,6 +283,74 @@ class RunTime(_message.Message):
 Global___RunTime: _TypeAlias = RunTime  # noqa: Y015
 
 @_typing.final
+class Evaluation(_message.Message):
+    """What error a pack is expected to make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_UPPER_BOUND_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    OPTIMISTIC_FIELD_NUMBER: _builtins.int
+    kind: Global___EvaluationKind.ValueType
+    """How it was judged."""
+    accuracy: _builtins.float
+    """The share of samples whose class was named rightly, in [0, 1]."""
+    error: _builtins.float
+    """The share of the others."""
+    error_upper_bound: _builtins.float
+    """The one-sided 95 % upper bound of the error by Clopper and Pearson."""
+    samples: _builtins.int
+    """How many samples were judged; equal ones count once."""
+    optimistic: _builtins.bool
+    """Whether something that was judged had seen the samples: the true error may be larger."""
+    def __init__(
+        self,
+        *,
+        kind: Global___EvaluationKind.ValueType = ...,
+        accuracy: _builtins.float = ...,
+        error: _builtins.float = ...,
+        error_upper_bound: _builtins.float = ...,
+        samples: _builtins.int = ...,
+        optimistic: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "error", b"error", "error_upper_bound", b"error_upper_bound", "kind", b"kind", "optimistic", b"optimistic", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
+
+@_typing.final
+class Acceptance(_message.Message):
+    """Whether a market accepts a pack, by the packer's setting when it was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTABLE_ERROR_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    acceptable_error: _builtins.float
+    """The largest error that may be deployed, in (0, 1]."""
+    accepted: _builtins.bool
+    """Whether the upper bound of the pack's error is known and within it."""
+    def __init__(
+        self,
+        *,
+        acceptable_error: _builtins.float = ...,
+        accepted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable_error", b"acceptable_error", "accepted", b"accepted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Acceptance: _TypeAlias = Acceptance  # noqa: Y015
+
+@_typing.final
 class ProofSummary(_message.Message):
     """What was measured before the pack was kept."""
 
@@ -252,6 +363,7 @@ class ProofSummary(_message.Message):
     PRECISION_DIVERGENCE_FIELD_NUMBER: _builtins.int
     IN_SAMPLE_ACCURACY_FP32_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
     max_absolute_difference: _builtins.float
     """The largest absolute difference of probabilities between the parts and the pack."""
     top1_agreement: _builtins.float
@@ -274,6 +386,12 @@ class ProofSummary(_message.Message):
     def run_time(self) -> Global___RunTime:
         """How long it runs."""
 
+    @_builtins.property
+    def evaluation(self) -> Global___Evaluation:
+        """The error to expect; absent where a class has one sample only, and for packs made before this
+        was judged.
+        """
+
     def __init__(
         self,
         *,
@@ -284,10 +402,11 @@ class ProofSummary(_message.Message):
         precision_divergence: _builtins.float = ...,
         in_sample_accuracy_fp32: _builtins.float = ...,
         run_time: Global___RunTime | None = ...,
+        evaluation: Global___Evaluation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run_time", b"run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "evaluation", b"evaluation", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -317,6 +436,7 @@ class Pack(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "packs/{pack}"."""
     display_name: _builtins.str
@@ -375,6 +495,10 @@ class Pack(_message.Message):
     def options(self) -> Global___PackOptions:
         """What else was asked of it."""
 
+    @_builtins.property
+    def acceptance(self) -> Global___Acceptance:
+        """Whether it may be deployed as far as its error goes; absent where the packer accepts any."""
+
     def __init__(
         self,
         *,
@@ -396,10 +520,11 @@ class Pack(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         options: Global___PackOptions | None = ...,
+        acceptance: Global___Acceptance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -566,6 +691,7 @@ class AddClassesRequest(_message.Message):
     PACK_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    EVALUATION_SAMPLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name of the pack to start from."""
     pack_id: _builtins.str
@@ -574,6 +700,11 @@ class AddClassesRequest(_message.Message):
     """A replay with the same id returns the first result; kept for 7 days."""
     validate_only: _builtins.bool
     """Only the request is checked; nothing is kept."""
+    evaluation_samples: _builtins.str
+    """Evaluation samples of the new pack, as in PackOptions; those of the old one do not count, since
+    the classes are others. Where left out, a pack that was sliced anew is so again, and any other is
+    judged by its head alone.
+    """
     @_builtins.property
     def fragments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackFragment]:
         """The fragments to add."""
@@ -586,10 +717,11 @@ class AddClassesRequest(_message.Message):
         pack_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        evaluation_samples: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fragments", b"fragments", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation_samples", b"evaluation_samples", "fragments", b"fragments", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -606,6 +738,7 @@ class RemoveClassesRequest(_message.Message):
     PACK_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    EVALUATION_SAMPLES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name of the pack to start from."""
     pack_id: _builtins.str
@@ -614,6 +747,11 @@ class RemoveClassesRequest(_message.Message):
     """A replay with the same id returns the first result; kept for 7 days."""
     validate_only: _builtins.bool
     """Only the request is checked; nothing is kept."""
+    evaluation_samples: _builtins.str
+    """Evaluation samples of the new pack, as in PackOptions; those of the old one do not count, since
+    the classes are others. Where left out, a pack that was sliced anew is so again, and any other is
+    judged by its head alone.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels to leave out."""
@@ -626,10 +764,11 @@ class RemoveClassesRequest(_message.Message):
         pack_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        evaluation_samples: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation_samples", b"evaluation_samples", "labels", b"labels", "name", b"name", "pack_id", b"pack_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
