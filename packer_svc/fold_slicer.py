@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,6 @@ T = TypeVar("T")
 # next attempt goes on with what was asked for.
 _WAIT = WaitPolicy(attempts=8, timeout_seconds=7 * 86_400.0)
 _CALL_SECONDS = 8.0
-_CANCEL_SECONDS = 1.0
 
 # How many requests the slicer has at the same time: it queues what its workers cannot take.
 _AT_ONCE = 4
@@ -78,14 +77,14 @@ class _Folds:
         dealing: The folds.
         fragments: How many fragments the pack has.
         done: Labels that are finished, by errand.
-        started: Operations of the slicer that are not over.
+        started: Operations of the slicer that are not over, some of them only just asked for.
     """
 
     context: JobContext
     dealing: Dealing
     fragments: int
     done: dict[_Errand, int] = field(default_factory=dict)
-    started: set[str] = field(default_factory=set)
+    started: set[asyncio.Task[str]] = field(default_factory=set)
 
     def request(self, errand: _Errand) -> models_pb2.SliceModelRequest:
         """Returns what the slicer is asked: the same at every attempt."""
@@ -128,6 +127,7 @@ class FoldSlicer:
         self._models = models_pb2_grpc.ModelsStub(channel)
         self._operations = Operations(channel, _WAIT)
         self._slicer = slicer
+        self._farewells: set[asyncio.Task[None]] = set()
 
     async def slice(
         self,
@@ -166,11 +166,12 @@ class FoldSlicer:
             # The next attempt asks for the same and gets it.
             raise
         except ServiceError:
-            await self._give_up(folds.started)
+            farewell = asyncio.create_task(self._give_up(folds.started))
+            self._farewells.add(farewell)
+            farewell.add_done_callback(self._farewells.discard)
             raise
         finally:
             running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
         graphs: dict[int, dict[int, str]] = {fold: {} for fold in dealing.folds}
         for errand, paths in zip(errands, found, strict=True):
             graphs[errand.fold].update(paths)
@@ -210,23 +211,30 @@ class FoldSlicer:
             folds.note(errand, sum(finished), label)
 
         try:
-            call = self._models.SliceModel(folds.request(errand), timeout=_CALL_SECONDS)
-            operation = await reached(call)
-            folds.started.add(operation.name)
-            result = self._operations.result(
-                operation.name, models_pb2.SliceModelResponse, on_event
-            )
+            begin = asyncio.create_task(self._begun(folds.request(errand)))
+            begin.add_done_callback(_is_seen)
+            folds.started.add(begin)
+            # Whoever is told to stop while the slicer answers has to know what to end.
+            name = await asyncio.shield(begin)
+            result = self._operations.result(name, models_pb2.SliceModelResponse, on_event)
             response = await reached(result)
         except NotFound as error:
             raise unreachable_origin(f"A class of {model_of(errand.plan)}", error) from error
-        folds.started.discard(operation.name)
+        folds.started.discard(begin)
         return response
 
-    async def _give_up(self, started: set[str]) -> None:
-        """Tells the slicer that nobody waits; it ends what it has not begun, too."""
-        with suppress(ServiceError, TimeoutError):
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                await asyncio.gather(*(self._operations.cancel(name) for name in started))
+    async def _begun(self, request: models_pb2.SliceModelRequest) -> str:
+        operation = await reached(self._models.SliceModel(request, timeout=_CALL_SECONDS))
+        return str(operation.name)
+
+    async def _give_up(self, started: Collection[asyncio.Task[str]]) -> None:
+        """Tells the slicer that nobody waits any more.
+
+        Nobody waits for this either: what it does not reach ends by itself and is swept.
+        """
+        for begin in list(started):
+            with suppress(ServiceError):
+                await self._operations.cancel(await begin)
 
 
 def _errands(origins: Sequence[fragments_pb2.Fragment], folds: Sequence[int]) -> list[_Errand]:
@@ -235,6 +243,12 @@ def _errands(origins: Sequence[fragments_pb2.Fragment], folds: Sequence[int]) ->
     for place, origin in enumerate(origins):
         by_plan.setdefault(origin.plan, {}).setdefault(origin.label, []).append(place)
     return [_Errand(fold, plan, places) for fold in folds for plan, places in by_plan.items()]
+
+
+def _is_seen(begin: asyncio.Task[str]) -> None:
+    """Takes a failure that whoever was told to stop no longer waits for."""
+    if not begin.cancelled():
+        begin.exception()
 
 
 async def _unless_cancelled(context: JobContext, work: asyncio.Future[T]) -> T:
