@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from benchmarks.demo.market import Market
 from benchmarks.demo.services import running_services
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.corpus import Inputs, Rows
 from benchmarks.paper.features import guesses
 from benchmarks.paper.result import device
 from benchmarks.paper.samples import Draw
@@ -94,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--evaluation-samples", type=int, default=200, help="how many, over all classes")
     add("--seeds", type=int, default=1, help="seeds of the origins, from 0 on")
     add("--draws", type=int, default=3, help="draws of the samples of each seed")
+    add(
+        "--trained-on",
+        action="store_true",
+        help="submit pictures that the origins were trained on, as whoever has no others does",
+    )
     add("--threads", type=int, default=os.cpu_count() or 1, help="of training and testing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
@@ -106,7 +112,7 @@ def _outcomes(parsed: argparse.Namespace) -> list[Outcome]:
         for number in range(parsed.draws):
             # A market of its own: nobody reads the samples of another draw.
             with tempfile.TemporaryDirectory() as folder, running_services(Path(folder)) as where:
-                draw = Draw(bench.corpus, parsed.k, seed, number)
+                draw = _draw(bench, parsed, seed, number)
                 made = _judged(Market(where), bench, parsed, draw)
                 found.append(Outcome(f"{seed}.{number}", *made))
     return found
@@ -130,6 +136,14 @@ def _bench(parsed: argparse.Namespace, seed: int) -> Bench:
     return Bench.of(setting, TASKS["T1"])
 
 
+def _draw(bench: Bench, parsed: argparse.Namespace, seed: int, number: int) -> Draw:
+    """The samples that are submitted: test pictures, unless those of the training are asked for."""
+    corpus = bench.corpus
+    if not parsed.trained_on:
+        corpus = replace(corpus, train=corpus.test)
+    return Draw(corpus, parsed.k, seed, number)
+
+
 def _judged(
     market: Market, bench: Bench, parsed: argparse.Namespace, draw: Draw
 ) -> tuple[float, int, dict[str, Any]]:
@@ -138,7 +152,7 @@ def _judged(
         folder = Path(name)
         size = ("--budget-macs", str(parsed.budget_macs), "--views", str(parsed.views))
         fragments = _sliced(market, bench, draw, folder, size)
-        inputs, labels = bench.test(TARGET)
+        inputs, labels = _test(bench, None if parsed.trained_on else draw)
         chosen = _evaluation_rows(labels, parsed.evaluation_samples // len(TARGET), draw.seed)
         samples = folder / "evaluation.npz"
         arrays = {key: array[chosen] for key, array in inputs.items()}
@@ -159,6 +173,16 @@ def _judged(
         unseen = {key: array[rest] for key, array in inputs.items()}
         wrong = guesses(graph.read_bytes(), unseen, parsed.threads) != labels[rest]
         return float(wrong.mean()), len(rest), told
+
+
+def _test(bench: Bench, draw: Draw | None) -> tuple[Mapping[str, Inputs], Rows]:
+    """Test pictures and labels of the target, without those that were submitted."""
+    inputs, labels = bench.test(TARGET)
+    if draw is None:
+        return inputs, labels
+    submitted = np.concatenate([draw.rows(label) for label in TARGET])
+    left = ~np.isin(bench.corpus.test.rows_of(TARGET), submitted)
+    return {name: array[left] for name, array in inputs.items()}, labels[left]
 
 
 def _sliced(

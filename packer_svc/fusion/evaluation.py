@@ -4,7 +4,8 @@ The bound is that of Clopper and Pearson (Biometrika 26, 1934): for n samples dr
 of all that was fitted it holds with at least 95 %. Predictions of a cross-validation share most of
 what they were fitted on, and come from packs made of fewer samples than the one that is kept: for
 those the bound covers chance in the drawing of n samples, neither that dependence nor the
-difference.
+difference. And no cross-validation knows what the models were trained on: of samples from their own
+training it is too good, however it slices.
 """
 
 from __future__ import annotations

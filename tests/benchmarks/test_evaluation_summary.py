@@ -25,7 +25,7 @@ def test_optimism_and_broken_bounds_are_told() -> None:
 
 
 def test_data_that_are_not_there_are_told(
-    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["--data", str(tmp_path), "--out", str(tmp_path / "out")])
     assert code != 0
