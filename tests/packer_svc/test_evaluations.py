@@ -211,6 +211,18 @@ async def test_sliced_anew_in_every_fold_nothing_is_left_in_the_slicer(
     assert added.proof_summary.evaluation.samples == 60
 
 
+async def test_fragments_that_are_fed_differently_are_sliced_anew_too(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    names = slicer.named("low/zero", "large/four")
+    pack = await made(packs, request("mixed-anew", names, pb.PackOptions(evaluation=ANEW)))
+    found = pack.proof_summary.evaluation
+
+    assert (found.kind, found.samples) == (ANEW, 40)
+    # Far from what a branch would get that is fed as another one.
+    assert found.error < pack.proof_summary.evaluation.error_upper_bound < 0.4
+
+
 async def test_fragments_that_are_gone_cannot_be_sliced_anew(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
