@@ -11,6 +11,8 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from marketctl.evaluation import Evaluation, SamplesFile
 
+_SIZE = "Size"
+
 
 class Precision(StrEnum):
     """In what a pack computes."""
@@ -47,6 +49,32 @@ class MakingOptions:
         ),
     ] = None
     evaluation_samples: SamplesFile = None
+    budget_params: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Slice the classes anew, together, to this share of their models' parameters, "
+            "above 0, at most 1.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = None
+    budget_macs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The same for the MACs.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = None
+    budget_latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            help="The same for the milliseconds of one sample on one thread, as predicted for the "
+            "slicer's machine.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = None
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check the request, keep nothing.")
     ] = False
@@ -57,13 +85,13 @@ class MakingOptions:
         What is left out, the packer fills in.
 
         Raises:
-            typer.BadParameter: It is to be judged in two ways.
+            typer.BadParameter: It is to be judged in two ways, or more than one budget is given.
         """
         if self.evaluation is not None and self.evaluation_samples is not None:
             raise typer.BadParameter(
                 "evaluation samples leave no other choice", param_hint="--evaluation"
             )
-        options = pb.PackOptions()
+        options = pb.PackOptions(budget=self._budget())
         if self.precision is not None:
             options.precision = pb.Precision.Value(f"PRECISION_{self.precision.name}")
         if self.uint8_pictures:
@@ -71,3 +99,19 @@ class MakingOptions:
         if self.evaluation is not None:
             options.evaluation = pb.EvaluationKind.Value(f"EVALUATION_KIND_{self.evaluation.name}")
         return options
+
+    def _budget(self) -> pb.PackBudget | None:
+        sizes = {
+            "parameters": self.budget_params,
+            "macs": self.budget_macs,
+            "latency_ms": self.budget_latency_ms,
+        }
+        given = {name: size for name, size in sizes.items() if size is not None}
+        if len(given) > 1:
+            raise typer.BadParameter("give one of the budgets")
+        if not given:
+            return None
+        budget = pb.PackBudget()
+        for name, size in given.items():
+            setattr(budget, name, size)
+        return budget

@@ -23,6 +23,7 @@ from marketctl.lineage_picture import check_picture, lineage_svg
 from marketctl.making import MakingOptions
 from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
+from marketctl.pack_size import size_facts
 from marketctl.plain import plain
 from marketctl.session import Session, pages
 from svckit.artifacts.threads import in_thread
@@ -274,6 +275,7 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
             f"same class on {share(proof.top1_agreement)}",
         ),
         ("precision", _precision(pack)),
+        *size_facts(pack),
         ("accuracy", _accuracy(proof)),
         ("error", error_text(proof)),
         *acceptance_facts(pack),

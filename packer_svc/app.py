@@ -23,7 +23,9 @@ from packer_svc.handlers.deploy import DeploymentHandlers
 from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.handlers.make_pack import Means, PackMaker
 from packer_svc.jobs import entries
+from packer_svc.ordered import OrderedWork
 from packer_svc.references import HeldReferences
+from packer_svc.resizing import Resizer
 from packer_svc.servicer.deployments import DeploymentsServicer
 from packer_svc.servicer.packs import PacksServicer
 from packer_svc.settings import PackerSettings
@@ -67,7 +69,9 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     features.mkdir(exist_ok=True)
     means = Means(settings.worker_threads, features, settings.feature_cache_bytes)
     evaluations = Evaluations(foundation, FoldSlicer(slicer_channel, slicer))
-    maker = PackMaker(foundation, slicer, held, means, evaluations)
+    ordered = OrderedWork(foundation.database, slicer_channel)
+    resizer = Resizer(slicer_channel, slicer, ordered)
+    maker = PackMaker(foundation, slicer, held, resizer, means, evaluations)
     _register(
         foundation.runner,
         PackHandlers(foundation.database, maker, gate),
@@ -76,6 +80,7 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     for resource in (
         references,
         presence,
+        Upkeep("ordered work", ordered.settle, ordered.INTERVAL_SECONDS, foundation.clock),
         Upkeep("switches", switches.settle, switches.INTERVAL_SECONDS, foundation.clock),
         foundation.runner,
     ):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import grpc
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
-from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, models_pb2_grpc
+from sliceandpack.slicer.v1 import fragments_pb2, models_pb2, models_pb2_grpc, plans_pb2
 
 from packer_svc.origins import Origin, model_of, told_origin
 from svckit.artifacts.digests import artifact_name
@@ -24,10 +24,10 @@ from svckit.errors import DataLoss, DeadlineExceeded, NotFound, Unavailable
 
 T = TypeVar("T")
 
-# How long one answer of the slicer may take, in seconds. It only reads rows, and the operation
-# that asks is tried again: a slicer that hangs is given up within half a minute.
-_CALL_SECONDS = 8.0
-_DOWNLOAD = TransferPolicy(attempts=3, idle_seconds=_CALL_SECONDS)
+CALL_SECONDS = 8.0
+"""How long one answer of the slicer may take, in seconds. It only reads rows, and the operation
+that asks is tried again: a slicer that hangs is given up within half a minute."""
+_DOWNLOAD = TransferPolicy(attempts=3, idle_seconds=CALL_SECONDS)
 
 # How many fragments or models are asked for at the same time.
 _AT_ONCE = 8
@@ -63,15 +63,37 @@ class SlicerClient:
             for name, fragment in zip(fragments, found, strict=True)
         ]
 
+    async def recipes(self, fragments: Sequence[str]) -> list[plans_pb2.Recipe]:
+        """Returns by what recipes fragments were sliced; an empty one where the plan is gone.
+
+        Raises:
+            NotFound: There is no such fragment.
+            Unavailable: SLICER_UNAVAILABLE.
+        """
+        gate = asyncio.Semaphore(_AT_ONCE)
+        found = await all_of(self._fragment(name, gate) for name in fragments)
+        plans = list(dict.fromkeys(fragment.plan for fragment in found))
+        recipes = await all_of(self._recipe(plan, gate) for plan in plans)
+        by_plan = dict(zip(plans, recipes, strict=True))
+        return [by_plan[fragment.plan] for fragment in found]
+
+    async def _recipe(self, plan: str, gate: asyncio.Semaphore) -> plans_pb2.Recipe:
+        async with gate:
+            request = models_pb2.GetPlanRequest(name=plan)
+            try:
+                return (await reached(self._models.GetPlan(request, timeout=CALL_SECONDS))).recipe
+            except NotFound:
+                return plans_pb2.Recipe()
+
     async def _fragment(self, name: str, gate: asyncio.Semaphore) -> fragments_pb2.Fragment:
         async with gate:
             request = models_pb2.GetFragmentRequest(name=name)
-            return await reached(self._models.GetFragment(request, timeout=_CALL_SECONDS))
+            return await reached(self._models.GetFragment(request, timeout=CALL_SECONDS))
 
     async def _model(self, name: str, gate: asyncio.Semaphore) -> models_pb2.Model:
         async with gate:
             request = models_pb2.GetModelRequest(name=name)
-            return await reached(self._models.GetModel(request, timeout=_CALL_SECONDS))
+            return await reached(self._models.GetModel(request, timeout=CALL_SECONDS))
 
     async def fetch(self, digest: str, folder: Path) -> Path:
         """Returns a verified file with an artifact's bytes, read from the slicer at most once.
@@ -116,7 +138,7 @@ class SlicerClient:
         request.reference.expire_time.FromDatetime(expire_time)
         request.update_mask.paths.append("expire_time")
         try:
-            await reached(self._models.UpdateReference(request, timeout=_CALL_SECONDS))
+            await reached(self._models.UpdateReference(request, timeout=CALL_SECONDS))
         except NotFound:
             await self._take(name, pack, fragments, expire_time)
 
@@ -128,7 +150,7 @@ class SlicerClient:
         request.reference.holder = pack
         request.reference.fragments.extend(fragments)
         request.reference.expire_time.FromDatetime(expire_time)
-        await reached(self._models.CreateReference(request, timeout=_CALL_SECONDS))
+        await reached(self._models.CreateReference(request, timeout=CALL_SECONDS))
 
     async def release(self, name: str) -> None:
         """Lets go of a reference; one that is gone already is no error.
@@ -138,11 +160,11 @@ class SlicerClient:
         """
         request = models_pb2.DeleteReferenceRequest(name=name)
         with suppress(NotFound):
-            await reached(self._models.DeleteReference(request, timeout=_CALL_SECONDS))
+            await reached(self._models.DeleteReference(request, timeout=CALL_SECONDS))
 
 
 async def all_of(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Awaits calls together; at the first error the others are ended."""
+    """Awaits calls together and returns what they return; at the first error others are ended."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return await asyncio.gather(*tasks)

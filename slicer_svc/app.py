@@ -10,6 +10,8 @@ from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
 
 from slicer_svc.handlers.create_model import CreateModelHandler
 from slicer_svc.handlers.create_plan import CreatePlanHandler
+from slicer_svc.handlers.planning import Planning
+from slicer_svc.handlers.predict_front import PredictFrontHandler
 from slicer_svc.handlers.slice_model import SliceModelHandler
 from slicer_svc.jobs import entries
 from slicer_svc.servicer import ModelsServicer
@@ -34,7 +36,10 @@ async def compose(settings: SlicerSettings, runtime: Runtime) -> Sequence[Servic
     foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
     runner = foundation.runner
     runner.register("CreateModel", CreateModelHandler(foundation), models_pb2.CreateModelRequest)
-    runner.register("CreatePlan", CreatePlanHandler(foundation), models_pb2.CreatePlanRequest)
+    planning = Planning(foundation)
+    plan, front = CreatePlanHandler(foundation, planning), PredictFrontHandler(foundation, planning)
+    runner.register("CreatePlan", plan, models_pb2.CreatePlanRequest)
+    runner.register("PredictFront", front, models_pb2.PredictFrontRequest)
     runner.register("SliceModel", SliceModelHandler(foundation), models_pb2.SliceModelRequest)
     await runtime.resources.enter_async_context(runner)
     add = partial(models_pb2_grpc.add_ModelsServicer_to_server, ModelsServicer(foundation))

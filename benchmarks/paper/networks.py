@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 VGG16_STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+CNN4_STAGES = (32, 64, 128)
 RESNET_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 FILTER_WIDTHS = (3, 4, 5)
 PADDING = 0
@@ -36,6 +37,23 @@ def vgg16(classes: int, width: float) -> nn.Module:
             channels = units
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels, classes))
+
+
+def cnn4(classes: int, width: float) -> nn.Module:
+    """A small network for 32×32 pictures: three convolutions and a dense layer.
+
+    Args:
+        classes: Class scores.
+        width: Factor on all channel counts.
+    """
+    layers: list[nn.Module] = []
+    channels = 3
+    for full in CNN4_STAGES:
+        units = max(1, round(full * width))
+        layers += [nn.Conv2d(channels, units, 3, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(units), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        channels = units
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels, classes))
 
 
 def resnet34(classes: int, width: float) -> nn.Module:
@@ -185,6 +203,7 @@ class TextCnn(nn.Module):
 IMAGE_NETWORKS: Mapping[str, Callable[[int, float], nn.Module]] = {
     "vgg16": vgg16,
     "resnet34": resnet34,
+    "cnn4": cnn4,
 }
 TEXT_NETWORKS: Mapping[str, Callable[[int, TextShape], nn.Module]] = {
     "rnn": LstmClassifier,

@@ -154,6 +154,21 @@ def pack_violations(pack: pb.Pack) -> Iterator[FieldViolation]:
     if pack.options.picture_form not in pb.PictureForm.values():
         yield FieldViolation("pack.options.picture_form", "no such form of pictures")
     yield from evaluation_violations(pack.options)
+    if pack.options.HasField("budget"):
+        yield from _budget_violations(pack.options.budget)
+
+
+def _budget_violations(budget: pb.PackBudget) -> Iterator[FieldViolation]:
+    size = budget.WhichOneof("size")
+    if size is None:
+        yield FieldViolation("pack.options.budget", "give parameters, macs or latency_ms")
+        return
+    value = getattr(budget, size)
+    if size == "latency_ms":
+        if not 0 < value < math.inf:
+            yield FieldViolation(f"pack.options.budget.{size}", "it is finite and above 0")
+    elif not 0 < value <= 1:
+        yield FieldViolation(f"pack.options.budget.{size}", "it is above 0 and at most 1")
 
 
 def fragment_violations(

@@ -30,6 +30,8 @@ class FusionReason(StrEnum):
     """The list of fragments is empty, or names a fragment or a class label twice."""
     PROOF_FAILED = "PROOF_FAILED"
     """The pack does not compute what its fragments and head compute."""
+    BUDGET_UNREACHABLE = "BUDGET_UNREACHABLE"
+    """The pack is larger than it may be."""
     PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
     """The pack cannot be computed in the precision that was asked for."""
 

@@ -81,6 +81,8 @@ class PackHandlers:
         request: pb.AddClassesRequest | pb.RemoveClassesRequest,
     ) -> pb.Pack:
         before = encode_pack(base)
+        # It held for the fragments that were sliced to meet it, and they stay as they are.
+        before.options.ClearField("budget")
         recipe = PackRecipe(
             request.pack_id or made_id(context),
             base.display_name,

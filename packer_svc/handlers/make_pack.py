@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from packer_svc.recipe import (
     refuse_duplicates,
 )
 from packer_svc.references import HeldReferences
+from packer_svc.resizing import Resizer
+from packer_svc.sizing import Order
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store import packs
 from packer_svc.store.tables import PackRow
@@ -57,6 +59,19 @@ class Means:
     features_bytes: int
 
 
+@dataclass(frozen=True)
+class Sized:
+    """What takes the place of the fragments that were named, with a budget.
+
+    Attributes:
+        fragments: New fragments of the same classes, in the same order.
+        budget: What the worker is told of it.
+    """
+
+    fragments: Sequence[pb.PackFragment]
+    budget: dict[str, Any]
+
+
 class PackMaker:
     """Makes packs.
 
@@ -64,6 +79,7 @@ class PackMaker:
         foundation: What the service stands on.
         slicer: Where fragments come from.
         references: Holds fragments in the slicer.
+        resizer: Orders fragments of other sizes.
         means: What it may use.
         evaluations: Prepares what packs are judged by.
     """
@@ -73,6 +89,7 @@ class PackMaker:
         foundation: Foundation,
         slicer: SlicerClient,
         references: HeldReferences,
+        resizer: Resizer,
         means: Means,
         evaluations: Evaluations,
     ) -> None:
@@ -80,6 +97,7 @@ class PackMaker:
         self._foundation = foundation
         self._slicer = slicer
         self._references = references
+        self._resizer = resizer
         self._means = means
 
     async def make(self, context: JobContext, recipe: PackRecipe) -> pb.Pack:
@@ -97,13 +115,34 @@ class PackMaker:
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = combine(recipe.fragments, await self._origins(recipe))
         inputs = inputs_of(ingredients, recipe.options)
+        sized = None
+        if recipe.options.HasField("budget"):
+            sized = await self._resized(context, recipe, ingredients)
+            recipe = replace(recipe, fragments=sized.fragments)
+            ingredients = combine(recipe.fragments, await self._origins(recipe))
         await self._references.take(
             f"packs/{recipe.pack_id}",
             context.job.operation,
             [part.fragment for part in recipe.fragments],
             recipe.kept.keys(),
         )
-        return await self._join(context, recipe, ingredients, inputs)
+        return await self._join(context, recipe, ingredients, inputs, sized)
+
+    async def _resized(
+        self, context: JobContext, recipe: PackRecipe, named: Sequence[Ingredient]
+    ) -> Sized:
+        """Has the classes of the fragments named sliced anew, at sizes that meet the budget."""
+        with self._foundation.scratch() as folder:
+            # Read now: nothing holds them in the slicer.
+            before = [await self._job_part(one, folder) for one in named]
+        order = Order.of(recipe.options, named)
+        found = await self._resizer.resize(context, order, named)
+        fragments = [
+            pb.PackFragment(fragment=name, label=one.label)
+            for name, one in zip(found.fragments, named, strict=True)
+        ]
+        told = order.told(found.points, found.fragments)
+        return Sized(fragments, {**told, "most": order.most, "before": before})
 
     async def _origins(self, recipe: PackRecipe) -> list[Origin]:
         """Returns the fragments; the slicer is asked only for those that no pack kept."""
@@ -118,6 +157,7 @@ class PackMaker:
         recipe: PackRecipe,
         ingredients: Sequence[Ingredient],
         inputs: Sequence[Input],
+        sized: Sized | None,
     ) -> pb.Pack:
         size = ensemble_size(ingredients)
         with self._foundation.scratch() as folder:
@@ -134,6 +174,7 @@ class PackMaker:
                     "ensemble": size,
                     "features": str(self._means.features),
                     "threads": self._means.threads,
+                    "budget": None if sized is None else sized.budget,
                     "fragments": parts,
                     "evaluation": evaluation,
                 },

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from packer_svc.fusion.proof import ModelSize, Proof
 from packer_svc.fusion.prove import ProofContext, model_size, prove
 from packer_svc.fusion.run_time import RunTime
 from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.jobs.budget import Weighing
 from packer_svc.jobs.judge import Judge
 
 PHASES = ("features", "head", "merge", "layout", "proof")
@@ -46,8 +48,9 @@ def pack_fragments(
             pack, JSON of `Input`; ``ensemble`` with the originals' parameters, MACs and bytes;
             ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
             its ``output`` in the pack, its own ``inputs``, and ``part`` for the manifest;
-            ``features``, a folder of what was computed before; ``threads``, how many fragments run
-            at once; ``evaluation``, by what the pack is judged, see `Judge.of`.
+            ``budget`` as `Weighing.of` takes it; ``features``, a folder of what was computed
+            before; ``threads``, how many fragments run at once; ``evaluation``, by what the pack
+            is judged, see `Judge.of`.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -59,11 +62,13 @@ def pack_fragments(
     """
     torch.set_num_threads(1)
     folder, asked, threads = Path(request["folder"]), request["fragments"], request["threads"]
+    labels, precision = request["labels"], _precision(request["options"])
     spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
     inputs = read_inputs(request["inputs"])
     samples = gather_samples(asked, inputs)
     judge = Judge.of(request, spec, samples)
-    fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
+    graph_of = partial(_graph_of, shared=inputs)
+    fragments = [Fragment(graph_of(one)) for one in asked]
     total = len(fragments) + len(PHASES) - 1
 
     def step(phase: str, layer: str, done: int) -> None:
@@ -78,11 +83,10 @@ def pack_fragments(
             features.append(next(found))
     step("head", "", len(fragments))
     serves = [[one["output"]] for one in asked]
-    labels = request["labels"]
     head, told = fit_head(features, samples.labels, len(labels), spec, serves=serves)
     step("merge", "", len(fragments) + 1)
-    precision = _precision(request["options"])
     merged = build_pack([fragment.graph for fragment in fragments], head, labels)
+    weighed = Weighing(cache, samples, labels, spec, graph_of).of(request["budget"], (merged, told))
     step("layout", "", len(fragments) + 2)
     laid = quickest(
         merged,
@@ -104,18 +108,17 @@ def pack_fragments(
         proof = _in_fewer_bits(laid, precision, samples, proof)
     evaluation = judge.verdict(pack, samples, told.cross_validation)
     parts = [Part(**one["part"]) for one in asked]
-    manifest = build_manifest(parts, labels, inputs, (spec, told), proof)
-    times = {layout: asdict(time) for layout, time in laid.times.items()}
-    manifest["layout"] = {"chosen": laid.layout, "run_times": times}
+    manifest = build_manifest(parts, labels, inputs, (spec, told), proof) | _laid_out(laid)
     (folder / "pack.onnx").write_bytes(pack)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
     proven = proof.to_json() | {"run_time": asdict(laid.time), **_judged(evaluation)}
+    proven |= weighed.proof
     (folder / "proof.json").write_text(json.dumps(proven, indent=2, sort_keys=True))
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
     return {
         "parameters": proof.size.parameters,
         "macs": proof.size.macs,
-        "proof_summary": _summary(proof, laid.time, evaluation),
+        "proof_summary": _summary(proof, laid.time, evaluation) | weighed.summary,
     }
 
 
@@ -132,6 +135,11 @@ def _in_fewer_bits(laid: Laid, precision: Precision, samples: PackSamples, proof
     check = check_lowered(laid.pack, laid.lowered, precision, samples, seed=proof.seed)
     check.require()
     return proof.lowered(laid.lowered.graph, check, samples.inputs)
+
+
+def _laid_out(laid: Laid) -> dict[str, Any]:
+    times = {layout: asdict(time) for layout, time in laid.times.items()}
+    return {"layout": {"chosen": laid.layout, "run_times": times}}
 
 
 def _judged(evaluation: Evaluation | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
@@ -60,6 +61,35 @@ def too_few_classes(labels: Sequence[str]) -> InvalidArgument:
         advice="Add a fragment of another class, or give one of them a label of its own.",
         metadata={"field": "pack.fragments"},
         violations=[FieldViolation("pack.fragments", "all of them share one output")],
+    )
+
+
+def budget_unreachable(kind: str, budget: float, least: float) -> InvalidArgument:
+    """Returns the error for a budget that the smallest fragments and their head are beyond.
+
+    Args:
+        kind: Which field of `PackBudget` was given.
+        budget: Its value.
+        least: The smallest value that can be met.
+    """
+    # Rounded up, so that what is advised can be had.
+    reachable = f"{math.ceil(least * 1e4) / 1e4:.4f}"
+    unit = "ms" if kind == "latency_ms" else f"of the full originals' {kind}"
+    return InvalidArgument(
+        reasons.ERROR_REASON_BUDGET_UNREACHABLE,
+        f"The budget is {budget:.4g} {unit}; the smallest pack of these classes has {reachable}.",
+        advice=f"Ask for at least {reachable}, or leave out a class.",
+        metadata={"budget": f"{budget:.6f}", "least": reachable, "kind": kind},
+    )
+
+
+def class_named_twice(first: str, second: str) -> InvalidArgument:
+    """Returns the error for two fragments that a budget would make one of."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_FRAGMENTS_DUPLICATE,
+        f"{first} and {second} are of one class: planned together they would be the same.",
+        advice="With a budget, name one fragment of every class.",
+        metadata={"fragment": second, "first": first},
     )
 
 

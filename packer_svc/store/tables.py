@@ -152,6 +152,21 @@ class HeldReferenceRow(Base):
     expire_time: Mapped[datetime]
 
 
+class OrderedWorkRow(Base):
+    """One of the slicer's operations that the packer began for a pack with a budget.
+
+    Attributes:
+        work: Its name in the slicer.
+        operation: The packer's operation; the pack that it made has the same.
+    """
+
+    __tablename__ = "ordered_work"
+    __table_args__ = (Index("ix_ordered_work_operation", "operation"),)
+
+    work: Mapped[str] = mapped_column(String(128), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(128))
+
+
 class DeploymentRow(Base):
     """One deployment.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import json_format
+from sliceandpack.slicer.v1 import models_pb2
 from sliceandpack.slicer.v1 import plans_pb2 as pb
 
 from slicer_svc.other_samples import OtherSamples
@@ -16,6 +17,8 @@ from svckit.errors import FieldViolation
 
 MAX_STEPS = 10_000
 MAX_VIEWS = 64
+MAX_SIZES = 256
+"""Of one front."""
 
 _GROUP_FIGURES = (
     "parameters_before",
@@ -42,27 +45,53 @@ _SIZES = {
 }
 
 
-def recipe_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
-    """Yields every broken rule of a recipe."""
+def recipe_violations(recipe: pb.Recipe, field: str = "plan.recipe") -> Iterator[FieldViolation]:
+    """Yields every broken rule of a recipe.
+
+    Args:
+        recipe: The recipe.
+        field: Where it stands in the request.
+    """
+    for broken in _recipe_violations(recipe):
+        yield FieldViolation(f"{field}.{broken.field}", broken.description)
+
+
+def front_violations(request: models_pb2.PredictFrontRequest) -> Iterator[FieldViolation]:
+    """Yields every broken rule of a request for a front."""
+    yield from recipe_violations(request.recipe, "recipe")
+    size = request.recipe.WhichOneof("size")
+    if size in (None, "beta"):
+        yield FieldViolation("recipe.size", "a front is one of budgets: give one")
+        return
+    if len(request.sizes) > MAX_SIZES:
+        yield FieldViolation("sizes", f"at most {MAX_SIZES}")
+    for place, value in enumerate(request.sizes):
+        sized = pb.Recipe()
+        setattr(sized, size, value)
+        for broken in _size_violations(sized):
+            yield FieldViolation(f"sizes[{place}]", broken.description)
+
+
+def _recipe_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     yield from _size_violations(recipe)
     yield from _method_violations(recipe)
     if recipe.HasField("steps") and not 0 <= recipe.steps <= MAX_STEPS:
-        yield FieldViolation("plan.recipe.steps", f"0 to {MAX_STEPS}")
+        yield FieldViolation("steps", f"0 to {MAX_STEPS}")
     if recipe.HasField("views") and not 1 <= recipe.views <= MAX_VIEWS:
-        yield FieldViolation("plan.recipe.views", f"1 to {MAX_VIEWS}")
+        yield FieldViolation("views", f"1 to {MAX_VIEWS}")
     yield from _block_violations(recipe)
     if recipe.seed < 0:
-        yield FieldViolation("plan.recipe.seed", "it is at least 0")
+        yield FieldViolation("seed", "it is at least 0")
 
 
 def _block_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     if not recipe.HasField("block"):
         return
     if not 1 <= recipe.block <= MAX_BLOCK:
-        yield FieldViolation("plan.recipe.block", f"1 to {MAX_BLOCK}")
+        yield FieldViolation("block", f"1 to {MAX_BLOCK}")
     if recipe.WhichOneof("size") in (None, "beta"):
         rule = "it takes a budget beside it; beta keeps its share to the unit"
-        yield FieldViolation("plan.recipe.block", rule)
+        yield FieldViolation("block", rule)
 
 
 def _size_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
@@ -72,17 +101,17 @@ def _size_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     value = getattr(recipe, size)
     if size == "budget_latency_ms":
         if not math.isfinite(value) or value <= 0:
-            yield FieldViolation(f"plan.recipe.{size}", "it is above 0")
+            yield FieldViolation(size, "it is above 0")
     elif not math.isfinite(value) or not 0 < value <= 1:
-        yield FieldViolation(f"plan.recipe.{size}", "it is above 0 and at most 1")
+        yield FieldViolation(size, "it is above 0 and at most 1")
     if _METHODS.get(recipe.method) in THRESHOLDS and size != "beta":
-        yield FieldViolation(f"plan.recipe.{size}", "a threshold takes beta only")
+        yield FieldViolation(size, "a threshold takes beta only")
 
 
 def _method_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     method = _METHODS.get(recipe.method)
     if method is None:
-        yield FieldViolation("plan.recipe.method", "no such method")
+        yield FieldViolation("method", "no such method")
     choices = (
         ("criterion", pb.Criterion, "CRITERION_SUBSET"),
         ("adaptation", pb.Adaptation, "ADAPTATION_REFIT"),
@@ -90,9 +119,9 @@ def _method_violations(recipe: pb.Recipe) -> Iterator[FieldViolation]:
     for field, kind, default in choices:
         number = getattr(recipe, field)
         if number not in kind.values():
-            yield FieldViolation(f"plan.recipe.{field}", f"no such {field}")
+            yield FieldViolation(field, f"no such {field}")
         elif number not in (0, kind.Value(default)) and method is not Method.CLOSED_FORM:
-            yield FieldViolation(f"plan.recipe.{field}", f"only closed_form takes another {field}")
+            yield FieldViolation(field, f"only closed_form takes another {field}")
 
 
 def decode_recipe(recipe: pb.Recipe) -> Recipe:

@@ -11,7 +11,7 @@ import numpy as np
 
 from slicer_svc.input_spec import InputSpec
 from slicer_svc.jobs.checked_model import CheckedModel
-from slicer_svc.jobs.measured import known_latency
+from slicer_svc.jobs.kept_measurements import known_latency
 from slicer_svc.jobs.other_samples import choose_other_samples
 from slicer_svc.jobs.slice import slice_checked
 from slicer_svc.samples_file import read_samples

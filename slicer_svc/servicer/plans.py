@@ -12,7 +12,7 @@ from sliceandpack.slicer.v1 import models_pb2_grpc, plans_pb2
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.convert.plans import encode_plan, recipe_violations
+from slicer_svc.convert.plans import encode_plan, front_violations, recipe_violations
 from slicer_svc.servicer.models import MODEL
 from slicer_svc.store import fragments, models
 from slicer_svc.store.tables import PlanRow
@@ -54,6 +54,20 @@ class PlanMethods(models_pb2_grpc.ModelsServicer):
             await models.get(session, model_id)
 
         return await self._foundation.accept(request, request.parent, check, request.plan)
+
+    async def PredictFront(
+        self, request: pb.PredictFrontRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the prediction of a front."""
+        (model_id,) = MODEL.parse(request.name)
+        refuse(front_violations(request))
+
+        async def check(session: AsyncSession) -> None:
+            await models.get(session, model_id)
+
+        return await self._foundation.accept(
+            request, request.name, check, pb.PredictFrontResponse()
+        )
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> plans_pb2.Plan:
         """Returns one plan."""

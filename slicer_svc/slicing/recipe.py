@@ -1,6 +1,6 @@
 """How a model is to be sliced: the method and all of its settings."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -166,7 +166,26 @@ class Recipe:
     @property
     def has_budget(self) -> bool:
         """Whether a budget, not β, sets how many units stay."""
-        return any(size is not None for name, size in self._sizes().items() if name != "beta")
+        return self.budget_name is not None
+
+    @property
+    def budget_name(self) -> str | None:
+        """The field of the budget that is given; None for β."""
+        given = (name for name, size in self._sizes().items() if size is not None)
+        return next((name for name in given if name != "beta"), None)
+
+    @property
+    def budget(self) -> float:
+        """The budget that is given, whichever it is."""
+        size = None if self.budget_name is None else self._sizes()[self.budget_name]
+        assert size is not None, "β is no budget"
+        return size
+
+    def with_budget(self, size: float) -> Self:
+        """Returns the recipe with another value of the budget that it has."""
+        assert self.budget_name is not None, "β is no budget"
+        changes: dict[str, Any] = {self.budget_name: size}
+        return replace(self, **changes)
 
     @property
     def reads_labels(self) -> bool:

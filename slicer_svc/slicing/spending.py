@@ -1,5 +1,6 @@
 """From a recipe's budget to counts: what is bought, at which price, in which blocks."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from slicer_svc.slicing.recipe import Recipe
 
 WELL_SPENT = 0.9
 """The share of a budget that blocks of the machine's choice have to spend."""
+
+_STEPS_OF_LEAST = 1e6
+"""Steps of a share or a millisecond that the smallest budget is rounded up to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,31 @@ def spend_budget(
         grains = {group.id: blocks.grain(group, recipe.block) for group in groups}
         return _spent(curves, bought, grains)
     return _in_fitting_blocks(groups, curves, bought)
+
+
+def least_budget(
+    groups: Sequence[UnitGroup],
+    curves: Sequence[Curve],
+    recipe: Recipe,
+    costs: CostModel,
+    latency: LatencyModel | None,
+) -> float:
+    """The smallest budget, of the kind that a recipe has, that `spend_budget` can keep to.
+
+    Args:
+        groups: The groups.
+        curves: Their curves, in the same order.
+        recipe: A recipe with a budget; how large it is does not matter.
+        costs: What a fragment costs.
+        latency: How long it takes; needed where time is bought.
+
+    Returns:
+        A share or milliseconds, rounded up.
+    """
+    bought = _bought(recipe, costs, latency)
+    grains = {group.id: blocks.grain(group, recipe.block or 1) for group in groups}
+    least = bought.told(least_cost(curves, bought.pricing, grains))
+    return math.ceil(least * _STEPS_OF_LEAST) / _STEPS_OF_LEAST
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ async def probabilities(
 async def test_fragments_of_other_sizes_types_and_layouts_make_one_pack(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
-    made = await packs.create("mixed", slicer.named("low/zero", "large/four"))
+    made = await packs.create("unlike", slicer.named("low/zero", "large/four"))
 
     (image,) = made.inputs
     assert (image.name, list(image.shape)) == ("image", [16, 16, 1])
@@ -44,11 +44,11 @@ async def test_fragments_of_other_sizes_types_and_layouts_make_one_pack(
 async def test_a_class_of_another_input_can_be_added_and_taken_away(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
-    first = await packs.create("small", slicer.named("low/zero", "low/one"))
-    request = pb.AddClassesRequest(name=first.name, pack_id="grown")
+    first = await packs.create("unlike-first", slicer.named("low/zero", "low/one"))
+    request = pb.AddClassesRequest(name=first.name, pack_id="unlike-grown")
     request.fragments.extend(parts(slicer.named("large/four")))
     grown = await packs.result(await packs.stub.AddClasses(request))
-    removal = pb.RemoveClassesRequest(name=grown.name, labels=["four"], pack_id="small-again")
+    removal = pb.RemoveClassesRequest(name=grown.name, labels=["four"], pack_id="unlike-again")
     again = await packs.result(await packs.stub.RemoveClasses(removal))
 
     assert list(grown.inputs[0].shape) == [16, 16, 1]

@@ -180,12 +180,47 @@ class HeadSpec(_message.Message):
 Global___HeadSpec: _TypeAlias = HeadSpec  # noqa: Y015
 
 @_typing.final
+class PackBudget(_message.Message):
+    """How large a pack may be, its head included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    MACS_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    parameters: _builtins.float
+    """The share of the parameters of the full originals with their joint classifier, in (0, 1]."""
+    macs: _builtins.float
+    """The share of their MACs, in (0, 1]."""
+    latency_ms: _builtins.float
+    """Milliseconds of all fragments for one sample on one thread, above 0, as predicted from what
+    was measured on the slicer's machine.
+    """
+    def __init__(
+        self,
+        *,
+        parameters: _builtins.float = ...,
+        macs: _builtins.float = ...,
+        latency_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["latency_ms", b"latency_ms", "macs", b"macs", "parameters", b"parameters", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["latency_ms", b"latency_ms", "macs", b"macs", "parameters", b"parameters", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_size: _TypeAlias = _typing.Literal["parameters", "macs", "latency_ms"]  # noqa: Y015
+    _WhichOneofArgType_size: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_size) -> _WhichOneofReturnType_size | None: ...
+
+Global___PackBudget: _TypeAlias = PackBudget  # noqa: Y015
+
+@_typing.final
 class PackOptions(_message.Message):
     """What may be asked of a pack beside its fragments and its head."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRECISION_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     EVALUATION_SAMPLES_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     PICTURE_FORM_FIELD_NUMBER: _builtins.int
@@ -200,17 +235,25 @@ class PackOptions(_message.Message):
     """How its error is judged; evaluation samples leave no other choice."""
     picture_form: Global___PictureForm.ValueType
     """How it takes its pictures."""
+    @_builtins.property
+    def budget(self) -> Global___PackBudget:
+        """How large it may be. The fragments named then say which classes of which models are wanted: they
+        are planned together and sliced anew, and the pack names the new ones. Only CreatePack takes it;
+        AddClasses and RemoveClasses keep fragments as they are and leave the budget behind.
+        """
+
     def __init__(
         self,
         *,
         precision: Global___Precision.ValueType = ...,
+        budget: Global___PackBudget | None = ...,
         evaluation_samples: _builtins.str = ...,
         evaluation: Global___EvaluationKind.ValueType = ...,
         picture_form: Global___PictureForm.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "evaluation_samples", b"evaluation_samples", "picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "evaluation", b"evaluation", "evaluation_samples", b"evaluation_samples", "picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -364,6 +407,7 @@ class ProofSummary(_message.Message):
     IN_SAMPLE_ACCURACY_FP32_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    CROSS_VALIDATED_ACCURACY_BEFORE_FIELD_NUMBER: _builtins.int
     max_absolute_difference: _builtins.float
     """The largest absolute difference of probabilities between the parts and the pack."""
     top1_agreement: _builtins.float
@@ -381,6 +425,11 @@ class ProofSummary(_message.Message):
     in_sample_accuracy_fp32: _builtins.float
     """The accuracy of the float32 pack on the samples, in [0, 1], beside which in_sample_accuracy
     shows what a lower precision costs.
+    """
+    cross_validated_accuracy_before: _builtins.float
+    """With a budget, the accuracy by cross-validation of a head on the fragments that CreatePack
+    named, in [0, 1], beside which cross_validated_accuracy shows what the budget costs. Negative
+    where there are too few samples, 0 without a budget.
     """
     @_builtins.property
     def run_time(self) -> Global___RunTime:
@@ -403,10 +452,11 @@ class ProofSummary(_message.Message):
         in_sample_accuracy_fp32: _builtins.float = ...,
         run_time: Global___RunTime | None = ...,
         evaluation: Global___Evaluation | None = ...,
+        cross_validated_accuracy_before: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "evaluation", b"evaluation", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "cross_validated_accuracy_before", b"cross_validated_accuracy_before", "evaluation", b"evaluation", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -870,3 +870,71 @@ class DeleteReferenceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteReferenceRequest: _TypeAlias = DeleteReferenceRequest  # noqa: Y015
+
+@_typing.final
+class PredictFrontRequest(_message.Message):
+    """Asks what plans of several sizes would come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
+    SIZES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The model's name."""
+    request_id: _builtins.str
+    """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
+    @_builtins.property
+    def recipe(self) -> _plans_pb2.Recipe:
+        """The recipe of all plans; its size, which is a budget, says what is bought."""
+
+    @_builtins.property
+    def sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The sizes that take the place of the recipe's, at most 256; only the recipe's where left out."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        recipe: _plans_pb2.Recipe | None = ...,
+        sizes: _abc.Iterable[_builtins.float] | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recipe", b"recipe"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "recipe", b"recipe", "request_id", b"request_id", "sizes", b"sizes", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictFrontRequest: _TypeAlias = PredictFrontRequest  # noqa: Y015
+
+@_typing.final
+class PredictFrontResponse(_message.Message):
+    """What plans of several sizes would come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_plans_pb2.FrontPoint]:
+        """The plans by rising size: that of the smallest size that can be planned, then those asked for
+        that can be.
+        """
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[_plans_pb2.FrontPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictFrontResponse: _TypeAlias = PredictFrontResponse  # noqa: Y015

@@ -85,6 +85,11 @@ class ModelsStub:
                 request_serializer=sliceandpack_dot_slicer_dot_v1_dot_models__pb2.DeletePlanRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.PredictFront = channel.unary_unary(
+                '/sliceandpack.slicer.v1.Models/PredictFront',
+                request_serializer=sliceandpack_dot_slicer_dot_v1_dot_models__pb2.PredictFrontRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.SliceModel = channel.unary_unary(
                 '/sliceandpack.slicer.v1.Models/SliceModel',
                 request_serializer=sliceandpack_dot_slicer_dot_v1_dot_models__pb2.SliceModelRequest.SerializeToString,
@@ -194,6 +199,14 @@ class ModelsServicer:
 
     def DeletePlan(self, request, context):
         """Deletes a plan; fragments made from it stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictFront(self, request, context):
+        """Predicts what plans of several sizes would come to, so that a size can be chosen; what had to be
+        measured is kept, no plan is. The operation's response is PredictFrontResponse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -310,6 +323,11 @@ def add_ModelsServicer_to_server(servicer, server):
                     servicer.DeletePlan,
                     request_deserializer=sliceandpack_dot_slicer_dot_v1_dot_models__pb2.DeletePlanRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'PredictFront': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictFront,
+                    request_deserializer=sliceandpack_dot_slicer_dot_v1_dot_models__pb2.PredictFrontRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'SliceModel': grpc.unary_unary_rpc_method_handler(
                     servicer.SliceModel,
@@ -601,6 +619,33 @@ class Models:
             '/sliceandpack.slicer.v1.Models/DeletePlan',
             sliceandpack_dot_slicer_dot_v1_dot_models__pb2.DeletePlanRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictFront(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.slicer.v1.Models/PredictFront',
+            sliceandpack_dot_slicer_dot_v1_dot_models__pb2.PredictFrontRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class ModelsStub:
     """Lists the plans of a model."""
     DeletePlan: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeletePlanRequest, _empty_pb2.Empty]
     """Deletes a plan; fragments made from it stay."""
+    PredictFront: _grpc.UnaryUnaryMultiCallable[_models_pb2.PredictFrontRequest, _operations_pb2.Operation]
+    """Predicts what plans of several sizes would come to, so that a size can be chosen; what had to be
+    measured is kept, no plan is. The operation's response is PredictFrontResponse.
+    """
     SliceModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.SliceModelRequest, _operations_pb2.Operation]
     """Slices classes out of a model as a plan says. Each fragment can be read the moment it is done;
     the operation's response is SliceModelResponse.
@@ -100,6 +104,10 @@ class ModelsAsyncStub(ModelsStub):
     """Lists the plans of a model."""
     DeletePlan: _aio.UnaryUnaryMultiCallable[_models_pb2.DeletePlanRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a plan; fragments made from it stay."""
+    PredictFront: _aio.UnaryUnaryMultiCallable[_models_pb2.PredictFrontRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Predicts what plans of several sizes would come to, so that a size can be chosen; what had to be
+    measured is kept, no plan is. The operation's response is PredictFrontResponse.
+    """
     SliceModel: _aio.UnaryUnaryMultiCallable[_models_pb2.SliceModelRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Slices classes out of a model as a plan says. Each fragment can be read the moment it is done;
     the operation's response is SliceModelResponse.
@@ -195,6 +203,16 @@ class ModelsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a plan; fragments made from it stay."""
+
+    @_abc_1.abstractmethod
+    def PredictFront(
+        self,
+        request: _models_pb2.PredictFrontRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Predicts what plans of several sizes would come to, so that a size can be chosen; what had to be
+        measured is kept, no plan is. The operation's response is PredictFrontResponse.
+        """
 
     @_abc_1.abstractmethod
     def SliceModel(

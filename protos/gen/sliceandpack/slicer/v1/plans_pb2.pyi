@@ -495,3 +495,47 @@ class Plan(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class FrontPoint(_message.Message):
+    """What a plan of one size would come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    MACS_FIELD_NUMBER: _builtins.int
+    FEATURE_WIDTH_FIELD_NUMBER: _builtins.int
+    PREDICTED_ERROR_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    size: _builtins.float
+    """The size that the plan's recipe would have."""
+    parameters: _builtins.int
+    """Parameters of a fragment."""
+    macs: _builtins.int
+    """MACs per sample of a fragment."""
+    feature_width: _builtins.int
+    """The width of a fragment's output "features"."""
+    predicted_error: _builtins.float
+    """The predicted relative squared error of the features, as a plan tells it."""
+    latency_ms: _builtins.float
+    """Milliseconds of a fragment for one sample on one thread, as predicted; 0 unless the recipe asks
+    for times.
+    """
+    def __init__(
+        self,
+        *,
+        size: _builtins.float = ...,
+        parameters: _builtins.int = ...,
+        macs: _builtins.int = ...,
+        feature_width: _builtins.int = ...,
+        predicted_error: _builtins.float = ...,
+        latency_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_width", b"feature_width", "latency_ms", b"latency_ms", "macs", b"macs", "parameters", b"parameters", "predicted_error", b"predicted_error", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrontPoint: _TypeAlias = FrontPoint  # noqa: Y015
