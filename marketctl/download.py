@@ -29,6 +29,8 @@ class DownloadOptions:
     to: Annotated[
         str | None,
         typer.Option(
+            "--to",
+            "--out",
             metavar="PATH",
             help="The file to write, or a folder (one that exists, or any that ends in /); here "
             "under its own name if left out.",
@@ -70,7 +72,7 @@ async def fetch(
     artifact: artifacts_pb2.Artifact,
     options: DownloadOptions,
     default: Path,
-) -> None:
+) -> Path:
     """Downloads an artifact into a file, which appears whole and verified or not at all.
 
     Args:
@@ -79,6 +81,9 @@ async def fetch(
         artifact: What to download.
         options: Where to.
         default: The file's name where the options name none.
+
+    Returns:
+        The file.
 
     Raises:
         typer.BadParameter: The folder is not there.
@@ -99,6 +104,7 @@ async def fetch(
         session.printer.data(
             {"name": artifact.name, "path": str(path), "size_bytes": artifact.size_bytes}
         )
+    return path
 
 
 def _name_of(path: Path) -> str:

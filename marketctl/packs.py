@@ -25,6 +25,7 @@ from marketctl.names import condition, full_name, nested_name
 from marketctl.output import Section
 from marketctl.pack_size import size_facts
 from marketctl.plain import plain
+from marketctl.report import print_proof, refuse_missing, refuse_page, show_page
 from marketctl.session import Session, pages
 from svckit.artifacts.threads import in_thread
 from svckit.clients.patience import answer
@@ -212,6 +213,28 @@ async def download(
     found = await _get(session, pack)
     default = Path(last(found.name) + _SUFFIXES[part])
     await fetch(session, session.packer, getattr(found, part.value), to, default)
+
+
+@command(app, "report")
+async def report(
+    session: Session,
+    pack: PackName,
+    to: DownloadOptions,
+    open: Annotated[  # noqa: A002 - the option's name.
+        bool, typer.Option("--open", help="Show it in the browser.")
+    ] = False,
+) -> None:
+    """Write a pack's proof as one HTML page; with -o json print the proof instead."""
+    if not session.printer.is_table:
+        refuse_page(to, show=open)
+        await print_proof(session, await _get(session, pack))
+        return
+    found = await _get(session, pack)
+    refuse_missing(found)
+    default = Path(last(found.name) + ".html")
+    path = await fetch(session, session.packer, found.report, to, default)
+    if open:
+        show_page(session, path)
 
 
 @command(app, "delete")

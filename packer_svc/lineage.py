@@ -9,7 +9,14 @@ from packer_svc.store.tables import PackRow
 
 def lineage_of(row: PackRow) -> pb.Lineage:
     """Returns the graph of a pack's origins, the pack first, every thing once."""
-    artifacts = (row.graph_digest, row.manifest_digest, row.proof_digest, row.smoke_digest)
+    artifacts: tuple[str, ...] = (
+        row.graph_digest,
+        row.manifest_digest,
+        row.proof_digest,
+        row.smoke_digest,
+    )
+    if row.report_digest is not None:
+        artifacts = (*artifacts, row.report_digest)
     nodes = {
         row.name: pb.LineageNode(
             name=row.name,

@@ -7,7 +7,7 @@ that pack's rows do, so that packs can be changed after the models are gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
@@ -28,6 +28,8 @@ class OriginModel:
         feature_width: The width of the features that its classifier reads.
         parameters: Floating parameters.
         macs: Multiply-accumulate operations per sample.
+        graph_digest: Its checked and normalised graph; empty where an older pack tells of it.
+        graph_bytes: The size of that graph; 0 where an older pack tells of it.
     """
 
     name: str
@@ -35,6 +37,8 @@ class OriginModel:
     feature_width: int
     parameters: int
     macs: int
+    graph_digest: str = field(default="", compare=False)
+    graph_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
             feature_width=model.feature_width,
             parameters=model.parameters,
             macs=model.macs,
+            graph_digest=digest_from_name(model.normalised_graph.name),
+            graph_bytes=model.normalised_graph.size_bytes,
         ),
     )
 
@@ -102,6 +108,8 @@ def _kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
             feature_width=part.model_feature_width,
             parameters=part.model_parameters,
             macs=part.model_macs,
+            graph_digest=part.model_graph_digest or "",
+            graph_bytes=part.model_graph_size or 0,
         ),
     )
 
@@ -127,6 +135,8 @@ def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
         model_feature_width=origin.model.feature_width,
         model_parameters=origin.model.parameters,
         model_macs=origin.model.macs,
+        model_graph_digest=origin.model.graph_digest or None,
+        model_graph_size=origin.model.graph_bytes or None,
     )
 
 

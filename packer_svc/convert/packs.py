@@ -71,6 +71,9 @@ def encode_pack(row: PackRow) -> pb.Pack:
     ):
         artifact.name = f"artifacts/{digest}"
         artifact.size_bytes = size
+    if row.report_digest is not None:
+        message.report.name = f"artifacts/{row.report_digest}"
+        message.report.size_bytes = row.report_size or 0
     message.create_time.FromDatetime(row.create_time)
     return message
 

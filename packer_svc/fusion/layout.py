@@ -7,7 +7,6 @@ slower in float32.
 
 import hashlib
 import json
-import platform
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.fusion.kept_files import keep
 from packer_svc.fusion.precision import Lowered
 from packer_svc.fusion.probes import Inputs
+from packer_svc.fusion.processor import processor
 from packer_svc.fusion.run_time import RunTime, run_time
 
 WORTH = 0.97
@@ -124,14 +124,6 @@ def _key(graphs: Mapping[Layout, bytes]) -> str:
             tensor.ClearField("raw_data")
         found.update(proto.SerializeToString(deterministic=True))
     return found.hexdigest()
-
-
-def processor() -> str:
-    """What the system calls the processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith(("model name", "Model", "CPU part")):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _kept(path: Path | None, wanted: Collection[Layout]) -> dict[Layout, RunTime] | None:

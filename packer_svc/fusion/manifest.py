@@ -52,11 +52,15 @@ def build_manifest(
         proof: The pack's proof.
     """
     spec, report = head
+    fitted = asdict(report)
+    if report.cross_validation is not None:
+        # Which classes are taken for which is the proof's to say.
+        fitted["cross_validation"] = report.cross_validation.figures()
     return {
         "classes": list(class_labels),
         "fragments": [asdict(part) for part in parts],
         "inputs": [one.to_json() for one in inputs],
-        "head": {"spec": asdict(spec), "report": asdict(report)},
+        "head": {"spec": asdict(spec), "report": fitted},
         "seed": spec.seed,
         "precision": (Precision.FP32 if proof.precision is None else proof.precision.precision),
         "graph": {"digest": proof.pack_digest, **asdict(proof.size)},

@@ -9,7 +9,7 @@ from enum import StrEnum
 from onnxgraph.agreement import Parity, Tolerance
 from onnxgraph.parity import Runner
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.heads.folds import CrossValidation
+from packer_svc.fusion.heads.folds import Confusion, CrossValidation, recall_of
 from packer_svc.fusion.precision import PrecisionCheck
 from packer_svc.fusion.probes import Inputs, probes
 from packer_svc.fusion.smoke_test import LOWERED, questions, smoke_test
@@ -70,6 +70,7 @@ class Proof:
         cases: All comparisons.
         in_sample_accuracy: The parts' accuracy on the very samples that they were made from; the
             pack names the same classes as they do.
+        in_sample_confusion: Which classes the parts take those samples for.
         cross_validation: The head's, cross-validated; optimistic, since the slicing saw all
             samples. None with a class of one sample or without a report.
         size: The pack's.
@@ -86,6 +87,7 @@ class Proof:
     tolerance: Tolerance
     cases: tuple[ParityCase, ...]
     in_sample_accuracy: float
+    in_sample_confusion: Confusion
     cross_validation: CrossValidation | None
     size: ModelSize
     ensemble: ModelSize | None
@@ -131,9 +133,28 @@ class Proof:
 
     def to_json(self) -> dict[str, object]:
         """The report as plain JSON, the smoke test by its digest."""
-        report = asdict(self)
-        report["smoke_test"] = digest_of(self.smoke_test)
-        return report | {"max_abs": self.max_abs, "top1": self.top1}
+        unseen = self.cross_validation
+        report = asdict(replace(self, cross_validation=None))
+        del report["in_sample_confusion"]
+        return report | {
+            "smoke_test": digest_of(self.smoke_test),
+            "max_abs": self.max_abs,
+            "top1": self.top1,
+            "cross_validation": None if unseen is None else unseen.figures(),
+            "confusion": self._confusion(),
+            "reliability": None if unseen is None else asdict(unseen.reliability),
+        }
+
+    def _confusion(self) -> dict[str, object]:
+        """Of samples that the head had not seen, where there are enough to leave some out."""
+        unseen = self.cross_validation
+        found = self.in_sample_confusion if unseen is None else unseen.confusion
+        return {
+            "kind": "in_sample" if unseen is None else "head_alone",
+            "optimistic": True,
+            "counts": found,
+            "recall": recall_of(found),
+        }
 
     def require(self) -> None:
         """Raises if the proof failed.

@@ -18,6 +18,7 @@ from onnxgraph.cost import cost
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
+from packer_svc.fusion.heads.folds import confusion_of
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes
@@ -94,13 +95,14 @@ def prove(
             for leg, batch in _runs(probe)
         ]
         cases = tuple(future.result() for future in compared)
-    on_samples = expected[0]
+    answers = expected[0].argmax(axis=1)
     return Proof(
         passed=all(case.parity.passed for case in cases),
         pack_digest=digest_of(pack),
         tolerance=known.tolerance,
         cases=cases,
-        in_sample_accuracy=float((on_samples.argmax(axis=1) == labels).mean()),
+        in_sample_accuracy=float((answers == labels).mean()),
+        in_sample_confusion=confusion_of(labels, answers, expected[0].shape[1]),
         cross_validation=known.report.cross_validation if known.report else None,
         size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,

@@ -123,8 +123,10 @@ class DeploymentHandlers:
         """
         async with self._foundation.database.reading() as session:
             pack = await packs.get(session, pack_id)
-        for role in ("graph", "manifest", "proof", "smoke"):
-            digest: str = getattr(pack, f"{role}_digest")
+        for role in ("graph", "manifest", "proof", "smoke", "report"):
+            digest: str | None = getattr(pack, f"{role}_digest")
+            if digest is None:  # It was made before there were reports.
+                continue
             try:
                 await self._foundation.artifacts.path(digest)
             except (DataLoss, NotFound) as error:

@@ -14,7 +14,9 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from packer_svc.convert.packs import encode_pack, head_json, inputs_json, options_json
 from packer_svc.feature_folder import trim
 from packer_svc.fusion.inputs import Input
+from packer_svc.fusion.original_times import OriginalTimes
 from packer_svc.handlers.evaluate import Evaluations
+from packer_svc.handlers.originals import originals_of
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, kept_row
 from packer_svc.recipe import (
@@ -41,6 +43,7 @@ _FILES = {
     "manifest": "manifest.json",
     "proof": "proof.json",
     "smoke": "smoke.npz",
+    "report": "report.html",
 }
 
 
@@ -172,6 +175,8 @@ class PackMaker:
                     "options": options_json(recipe.options),
                     "inputs": [one.to_json() for one in inputs],
                     "ensemble": size,
+                    "originals": await self._originals(ingredients, folder),
+                    "title": self._title(recipe),
                     "features": str(self._means.features),
                     "threads": self._means.threads,
                     "budget": None if sized is None else sized.budget,
@@ -198,6 +203,17 @@ class PackMaker:
             for role, digest in _inputs_of(recipe, ingredients):
                 await self._foundation.references.add(session, row.name, role, digest)
             return encode_pack(row)
+
+    def _title(self, recipe: PackRecipe) -> dict[str, str]:
+        now = self._foundation.clock.now().isoformat(timespec="seconds")
+        name = f"packs/{recipe.pack_id}"
+        return {"name": name, "display_name": recipe.display_name, "made": now}
+
+    async def _originals(
+        self, ingredients: Sequence[Ingredient], folder: Path
+    ) -> list[dict[str, Any]]:
+        times = OriginalTimes(self._means.features)
+        return await originals_of(ingredients, self._slicer, times, folder)
 
     async def _job_part(self, one: Ingredient, folder: Path) -> dict[str, Any]:
         origin = one.origin

@@ -23,6 +23,8 @@ from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.layout import Laid, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
+from packer_svc.fusion.original_times import OriginalTimes
+from packer_svc.fusion.originals import compared, timed
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.precision import Precision, check_lowered, lower
 from packer_svc.fusion.proof import ModelSize, Proof
@@ -31,6 +33,7 @@ from packer_svc.fusion.run_time import RunTime
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 from packer_svc.jobs.budget import Weighing
 from packer_svc.jobs.judge import Judge
+from packer_svc.jobs.papers import write_papers
 
 PHASES = ("features", "head", "merge", "layout", "proof")
 """The steps after the features of each fragment, those counted as one step each."""
@@ -42,10 +45,11 @@ def pack_fragments(
     """Makes a pack and proves it.
 
     Args:
-        request: ``folder``, to which ``pack.onnx``, ``manifest.json``, ``proof.json`` and
-            ``smoke.npz`` are written; ``labels`` of the pack's outputs; ``head`` with the fields
-            of `HeadSpec`; ``options`` as protobuf's JSON of `PackOptions`; ``inputs`` of the
-            pack, JSON of `Input`; ``ensemble`` with the originals' parameters, MACs and bytes;
+        request: ``folder``, to which ``pack.onnx``, ``smoke.npz`` and what `write_papers` writes
+            go; ``title`` with the fields of `report.title.Title`; ``labels`` of the pack's
+            outputs; ``head`` with the fields of `HeadSpec`; ``options`` as protobuf's JSON of
+            `PackOptions`; ``inputs`` of the pack, JSON of `Input`; ``ensemble`` with the
+            originals' parameters, MACs and bytes; ``originals`` as `originals.timed` takes them;
             ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
             its ``output`` in the pack, its own ``inputs``, and ``part`` for the manifest;
             ``budget`` as `Weighing.of` takes it; ``features``, a folder of what was computed
@@ -96,11 +100,12 @@ def pack_fragments(
         table=Path(request["features"]),
     )
     step("proof", "", len(fragments) + 3)
-    ensemble = ModelSize(**request["ensemble"])
     with ThreadPoolExecutor(1) as pool:
         # The proof waits for ONNX Runtime most of the time.
         size = pool.submit(model_size, merged)
-        context = ProofContext(told, features, ensemble, size, seed=spec.seed, threads=threads)
+        context = ProofContext(
+            told, features, _ensemble(request), size, seed=spec.seed, threads=threads
+        )
         proof = prove(laid.pack, fragments, head, samples.inputs, samples.labels, context)
     proof.require()
     pack = laid.lowered.graph
@@ -110,10 +115,9 @@ def pack_fragments(
     parts = [Part(**one["part"]) for one in asked]
     manifest = build_manifest(parts, labels, inputs, (spec, told), proof) | _laid_out(laid)
     (folder / "pack.onnx").write_bytes(pack)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
     proven = proof.to_json() | {"run_time": asdict(laid.time), **_judged(evaluation)}
-    proven |= weighed.proof
-    (folder / "proof.json").write_text(json.dumps(proven, indent=2, sort_keys=True))
+    proven |= weighed.proof | _beside_originals(request)
+    write_papers(folder, request["title"], manifest, proven)
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
     return {
         "parameters": proof.size.parameters,
@@ -140,6 +144,17 @@ def _in_fewer_bits(laid: Laid, precision: Precision, samples: PackSamples, proof
 def _laid_out(laid: Laid) -> dict[str, Any]:
     times = {layout: asdict(time) for layout, time in laid.times.items()}
     return {"layout": {"chosen": laid.layout, "run_times": times}}
+
+
+def _ensemble(request: Mapping[str, Any]) -> ModelSize:
+    return ModelSize(**request["ensemble"])
+
+
+def _beside_originals(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a proof says of the originals, one by one and together."""
+    times = OriginalTimes(Path(request["features"]))
+    found = timed(request["originals"], times, threads=request["threads"])
+    return compared(_ensemble(request), found)
 
 
 def _judged(evaluation: Evaluation | None) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class PackRow(Base):
         proof_size: Its size in bytes.
         smoke_digest: The smoke test's inputs and answers.
         smoke_size: Its size in bytes.
+        report_digest: The proof as a page; null for a pack that was made before there was one.
+        report_size: Its size in bytes.
         proof_summary: What the proof says, as protobuf's JSON of `ProofSummary`.
         parameters: Floating parameters.
         macs: Multiply-accumulate operations per sample.
@@ -71,6 +73,8 @@ class PackRow(Base):
     proof_size: Mapped[int]
     smoke_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     smoke_size: Mapped[int]
+    report_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    report_size: Mapped[int | None]
     proof_summary: Mapped[dict[str, Any]]
     parameters: Mapped[int]
     macs: Mapped[int]
@@ -108,6 +112,9 @@ class PackFragmentRow(Base):
         model_feature_width: The width of the features that its model's classifier reads.
         model_parameters: Its model's floating parameters.
         model_macs: Its model's multiply-accumulate operations per sample.
+        model_graph_digest: Its model's normalised graph; null in a pack that was made before this
+            was kept.
+        model_graph_size: The size of that graph in bytes.
     """
 
     __tablename__ = "pack_fragments"
@@ -128,6 +135,8 @@ class PackFragmentRow(Base):
     model_feature_width: Mapped[int]
     model_parameters: Mapped[int]
     model_macs: Mapped[int]
+    model_graph_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    model_graph_size: Mapped[int | None]
 
 
 class HeldReferenceRow(Base):

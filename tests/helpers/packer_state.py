@@ -9,17 +9,22 @@ from typing import Any
 
 from packer_svc.app import MIGRATIONS
 from packer_svc.store.tables import PackFragmentRow, PackRow
+from svckit.artifacts.digests import Artifact
 from svckit.artifacts.folder import FolderArtifactStore
 from svckit.artifacts.references import ArtifactReferences
 from svckit.database import open_database, upgrade
 
-ROLES = ("graph", "manifest", "proof", "smoke")
+OLD_ROLES = ("graph", "manifest", "proof", "smoke")
+"""Of a pack that was made before there were reports."""
+
+ROLES = (*OLD_ROLES, "report")
 
 
 async def stock_packs(
     state: Path,
     packs: Mapping[str, Sequence[str]],
     summaries: Mapping[str, dict[str, Any]] | None = None,
+    roles: Sequence[str] = ROLES,
 ) -> None:
     """Keeps packs with these labels, of bytes that nobody runs.
 
@@ -27,6 +32,7 @@ async def stock_packs(
         state: The state folder of a packer that does not run, an absolute path.
         packs: Labels by the pack's id.
         summaries: What their proofs say, by the pack's id; nothing where left out.
+        roles: The artifacts that they have, each a JSON text.
     """
     database = open_database(f"sqlite+aiosqlite:///{state / 'service.db'}")
     store = FolderArtifactStore(state / "artifacts")
@@ -34,9 +40,9 @@ async def stock_packs(
     try:
         await upgrade(database, MIGRATIONS)
         for pack_id, labels in packs.items():
-            kept = {role: await store.put(f"{pack_id} {role}".encode()) for role in ROLES}
+            kept = {role: await store.put(f'["{pack_id}", "{role}"]'.encode()) for role in roles}
             async with database.writing() as session:
-                row = _row(pack_id, labels, {role: kept[role].digest for role in ROLES})
+                row = _row(pack_id, labels, kept)
                 row.proof_summary = (summaries or {}).get(pack_id, {})
                 session.add(row)
                 for role, artifact in kept.items():
@@ -45,8 +51,11 @@ async def stock_packs(
         await database.close()
 
 
-def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> PackRow:
-    artifacts = {f"{role}_digest": digest for role, digest in digests.items()}
+def _row(pack_id: str, labels: Sequence[str], kept: Mapping[str, Artifact]) -> PackRow:
+    artifacts: dict[str, Any] = {}
+    for role, artifact in kept.items():
+        artifacts[f"{role}_digest"] = artifact.digest
+        artifacts[f"{role}_size"] = artifact.size_bytes
     return PackRow(
         id=pack_id,
         operation="operations/stocked",
@@ -64,8 +73,8 @@ def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> Pac
                 place=place,
                 fragment=f"models/m{place}/fragments/f",
                 label=label,
-                graph_digest=digests["graph"],
-                samples_digest=digests["proof"],
+                graph_digest=kept["graph"].digest,
+                samples_digest=kept["proof"].digest,
                 licence="MIT",
                 source_class=0,
                 model_classes=2,
@@ -75,9 +84,5 @@ def _row(pack_id: str, labels: Sequence[str], digests: Mapping[str, str]) -> Pac
             )
             for place, label in enumerate(labels)
         ],
-        graph_size=1,
-        manifest_size=1,
-        proof_size=1,
-        smoke_size=1,
         **artifacts,
     )

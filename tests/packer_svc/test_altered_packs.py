@@ -21,6 +21,11 @@ from tests.helpers.replica import Replica
 HOW = ("altered", "cut", "lost")
 
 
+def content(pack_id: str, role: str) -> bytes:
+    """What `stock_packs` keeps."""
+    return f'["{pack_id}", "{role}"]'.encode()
+
+
 @pytest.fixture
 async def own(own_packer: ServiceProcess) -> AsyncIterator[DeploymentsClient]:
     async with grpc.aio.insecure_channel(own_packer.address) as channel:
@@ -51,7 +56,7 @@ async def test_a_pack_with_an_altered_file_is_not_deployed(
     own: DeploymentsClient, own_packer: ServiceProcess, name: str, role: str, how: str
 ) -> None:
     async with Replica(own.channel) as replica:
-        with spoilt(own_packer, f"a {role}".encode(), how) as digest:
+        with spoilt(own_packer, content("a", role), how) as digest:
             with pytest.raises(OperationFailedError) as failed:
                 await own.create(name, "packs/a")
             seen = [one.name for state in replica.states for one in state.deployments]
@@ -69,7 +74,7 @@ async def test_a_switch_to_an_altered_pack_leaves_the_old_one_desired(
 ) -> None:
     async with Replica(own.channel):
         await own.create(name, "packs/a")
-        with spoilt(own_packer, b"b manifest", "altered"):
+        with spoilt(own_packer, content("b", "manifest"), "altered"):
             with pytest.raises(OperationFailedError) as failed:
                 await own.switch(name, "packs/b")
             after = await own.get(name)
@@ -91,7 +96,7 @@ async def test_an_altered_file_is_not_handed_out(
         return b"".join([chunk.data async for chunk in stub.Read(request)])
 
     with (
-        spoilt(own_packer, f"c {role}".encode(), "altered") as digest,
+        spoilt(own_packer, content("c", role), "altered") as digest,
         pytest.raises(grpc.aio.AioRpcError) as failed,
     ):
         await read(digest)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from packer_svc.fusion.heads.reliability import Reliability
+
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
@@ -23,12 +25,18 @@ class CrossValidation:
         accuracy: Share of held-out samples whose largest probability is their class's.
         log_loss: Mean of −ln of the probability of the sample's class, in nats.
         confusion: How often each class (row) was named as each class (column), `(C, C)`.
+        reliability: Whether the probabilities may be taken at their word.
     """
 
     folds: int
     accuracy: float
     log_loss: float
     confusion: Confusion
+    reliability: Reliability
+
+    def figures(self) -> dict[str, float]:
+        """What fits in a line, as plain JSON."""
+        return {"folds": self.folds, "accuracy": self.accuracy, "log_loss": self.log_loss}
 
 
 def stratified_folds(labels: Labels, folds: int, seed: int) -> Labels:
@@ -66,6 +74,11 @@ def confusion_of(truth: Labels, named: Labels, classes: int) -> Confusion:
     return tuple(tuple(row) for row in counts.tolist())
 
 
+def recall_of(confusion: Confusion) -> tuple[float | None, ...]:
+    """Of each class the share of its samples that were named so; None for one without a sample."""
+    return tuple(row[place] / sum(row) if any(row) else None for place, row in enumerate(confusion))
+
+
 def cross_validate(
     labels: Labels, seed: int, logits_without: Callable[[Labels, Labels], Array]
 ) -> CrossValidation | None:
@@ -94,4 +107,5 @@ def cross_validate(
         accuracy(logits, labels),
         float(log_losses(logits, labels).mean()),
         confusion_of(labels, logits.argmax(axis=1), logits.shape[1]),
+        Reliability.of(logits, labels),
     )

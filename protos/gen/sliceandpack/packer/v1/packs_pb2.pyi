@@ -486,6 +486,7 @@ class Pack(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "packs/{pack}"."""
@@ -546,6 +547,10 @@ class Pack(_message.Message):
         """What else was asked of it."""
 
     @_builtins.property
+    def report(self) -> _artifacts_pb2.Artifact:
+        """The proof as one HTML page with plots, for people; a pack made before there was one has none."""
+
+    @_builtins.property
     def acceptance(self) -> Global___Acceptance:
         """Whether it may be deployed as far as its error goes; absent where the packer accepts any."""
 
@@ -570,11 +575,12 @@ class Pack(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         options: Global___PackOptions | None = ...,
+        report: _artifacts_pb2.Artifact | None = ...,
         acceptance: Global___Acceptance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

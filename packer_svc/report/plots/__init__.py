@@ -1,0 +1,1 @@
+"""Plots as inline SVG, in colours that the style sheet gives them."""
