@@ -9,10 +9,10 @@ import io
 import os
 import zipfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 
 from packer_svc.fusion.features import Fragment, FragmentFeatures, joined
 from packer_svc.fusion.kept_files import keep
@@ -59,7 +59,7 @@ class FeatureCache:
 
 
 def _key(fragment: Fragment, block: SampleBlock) -> str:
-    parts = (FORMAT, version("onnxruntime"), fragment.digest, block.key)
+    parts = (FORMAT, onnxruntime.__version__, fragment.digest, block.key)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -29,6 +29,11 @@ LABELS_KEY = "class_labels"
 
 
 def build_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[str]) -> bytes:
+    """The file of `merge_pack`."""
+    return to_bytes(merge_pack(fragments, head, class_labels))
+
+
+def merge_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[str]) -> ir.Model:
     """Merges fragments and head; the fragments' weights stay as they are.
 
     Standardisation and head become one Gemm on the concatenated outputs (two where an encoder makes
@@ -42,8 +47,8 @@ def build_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[st
         class_labels: The pack's classes in the order of the head's outputs.
 
     Returns:
-        One ONNX model: the fragments' inputs by name, the output "probabilities" `(N, C)`, batch
-        symbolic on all of them.
+        One graph: the fragments' inputs by name, the output "probabilities" `(N, C)`, batch
+        symbolic on all of them, shapes inferred.
 
     Raises:
         FusionError: `FRAGMENTS_DUPLICATE` (a label twice) or `FIELD_INVALID` (labels or fragments
@@ -68,7 +73,7 @@ def build_pack(fragments: Sequence[bytes], head: Head, class_labels: Sequence[st
     ]
     model = merge(branches, tail)
     model.metadata_props[LABELS_KEY] = json.dumps(list(class_labels), ensure_ascii=False)
-    return to_bytes(model)
+    return model
 
 
 def check_labels(class_labels: Sequence[str]) -> None:

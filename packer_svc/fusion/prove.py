@@ -17,11 +17,12 @@ from onnxgraph.agreement import Tolerance, parity_of
 from onnxgraph.cost import cost
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
+from packer_svc.fusion.answers import Answers, ask
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import confusion_of
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.pack import PROBABILITIES
-from packer_svc.fusion.probes import SAMPLES, Inputs, Probe, probes
+from packer_svc.fusion.probes import Inputs, Probe
 from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, digest_of
 from packer_svc.fusion.smoke_test import questions, smoke_test
 
@@ -39,6 +40,9 @@ class ProofContext:
     Attributes:
         report: The head's report, for the cross-validated accuracy.
         features: The fragments' outputs on the samples, where cached; else they are computed.
+        answers: What the fragments say about the proof's inputs, where they have been asked; then
+            `features` and `seed` are those that they were asked with.
+        runner: The pack as ONNX Runtime optimises it, where it is loaded already.
         ensemble: The size of the full originals with their joint classifier.
         size: The pack's, where it is counted on the graph before its layout was chosen.
         tolerance: What counts as equal.
@@ -48,6 +52,8 @@ class ProofContext:
 
     report: HeadReport | None = None
     features: Sequence[FragmentFeatures] | None = None
+    answers: Answers | None = None
+    runner: Future[Runner] | None = None
     ensemble: ModelSize | None = None
     size: Future[ModelSize] | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
@@ -84,30 +90,36 @@ def prove(
     """
     known = context or ProofContext()
     with ThreadPoolExecutor(known.threads) as pool:
-        loading = {leg: pool.submit(_load, pack, leg) for leg in Leg}
-        shown = list(probes(inputs, known.seed))
-        asked = [_parts_on(pool, fragments, probe, known.features) for probe in shown]
-        expected = [_expected(head, parts) for parts in asked]
+        loading = {
+            Leg.PLAIN: pool.submit(_load, pack, Leg.PLAIN),
+            Leg.OPTIMISED: known.runner or pool.submit(_load, pack, Leg.OPTIMISED),
+        }
+        answers = known.answers or ask(
+            pool, fragments, inputs, seed=known.seed, known=known.features
+        )
+        expected = [_expected(head, answers.of(place)) for place in range(len(answers.probes))]
         runners = {leg: future.result() for leg, future in loading.items()}
         compared = [
             pool.submit(_compare, runners[leg], (probe, leg, batch), reference, known.tolerance)
-            for probe, reference in zip(shown, expected, strict=True)
+            for probe, reference in zip(answers.probes, expected, strict=True)
             for leg, batch in _runs(probe)
         ]
         cases = tuple(future.result() for future in compared)
-    answers = expected[0].argmax(axis=1)
+    named = expected[0].argmax(axis=1)
     return Proof(
         passed=all(case.parity.passed for case in cases),
         pack_digest=digest_of(pack),
         tolerance=known.tolerance,
         cases=cases,
-        in_sample_accuracy=float((answers == labels).mean()),
-        in_sample_confusion=confusion_of(labels, answers, expected[0].shape[1]),
+        in_sample_accuracy=float((named == labels).mean()),
+        in_sample_confusion=confusion_of(labels, named, expected[0].shape[1]),
         cross_validation=known.report.cross_validation if known.report else None,
         size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,
-        smoke_test=_live_leg(shown, expected, runners[Leg.OPTIMISED].inputs, known.tolerance),
-        seed=known.seed,
+        smoke_test=_live_leg(
+            answers.probes, expected, runners[Leg.OPTIMISED].inputs, known.tolerance
+        ),
+        seed=answers.seed,
     )
 
 
@@ -115,24 +127,9 @@ def _load(pack: bytes, leg: Leg) -> Runner:
     return Runner(pack, optimised=leg is Leg.OPTIMISED)
 
 
-def _parts_on(
-    pool: ThreadPoolExecutor,
-    fragments: Sequence[Fragment],
-    probe: Probe,
-    known: Sequence[FragmentFeatures] | None,
-) -> Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]:
-    """What the fragments say about a probe; of the samples it may be known already."""
-    if probe.name == SAMPLES and known is not None:
-        return known
-    return [pool.submit(fragment.run, probe.inputs) for fragment in fragments]
-
-
-def _expected(
-    head: Head, parts: Sequence[Future[FragmentFeatures]] | Sequence[FragmentFeatures]
-) -> Reference:
+def _expected(head: Head, parts: Sequence[FragmentFeatures]) -> Reference:
     """The reference's probabilities `(n, C)`, float64."""
-    features = [part.result() if isinstance(part, Future) else part for part in parts]
-    found: Reference = head.torch().probabilities(features).numpy()
+    found: Reference = head.torch().probabilities(parts).numpy()
     return found
 
 
@@ -156,7 +153,7 @@ def _runs(probe: Probe) -> list[tuple[Leg, int]]:
 
 def model_size(graph: bytes) -> ModelSize:
     """Parameters, MACs per sample and bytes of an ONNX graph of our own making."""
-    counted = cost(from_trusted_bytes(graph))
+    counted = cost(from_trusted_bytes(graph, shapes=False))
     return ModelSize(counted.parameters, counted.macs, len(graph))
 
 

@@ -53,22 +53,21 @@ class Weighing:
     head: HeadSpec
     graph_of: Callable[[Mapping[str, Any]], bytes]
 
-    def of(self, budget: Mapping[str, Any] | None, after: tuple[bytes, HeadReport]) -> Weighed:
+    def of(self, budget: Mapping[str, Any] | None, after: tuple[ModelSize, HeadReport]) -> Weighed:
         """Says what a pack costs and what it is worth before and after its budget.
 
         Args:
             budget: ``asked`` and ``shares`` as they are to be told; ``most``, the parameters or
                 MACs that the pack may have, or None; ``before``, the fragments that were named,
                 as `pack_fragments` takes them. None for a pack without a budget.
-            after: The merged pack and the report of its head.
+            after: The size of the pack and the report of its head.
 
         Raises:
             FusionError: BUDGET_UNREACHABLE, the pack is larger than it may be.
         """
         if budget is None:
             return Weighed({}, {})
-        graph, report = after
-        size = model_size(graph)
+        size, report = after
         _require(budget, size)
         names = [share["fragment"] for share in budget["shares"]]
         before = self._before(budget["before"])

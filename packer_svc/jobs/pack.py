@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import onnx_ir as ir
 import torch
 
+from onnxgraph.cost import cost
+from onnxgraph.parity import Runner
+from packer_svc.fusion.answers import Answers, ask
 from packer_svc.fusion.conversion import adapted, converted, fed_alike
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.evaluation import Evaluation
 from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
+from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.inputs import Input
-from packer_svc.fusion.layout import Laid, quickest
+from packer_svc.fusion.layout.quickest import Laid, Target, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.original_times import OriginalTimes
 from packer_svc.fusion.originals import compared, timed
-from packer_svc.fusion.pack import build_pack
-from packer_svc.fusion.precision import Precision, check_lowered, lower
+from packer_svc.fusion.pack import merge_pack
+from packer_svc.fusion.precision import Precision, check_lowered
 from packer_svc.fusion.proof import ModelSize, Proof
-from packer_svc.fusion.prove import ProofContext, model_size, prove
-from packer_svc.fusion.run_time import RunTime
+from packer_svc.fusion.prove import ProofContext, prove
+from packer_svc.fusion.run_time import RunTime, run_time
 from packer_svc.fusion.samples import PackSamples, SampleBlock
 from packer_svc.jobs.budget import Weighing
 from packer_svc.jobs.judge import Judge
+from packer_svc.jobs.outcome import Outcome
 from packer_svc.jobs.papers import write_papers
 
 PHASES = ("features", "head", "merge", "layout", "proof")
@@ -65,85 +70,166 @@ def pack_fragments(
         GraphError: A fragment cannot be run or merged.
     """
     torch.set_num_threads(1)
-    folder, asked, threads = Path(request["folder"]), request["fragments"], request["threads"]
-    labels, precision = request["labels"], _precision(request["options"])
-    spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
-    inputs = read_inputs(request["inputs"])
-    samples = gather_samples(asked, inputs)
-    judge = Judge.of(request, spec, samples)
-    graph_of = partial(_graph_of, shared=inputs)
-    fragments = [Fragment(graph_of(one)) for one in asked]
-    total = len(fragments) + len(PHASES) - 1
-
-    def step(phase: str, layer: str, done: int) -> None:
-        report({"phase": phase, "layer": layer, "done": done, "total": total})
-
-    cache = FeatureCache(Path(request["features"]))
-    features: list[FragmentFeatures] = []
-    with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(lambda fragment: cache.run(fragment, samples.blocks), fragments)
-        for place, one in enumerate(asked):
-            step("features", one["part"]["fragment"], place)
-            features.append(next(found))
-    step("head", "", len(fragments))
-    serves = [[one["output"]] for one in asked]
-    head, told = fit_head(features, samples.labels, len(labels), spec, serves=serves)
-    step("merge", "", len(fragments) + 1)
-    merged = build_pack([fragment.graph for fragment in fragments], head, labels)
-    weighed = Weighing(cache, samples, labels, spec, graph_of).of(request["budget"], (merged, told))
-    step("layout", "", len(fragments) + 2)
-    laid = quickest(
-        merged,
-        samples.inputs,
-        lambda graph: lower(graph, precision, samples.inputs),
-        threads=threads,
-        table=Path(request["features"]),
-    )
-    step("proof", "", len(fragments) + 3)
-    with ThreadPoolExecutor(1) as pool:
-        # The proof waits for ONNX Runtime most of the time.
-        size = pool.submit(model_size, merged)
-        context = ProofContext(
-            told, features, _ensemble(request), size, seed=spec.seed, threads=threads
+    task = _Task.of(request, report)
+    judge = Judge.of(request, task.spec, task.samples)
+    with ThreadPoolExecutor(request["threads"]) as pool:
+        features = task.features(pool)
+        # They do not depend on the head, and ONNX Runtime leaves the fit its processor.
+        answers = ask(
+            pool, task.fragments, task.samples.inputs, seed=task.spec.seed, known=features
         )
-        proof = prove(laid.pack, fragments, head, samples.inputs, samples.labels, context)
-    proof.require()
+        task.begin("head")
+        head, told = task.fitted(features)
+        task.begin("merge")
+        merged = merge_pack([fragment.graph for fragment in task.fragments], head, task.labels)
+        task.begin("layout")
+        laid = quickest(merged, task.target)
+        task.begin("proof")
+        proof, time = task.proven(pool, (head, told), merged, laid, answers)
     pack = laid.lowered.graph
-    if precision is not Precision.FP32:
-        proof = _in_fewer_bits(laid, precision, samples, proof)
-    evaluation = judge.verdict(pack, samples, told.cross_validation)
-    parts = [Part(**one["part"]) for one in asked]
-    manifest = build_manifest(parts, labels, inputs, (spec, told), proof) | _laid_out(laid)
+    weighing = Weighing(task.cache, task.samples, task.labels, task.spec, task.graph_of)
+    outcome = Outcome(
+        proof,
+        time,
+        judge.verdict(pack, task.samples, told.cross_validation),
+        weighing.of(request["budget"], (proof.size, told)),
+    )
+    folder = Path(request["folder"])
     (folder / "pack.onnx").write_bytes(pack)
-    proven = proof.to_json() | {"run_time": asdict(laid.time), **_judged(evaluation)}
-    proven |= weighed.proof | _beside_originals(request)
-    write_papers(folder, request["title"], manifest, proven)
     (folder / "smoke.npz").write_bytes(proof.smoke_test)
+    parts = [Part(**one["part"]) for one in request["fragments"]]
+    manifest = build_manifest(parts, task.labels, task.inputs, (task.spec, told), proof)
+    manifest["layout"] = laid.to_json()
+    proven = outcome.proof_json() | _beside_originals(request)
+    write_papers(folder, request["title"], manifest, proven)
     return {
         "parameters": proof.size.parameters,
         "macs": proof.size.macs,
-        "proof_summary": _summary(proof, laid.time, evaluation) | weighed.summary,
+        "proof_summary": outcome.summary(),
     }
 
 
-def _precision(options: Mapping[str, Any]) -> Precision:
-    return Precision(options["precision"].removeprefix("PRECISION_").lower())
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What was asked for, read.
 
-
-def _in_fewer_bits(laid: Laid, precision: Precision, samples: PackSamples, proof: Proof) -> Proof:
-    """The proof of a pack in a lower precision.
-
-    Raises:
-        FusionError: PROOF_FAILED: it costs too much.
+    Attributes:
+        request: As of `pack_fragments`.
+        report: Likewise.
+        spec: How the head is fitted.
+        inputs: What the pack is fed.
+        samples: What its head is fitted on.
+        fragments: Its fragments, as the pack feeds them.
     """
-    check = check_lowered(laid.pack, laid.lowered, precision, samples, seed=proof.seed)
-    check.require()
-    return proof.lowered(laid.lowered.graph, check, samples.inputs)
+
+    request: Mapping[str, Any]
+    report: Callable[[dict[str, Any]], None]
+    spec: HeadSpec
+    inputs: tuple[Input, ...]
+    samples: PackSamples
+    fragments: Sequence[Fragment]
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any], report: Callable[[dict[str, Any]], None]) -> Self:
+        """Reads fragments and samples."""
+        inputs, asked = read_inputs(request["inputs"]), request["fragments"]
+        spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
+        fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
+        return cls(request, report, spec, inputs, gather_samples(asked, inputs), fragments)
+
+    @property
+    def labels(self) -> list[str]:
+        """The pack's labels in the order of its outputs."""
+        found: list[str] = self.request["labels"]
+        return found
+
+    @property
+    def cache(self) -> FeatureCache:
+        """What fragments said about samples."""
+        return FeatureCache(Path(self.request["features"]))
+
+    @property
+    def graph_of(self) -> Callable[[Mapping[str, Any]], bytes]:
+        """Reads a fragment as the pack feeds it."""
+        return partial(_graph_of, shared=self.inputs)
+
+    @property
+    def target(self) -> Target:
+        """What the pack is laid out for."""
+        precision = Precision(
+            self.request["options"]["precision"].removeprefix("PRECISION_").lower()
+        )
+        return Target(precision, self.samples.inputs, Path(self.request["features"]))
+
+    def begin(self, phase: str, layer: str = "", done: int = 0) -> None:
+        """Says what is done now; the phases after the first are a step each."""
+        count = len(self.fragments)
+        done = done or (count + PHASES.index(phase) - 1 if phase != PHASES[0] else 0)
+        total = count + len(PHASES) - 1
+        self.report({"phase": phase, "layer": layer, "done": done, "total": total})
+
+    def features(self, pool: ThreadPoolExecutor) -> list[FragmentFeatures]:
+        """What each fragment says about all samples."""
+        cache, blocks = self.cache, self.samples.blocks
+        found = pool.map(lambda fragment: cache.run(fragment, blocks), self.fragments)
+        features: list[FragmentFeatures] = []
+        for place, one in enumerate(self.request["fragments"]):
+            self.begin("features", one["part"]["fragment"], place)
+            features.append(next(found))
+        return features
+
+    def fitted(self, features: Sequence[FragmentFeatures]) -> tuple[Head, HeadReport]:
+        """The head, and how it was fitted."""
+        serves = [[one["output"]] for one in self.request["fragments"]]
+        return fit_head(features, self.samples.labels, len(self.labels), self.spec, serves=serves)
+
+    def proven(
+        self,
+        pool: ThreadPoolExecutor,
+        fitted: tuple[Head, HeadReport],
+        merged: ir.Model,
+        laid: Laid,
+        answers: Answers,
+    ) -> tuple[Proof, RunTime]:
+        """The proof of the pack in the precision that is served, and how long it runs.
+
+        Raises:
+            FusionError: PROOF_FAILED.
+        """
+        head, told = fitted
+        # The proof waits for ONNX Runtime most of the time.
+        size, runner = pool.submit(_size, merged), pool.submit(Runner, laid.pack)
+        spent = laid.time or pool.submit(_run_time, runner, self.samples)
+        context = ProofContext(
+            told,
+            answers=answers,
+            runner=runner,
+            ensemble=_ensemble(self.request),
+            size=size,
+            threads=self.request["threads"],
+        )
+        samples = self.samples
+        proof = prove(laid.pack, self.fragments, head, samples.inputs, samples.labels, context)
+        proof.require()
+        precision = self.target.precision
+        if precision is not Precision.FP32:
+            check = check_lowered(laid.pack, laid.lowered, precision, samples, seed=proof.seed)
+            check.require()
+            proof = proof.lowered(laid.lowered.graph, check, samples.inputs)
+        return proof, spent if isinstance(spent, RunTime) else spent.result()
 
 
-def _laid_out(laid: Laid) -> dict[str, Any]:
-    times = {layout: asdict(time) for layout, time in laid.times.items()}
-    return {"layout": {"chosen": laid.layout, "run_times": times}}
+def _size(merged: ir.Model) -> ModelSize:
+    """What a pack counts before its layout, which adds no parameter and no arithmetic of its own.
+
+    Its bytes are those of the file that the proof is of.
+    """
+    counted = cost(merged)
+    return ModelSize(counted.parameters, counted.macs, bytes=0)
+
+
+def _run_time(loading: Future[Runner], samples: PackSamples) -> RunTime:
+    return run_time(loading.result(), samples.inputs)
 
 
 def _ensemble(request: Mapping[str, Any]) -> ModelSize:
@@ -155,25 +241,6 @@ def _beside_originals(request: Mapping[str, Any]) -> dict[str, Any]:
     times = OriginalTimes(Path(request["features"]))
     found = timed(request["originals"], times, threads=request["threads"])
     return compared(_ensemble(request), found)
-
-
-def _judged(evaluation: Evaluation | None) -> dict[str, Any]:
-    return {"evaluation": None if evaluation is None else evaluation.to_json()}
-
-
-def _summary(proof: Proof, spent: RunTime, evaluation: Evaluation | None) -> dict[str, Any]:
-    """What a proof says, by the fields of `packer.v1.ProofSummary`."""
-    validated = proof.cross_validation
-    return {
-        "max_absolute_difference": proof.max_abs,
-        "top1_agreement": proof.top1,
-        "in_sample_accuracy": proof.in_sample_accuracy,
-        "cross_validated_accuracy": -1.0 if validated is None else validated.accuracy,
-        "precision_divergence": proof.precision.divergence if proof.precision else 0.0,
-        "in_sample_accuracy_fp32": proof.in_sample_accuracy_fp32,
-        "run_time": asdict(spent),
-        **({} if evaluation is None else {"evaluation": evaluation.summary()}),
-    }
 
 
 def read_inputs(told: Sequence[dict[str, Any]]) -> tuple[Input, ...]:

@@ -1,0 +1,1 @@
+"""How long packs run with separate, stacked, grouped and block-diagonal branches."""

@@ -1,0 +1,111 @@
+"""``python -m benchmarks.layouts``: run times of packs in every layout of their branches.
+
+Times depend on sizes, not on what a network has learnt: weights are new and samples noise. All
+branches of a pack have equal shapes, so that every layout is possible. Writes ``layouts.json`` in
+``--out``; an existing one is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.layouts.packs import ARCHITECTURES, equal_branches
+from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.progress import Progress
+from benchmarks.paper.result import device
+from onnxgraph.parity import Runner
+from onnxgraph.serialise import from_trusted_bytes
+from packer_svc.fusion.layout.quickest import Target, plans, quickest
+from packer_svc.fusion.precision import Precision
+
+PROGRAM = "python -m benchmarks.layouts"
+CHOSEN = "chosen"
+"""What the packer takes."""
+
+Inputs = Mapping[str, NDArray[np.generic]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Times packs and writes what they took.
+
+    Args:
+        arguments: Of the command line; those of the process where left out.
+
+    Returns:
+        The exit code of `write_once`.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(given)
+    torch.set_num_threads(1)
+
+    def run() -> dict[str, object]:
+        return {
+            "command": f"{PROGRAM} {shlex.join(given)}".strip(),
+            "packs": _measured(parsed),
+            "device": device(1),
+        }
+
+    return write_once(parsed.out / "layouts.json", run, force=True, failures=FAILURES)
+
+
+def _parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    add = found.add_argument
+    add("--out", type=Path, required=True, help="folder of results")
+    add("--architectures", default=",".join(ARCHITECTURES), help="of the branches")
+    add("--branches", default="3,10", help="numbers of branches")
+    add("--batches", default="1,8,32", help="samples of a run")
+    add("--rounds", type=int, default=15, help="turns of all layouts; the least time is told")
+    return found
+
+
+def _measured(parsed: argparse.Namespace) -> list[dict[str, object]]:
+    counts = [int(count) for count in parsed.branches.split(",")]
+    batches = [int(batch) for batch in parsed.batches.split(",")]
+    names = parsed.architectures.split(",")
+    progress = Progress(len(names) * len(counts))
+    found: list[dict[str, object]] = []
+    for name in names:
+        for count in counts:
+            what = f"{count} branches of {name}"
+            progress.tell(what)
+            pack, inputs = equal_branches(name, count)
+            model = from_trusted_bytes(pack)
+            laid = quickest(model, Target(Precision.FP32, inputs))
+            graphs = {str(plan): graph for plan, graph in plans(model, pack).items()}
+            graphs[CHOSEN] = laid.pack
+            seconds = {batch: _seconds(graphs, inputs, batch, parsed.rounds) for batch in batches}
+            told = {"architecture": name, "branches": count, "plan": laid.plan, "seconds": seconds}
+            found.append(told)
+            progress.finish(what)
+            print(json.dumps(told))
+    return found
+
+
+def _seconds(
+    graphs: Mapping[str, bytes], inputs: Inputs, batch: int, rounds: int
+) -> dict[str, float]:
+    """Processor time of a batch on one thread by layout, the least of many runs in turns."""
+    runners = {name: Runner(graph) for name, graph in graphs.items()}
+    feed = {name: np.resize(value, (batch, *value.shape[1:])) for name, value in inputs.items()}
+    least = dict.fromkeys(runners, float("inf"))
+    for _ in range(rounds):
+        for name, runner in runners.items():
+            start = time.thread_time()
+            runner.run(feed)
+            least[name] = min(least[name], time.thread_time() - start)
+    return least
+
+
+if __name__ == "__main__":
+    sys.exit(main())
