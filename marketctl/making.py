@@ -41,6 +41,13 @@ class MakingOptions:
             help="Take pictures in whole numbers from 0 to 255: a quarter of the bytes to send.",
         ),
     ] = False
+    none_of_these: Annotated[
+        bool,
+        typer.Option(
+            "--none-of-these",
+            help="A second output: how likely an input belongs to no class of the pack.",
+        ),
+    ] = False
     evaluation: Annotated[
         Evaluation | None,
         typer.Option(
@@ -91,7 +98,7 @@ class MakingOptions:
             raise typer.BadParameter(
                 "evaluation samples leave no other choice", param_hint="--evaluation"
             )
-        options = pb.PackOptions(budget=self._budget())
+        options = pb.PackOptions(budget=self._budget(), none_of_these=self.none_of_these)
         if self.precision is not None:
             options.precision = pb.Precision.Value(f"PRECISION_{self.precision.name}")
         if self.uint8_pictures:

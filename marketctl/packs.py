@@ -302,6 +302,7 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
         ("accuracy", _accuracy(proof)),
         ("error", error_text(proof)),
         *acceptance_facts(pack),
+        *_none_of_these(proof),
         ("graph", pack.graph.name),
         ("made", moment(pack.create_time)),
     ]
@@ -318,6 +319,13 @@ def _precision(pack: pb.Pack) -> str:
         return name
     moved = f"moves probabilities by {proof.precision_divergence:.1e} nats"
     return f"{name}: {moved}, accuracy in fp32 {share(proof.in_sample_accuracy_fp32)}"
+
+
+def _none_of_these(proof: pb.ProofSummary) -> list[tuple[str, str]]:
+    if not proof.HasField("none_of_these_auc"):
+        return []
+    auc = f"area under the curve {proof.none_of_these_auc:.3f}, on classes left out"
+    return [("none of these", auc)]
 
 
 def _accuracy(proof: pb.ProofSummary) -> str:

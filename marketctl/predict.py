@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OUTPUT = "probabilities"
 """The output of every pack, shape (N, classes)."""
 
+NONE_OF_THESE = "none_of_these"
+"""The second output of a pack that was asked for one, shape (N, 1)."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -35,10 +38,13 @@ class Prediction:
     Attributes:
         source: The file, with the sample's place in it where it has several.
         classes: Labels with their probabilities, best first.
+        none_of_these: How likely it belongs to no class of the pack; None where the pack does not
+            tell.
     """
 
     source: str
     classes: Sequence[tuple[str, float]]
+    none_of_these: float | None = None
 
 
 COLUMNS = (
@@ -52,6 +58,7 @@ COLUMNS = (
         spare=True,
     ),
 )
+NONE_COLUMN = Column("NONE OF THESE", lambda prediction: f"{prediction.none_of_these:.4f}", True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -96,12 +103,14 @@ async def predict(
     complaints = _Complaints(session.printer)
     samples = read_samples(paths, list(pack.inputs), complaints)
     async with TritonClient(session.settings.triton) as triton:
-        asked = _Question(triton, name.removeprefix("deployments/"), min(top, len(pack.labels)))
+        beside = [NONE_OF_THESE] if pack.options.none_of_these else []
+        model, classes = name.removeprefix("deployments/"), min(top, len(pack.labels))
+        asked = _Question(triton, model, classes, beside)
         found = [prediction async for prediction in asked.answers(samples, batch)]
     if not session.printer.is_table:
         session.printer.data([_data(prediction) for prediction in found])
     elif found:
-        session.printer.table(COLUMNS, found)
+        session.printer.table((*COLUMNS, NONE_COLUMN) if beside else COLUMNS, found)
     if complaints.count:
         noun = "picture" if complaints.count == 1 else "pictures"
         session.printer.warn(f"{complaints.count} {noun} could not be read.")
@@ -136,6 +145,7 @@ class _Question:
     triton: TritonClient
     model: str
     classes: int
+    beside: Sequence[str]
 
     async def answers(self, samples: Iterator[Sample], batch: int) -> AsyncIterator[Prediction]:
         """Yields a prediction for each sample; never more than a batch is held."""
@@ -146,11 +156,13 @@ class _Question:
                 name: np.stack([sample.inputs[name] for sample in group])
                 for name in group[0].inputs
             }
-            rows = await self.triton.classify(
-                self.model, inputs, output=OUTPUT, class_count=self.classes
+            answer = await self.triton.classify(
+                self.model, inputs, output=OUTPUT, class_count=self.classes, beside=self.beside
             )
-            for sample, row in zip(group, rows, strict=True):
-                yield Prediction(sample.source, [(score.label, score.score) for score in row])
+            for place, (sample, row) in enumerate(zip(group, answer.rows, strict=True)):
+                classes = [(score.label, score.score) for score in row]
+                scores = [float(answer.outputs[name][place, 0]) for name in self.beside]
+                yield Prediction(sample.source, classes, *scores)
 
 
 def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
@@ -165,10 +177,13 @@ def _batches(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _data(prediction: Prediction) -> dict[str, object]:
-    return {
+    found: dict[str, object] = {
         "source": prediction.source,
         "predictions": [
             {"label": label, "probability": probability}
             for label, probability in prediction.classes
         ],
     }
+    if prediction.none_of_these is not None:
+        found["none_of_these"] = prediction.none_of_these
+    return found

@@ -1,5 +1,6 @@
 """Do two arrays of numbers agree? By numpy alone, so that whoever serves a model can ask too."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,17 @@ def parity_of(
     same_class = bool((given_up <= 2 * allowed.max(axis=1)).all())
     within = bool((np.abs(a - b) <= allowed).all())
     return Parity(whole.max_abs, whole.max_rel, whole.cosine, whole.top1, within and same_class)
+
+
+def worst(parities: Sequence[Parity]) -> Parity:
+    """What holds of several outputs, at least one: the furthest apart of each distance."""
+    return Parity(
+        max_abs=max(each.max_abs for each in parities),
+        max_rel=max(each.max_rel for each in parities),
+        cosine=min(each.cosine for each in parities),
+        top1=min(each.top1 for each in parities),
+        passed=all(each.passed for each in parities),
+    )
 
 
 def _cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:

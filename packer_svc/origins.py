@@ -30,6 +30,8 @@ class OriginModel:
         macs: Multiply-accumulate operations per sample.
         graph_digest: Its checked and normalised graph; empty where an older pack tells of it.
         graph_bytes: The size of that graph; 0 where an older pack tells of it.
+        labels: The labels of its classes, in their order; empty where a pack kept it before labels
+            were kept. They do not make it another model.
     """
 
     name: str
@@ -39,6 +41,7 @@ class OriginModel:
     macs: int
     graph_digest: str = field(default="", compare=False)
     graph_bytes: int = field(default=0, compare=False)
+    labels: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
             macs=model.macs,
             graph_digest=digest_from_name(model.normalised_graph.name),
             graph_bytes=model.normalised_graph.size_bytes,
+            labels=tuple(model.labels),
         ),
     )
 
@@ -110,6 +114,7 @@ def _kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
             macs=part.model_macs,
             graph_digest=part.model_graph_digest or "",
             graph_bytes=part.model_graph_size or 0,
+            labels=tuple(part.model_labels),
         ),
     )
 
@@ -137,6 +142,7 @@ def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
         model_macs=origin.model.macs,
         model_graph_digest=origin.model.graph_digest or None,
         model_graph_size=origin.model.graph_bytes or None,
+        model_labels=list(origin.model.labels),
     )
 
 

@@ -93,6 +93,19 @@ class ClassScore:
     score: float
 
 
+@dataclass(frozen=True)
+class Classification:
+    """The best classes of each sample, and other outputs of the same request.
+
+    Attributes:
+        rows: For each sample its best classes.
+        outputs: The other outputs by name, first axis the sample.
+    """
+
+    rows: tuple[tuple[ClassScore, ...], ...]
+    outputs: Mapping[str, npt.NDArray[Any]]
+
+
 class TritonClient:
     """Calls one Triton over gRPC; used as an asynchronous context manager.
 
@@ -257,8 +270,9 @@ class TritonClient:
         *,
         output: str,
         class_count: int,
+        beside: Sequence[str] = (),
         deadline: float = _INFER_SECONDS,
-    ) -> tuple[tuple[ClassScore, ...], ...]:
+    ) -> Classification:
         """Runs a model and lets Triton's classification extension name the best classes.
 
         Args:
@@ -266,18 +280,23 @@ class TritonClient:
             inputs: Every input by name, first axis the sample.
             output: The output with the class scores, shape (N, C).
             class_count: How many classes a sample gets at most, best first.
+            beside: Other outputs wanted, as they are.
             deadline: Seconds to wait for the answer.
 
         Returns:
-            For each sample its best classes.
+            For each sample its best classes, and the other outputs.
 
         Raises:
             ServingError: As `infer`.
         """
         wanted = [InferRequestedOutput(output, class_count=class_count)]
+        wanted += [InferRequestedOutput(other) for other in beside]
         result = await self._infer(name, inputs, wanted, None, deadline)
         lines = np.atleast_2d(result.as_numpy(output))
-        return tuple(tuple(_class_score(line) for line in row) for row in lines)
+        return Classification(
+            tuple(tuple(_class_score(line) for line in row) for row in lines),
+            {other: result.as_numpy(other) for other in beside},
+        )
 
     async def _infer(
         self,

@@ -59,6 +59,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_FRAGMENTS_INCOMPATIBLE,
         pb.ERROR_REASON_FRAGMENTS_DUPLICATE,
         pb.ERROR_REASON_PRECISION_UNSUPPORTED,
+        pb.ERROR_REASON_NONE_OF_THESE_UNSUPPORTED,
     ),
     grpc.StatusCode.NOT_FOUND: (pb.ERROR_REASON_RESOURCE_NOT_FOUND,),
     grpc.StatusCode.ALREADY_EXISTS: (pb.ERROR_REASON_RESOURCE_EXISTS,),

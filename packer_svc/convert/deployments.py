@@ -91,6 +91,7 @@ def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.Desir
     summary = json_format.ParseDict(pack.proof_summary, packs_pb2.ProofSummary())
     if summary.HasField("run_time"):
         message.run_time.CopyFrom(summary.run_time)
+    message.none_of_these = _scores_none_of_these(pack)
     if beside is not None:
         message.previous_version = row.version if switching else row.previous_version
     return message
@@ -137,10 +138,12 @@ def decode_error(report: pb.ReportReadyRequest) -> bytes:
 
 
 def changed_signature(before: PackRow, after: PackRow) -> str:
-    """Returns what clients would notice of a switch: "inputs", "labels", both, or nothing."""
+    """Returns what clients would notice of a switch: "inputs", "outputs", "labels", or nothing."""
     changed = []
     if _signature(before) != _signature(after):
         changed.append("inputs")
+    if _scores_none_of_these(before) != _scores_none_of_these(after):
+        changed.append("outputs")
     if before.labels != after.labels:
         changed.append("labels")
     return ",".join(changed)
@@ -149,6 +152,11 @@ def changed_signature(before: PackRow, after: PackRow) -> str:
 def _signature(pack: PackRow) -> object:
     """What clients send, and how it is to be prepared."""
     return [decode_input(spec) for spec in input_specs(pack)]
+
+
+def _scores_none_of_these(pack: PackRow) -> bool:
+    """Returns whether a pack has an output beside its probabilities."""
+    return json_format.ParseDict(pack.options, packs_pb2.PackOptions()).none_of_these
 
 
 def _pack_name(pack_id: str | None) -> str:

@@ -32,6 +32,8 @@ class FusionReason(StrEnum):
     """The pack does not compute what its fragments and head compute."""
     BUDGET_UNREACHABLE = "BUDGET_UNREACHABLE"
     """The pack is larger than it may be."""
+    NONE_OF_THESE_UNSUPPORTED = "NONE_OF_THESE_UNSUPPORTED"
+    """Nothing can be held out from which to learn what lies outside of the pack."""
     PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
     """The pack cannot be computed in the precision that was asked for."""
 

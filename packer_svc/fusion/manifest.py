@@ -56,7 +56,7 @@ def build_manifest(
     if report.cross_validation is not None:
         # Which classes are taken for which is the proof's to say.
         fitted["cross_validation"] = report.cross_validation.figures()
-    return {
+    manifest: dict[str, object] = {
         "classes": list(class_labels),
         "fragments": [asdict(part) for part in parts],
         "inputs": [one.to_json() for one in inputs],
@@ -68,3 +68,6 @@ def build_manifest(
         "ensemble": None if proof.ensemble is None else asdict(proof.ensemble),
         "versions": {"fusion": FUSION_VERSION} | {name: version(name) for name in _PACKAGES},
     }
+    if proof.none_of_these is not None:
+        manifest["none_of_these"] = proof.none_of_these.to_json()
+    return manifest

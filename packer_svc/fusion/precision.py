@@ -1,5 +1,6 @@
 """In what a pack computes: float32, or fewer bits at a price that its proof states."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,23 +12,27 @@ import onnx_ir as ir
 from onnx_ir.passes.common import TopologicalSortPass
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from onnxgraph.agreement import Parity, compare
+from onnxgraph.agreement import Parity, compare, worst
 from onnxgraph.lookup import constant_of
 from onnxgraph.parameters import add_initializer
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import run_batches
-from packer_svc.fusion.pack import HEAD_PREFIX, PROBABILITIES
+from packer_svc.fusion.pack import HEAD_PREFIX, NONE_OF_THESE, PROBABILITIES
 from packer_svc.fusion.probes import SAMPLES, Inputs, probes
 from packer_svc.fusion.quantise import divergence, quantise
 from packer_svc.fusion.samples import PackSamples
+
+Answers = Mapping[str, npt.NDArray[np.float32]]
 
 BATCH = 7
 MOST_ACCURACY_LOST = 0.02
 """On the samples. The pack knows them: what is lost on others is some of the same size."""
 MOST_DIVERGENCE = 0.01
 """Mean Kullback-Leibler divergence on the samples, in nats."""
+MOST_SCORE_MOVED = 0.02
+"""Of the score that an input belongs to no class, mean absolute difference on the samples."""
 
 
 class Precision(StrEnum):
@@ -83,7 +88,9 @@ class PrecisionCheck:
         in_sample_accuracy: On the samples that the pack was made from.
         in_sample_accuracy_fp32: The float32 pack's.
         cases: Comparisons with the float32 pack.
-        passed: Whether all answers are finite and divergence and lost accuracy are within bounds.
+        passed: Whether all answers are finite and what was lost and moved is within bounds.
+        none_of_these_moved: Mean absolute difference of the score that a sample belongs to no class
+            of the pack; None for a pack without it.
     """
 
     precision: Precision
@@ -93,6 +100,7 @@ class PrecisionCheck:
     in_sample_accuracy_fp32: float
     cases: tuple[LoweredCase, ...]
     passed: bool
+    none_of_these_moved: float | None = None
 
     def require(self) -> None:
         """Raises if fewer bits cost too much.
@@ -102,11 +110,13 @@ class PrecisionCheck:
         """
         if self.passed:
             return
+        score = self.none_of_these_moved
         raise FusionError(
             FusionReason.PROOF_FAILED,
             f"In {self.precision} the pack's accuracy on its samples is "
             f"{self.in_sample_accuracy:.3f} instead of {self.in_sample_accuracy_fp32:.3f}, its "
-            f"probabilities move by {self.divergence:.3g} nats; it is not kept.",
+            f"probabilities move by {self.divergence:.3g} nats"
+            f"{'' if score is None else f', its none_of_these by {score:.3g}'}; it is not kept.",
             advice="Ask for fp32.",
             metadata={"precision": self.precision.value, "divergence": f"{self.divergence:.3g}"},
         )
@@ -148,18 +158,20 @@ def check_lowered(
     """
     wide, narrow = Runner(pack), Runner(lowered.graph)
 
-    def answers(runner: Runner, inputs: Inputs) -> npt.NDArray[np.float32]:
-        return run_batches(runner, inputs, (PROBABILITIES,), batch=BATCH)[PROBABILITIES]
+    def answers(runner: Runner, inputs: Inputs) -> Answers:
+        return run_batches(runner, inputs, wide.outputs, batch=BATCH)
 
     labels = samples.labels
-    expected, found = answers(wide, samples.inputs), answers(narrow, samples.inputs)
-    cases = [LoweredCase(SAMPLES, len(labels), _parity(found, expected))]
+    wanted, got = answers(wide, samples.inputs), answers(narrow, samples.inputs)
+    expected, found = wanted[PROBABILITIES], got[PROBABILITIES]
+    cases = [LoweredCase(SAMPLES, len(labels), _parity(got, wanted))]
     for probe in probes(samples.inputs, seed):
         if probe.name == SAMPLES:
             continue
         part = _parity(answers(narrow, probe.inputs), answers(wide, probe.inputs))
         cases.append(LoweredCase(probe.name, len(next(iter(probe.inputs.values()))), part))
     moved = divergence(expected.astype(np.float64), found.astype(np.float64))
+    score = _moved(got, wanted)
     before, after = (float((part.argmax(axis=1) == labels).mean()) for part in (expected, found))
     return PrecisionCheck(
         precision=precision,
@@ -170,13 +182,21 @@ def check_lowered(
         cases=tuple(cases),
         passed=all(case.parity.passed for case in cases)
         and moved <= MOST_DIVERGENCE
-        and before - after <= MOST_ACCURACY_LOST,
+        and before - after <= MOST_ACCURACY_LOST
+        and (score is None or score <= MOST_SCORE_MOVED),
+        none_of_these_moved=score,
     )
 
 
-def _parity(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> Parity:
+def _parity(found: Answers, expected: Answers) -> Parity:
     """Probabilities differ by one at most: within this tolerance is whatever is finite."""
-    return compare(found, expected, atol=1.0, rtol=0.0)
+    return worst([compare(found[name], expected[name], atol=1.0, rtol=0.0) for name in expected])
+
+
+def _moved(found: Answers, expected: Answers) -> float | None:
+    if NONE_OF_THESE not in expected:
+        return None
+    return float(np.abs(found[NONE_OF_THESE] - expected[NONE_OF_THESE]).mean())
 
 
 def _half(pack: bytes) -> bytes:
@@ -184,6 +204,11 @@ def _half(pack: bytes) -> bytes:
     proto = onnx.load_from_string(pack)
     head = [node.name for node in proto.graph.node if node.name.startswith(HEAD_PREFIX)]
     found = convert_float_to_float16(proto, keep_io_types=True, node_block_list=head)
+    # It casts a value once for every node of the head that reads it, under one name.
+    names = [node.output[0] for node in found.graph.node]
+    for place in reversed(range(len(names))):
+        if names[place] in names[:place]:
+            del found.graph.node[place]
     # It leaves the casts of inputs behind the nodes that read them.
     model = ir.serde.deserialize_model(found)
     TopologicalSortPass()(model)

@@ -10,6 +10,7 @@ from onnxgraph.agreement import Parity, Tolerance
 from onnxgraph.parity import Runner
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.folds import Confusion, CrossValidation, recall_of
+from packer_svc.fusion.heads.none_of_these import NoneReport
 from packer_svc.fusion.precision import PrecisionCheck
 from packer_svc.fusion.probes import Inputs, probes
 from packer_svc.fusion.smoke_test import LOWERED, questions, smoke_test
@@ -80,6 +81,7 @@ class Proof:
         seed: Of the random inputs.
         smoke_test: An npz with what a live server is asked and must answer: the reference's
             answers, in fewer bits those of the pack itself.
+        none_of_these: What the score of the second output is worth; None for a pack without it.
     """
 
     passed: bool
@@ -94,6 +96,7 @@ class Proof:
     smoke_test: bytes
     precision: PrecisionCheck | None = None
     seed: int = 0
+    none_of_these: NoneReport | None = None
 
     def lowered(self, graph: bytes, check: PrecisionCheck, samples: Inputs) -> Proof:
         """This proof, for the same pack in fewer bits.
@@ -136,6 +139,11 @@ class Proof:
         unseen = self.cross_validation
         report = asdict(replace(self, cross_validation=None))
         del report["in_sample_confusion"]
+        # A pack without the second output says nothing of it.
+        if report.pop("none_of_these") is None and self.precision is not None:
+            del report["precision"]["none_of_these_moved"]
+        if self.none_of_these is not None:
+            report["none_of_these"] = self.none_of_these.to_json()
         return report | {
             "smoke_test": digest_of(self.smoke_test),
             "max_abs": self.max_abs,

@@ -6,14 +6,14 @@ Against it stand the pack as ONNX Runtime runs it node by node, and as it optimi
 deployment the live server, which is asked by the place that serves it (`smoke_test`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxgraph.agreement import Tolerance, parity_of
+from onnxgraph.agreement import Tolerance, parity_of, worst
 from onnxgraph.cost import cost
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
@@ -21,12 +21,14 @@ from packer_svc.fusion.answers import Answers, ask
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import confusion_of
 from packer_svc.fusion.heads.model import Head, HeadReport
-from packer_svc.fusion.pack import PROBABILITIES
+from packer_svc.fusion.heads.none_of_these import NoneOfThese, NoneReport
+from packer_svc.fusion.pack import NONE_OF_THESE, PROBABILITIES
 from packer_svc.fusion.probes import Inputs, Probe
 from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, digest_of
 from packer_svc.fusion.smoke_test import questions, smoke_test
 
-Reference = npt.NDArray[np.float64]
+Reference = Mapping[str, npt.NDArray[np.float64]]
+"""By output."""
 Labels = npt.NDArray[np.int64]
 
 PLAIN_BATCH = 7
@@ -45,6 +47,7 @@ class ProofContext:
         runner: The pack as ONNX Runtime optimises it, where it is loaded already.
         ensemble: The size of the full originals with their joint classifier.
         size: The pack's, where it is counted on the graph before its layout was chosen.
+        none_of_these: The score of the second output and what it is worth, where there is one.
         tolerance: What counts as equal.
         seed: Of the random inputs.
         threads: Runs at once, each on one thread.
@@ -56,6 +59,7 @@ class ProofContext:
     runner: Future[Runner] | None = None
     ensemble: ModelSize | None = None
     size: Future[ModelSize] | None = None
+    none_of_these: tuple[NoneOfThese, NoneReport] | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
     seed: int = 0
     threads: int = 1
@@ -89,6 +93,7 @@ def prove(
         FusionError: If the samples do not fit.
     """
     known = context or ProofContext()
+    score, worth = known.none_of_these or (None, None)
     with ThreadPoolExecutor(known.threads) as pool:
         loading = {
             Leg.PLAIN: pool.submit(_load, pack, Leg.PLAIN),
@@ -97,7 +102,9 @@ def prove(
         answers = known.answers or ask(
             pool, fragments, inputs, seed=known.seed, known=known.features
         )
-        expected = [_expected(head, answers.of(place)) for place in range(len(answers.probes))]
+        expected = [
+            _expected(head, score, answers.of(place)) for place in range(len(answers.probes))
+        ]
         runners = {leg: future.result() for leg, future in loading.items()}
         compared = [
             pool.submit(_compare, runners[leg], (probe, leg, batch), reference, known.tolerance)
@@ -105,14 +112,14 @@ def prove(
             for leg, batch in _runs(probe)
         ]
         cases = tuple(future.result() for future in compared)
-    named = expected[0].argmax(axis=1)
+    named = expected[0][PROBABILITIES].argmax(axis=1)
     return Proof(
         passed=all(case.parity.passed for case in cases),
         pack_digest=digest_of(pack),
         tolerance=known.tolerance,
         cases=cases,
         in_sample_accuracy=float((named == labels).mean()),
-        in_sample_confusion=confusion_of(labels, named, expected[0].shape[1]),
+        in_sample_confusion=confusion_of(labels, named, head.classes),
         cross_validation=known.report.cross_validation if known.report else None,
         size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,
@@ -120,6 +127,7 @@ def prove(
             answers.probes, expected, runners[Leg.OPTIMISED].inputs, known.tolerance
         ),
         seed=answers.seed,
+        none_of_these=worth,
     )
 
 
@@ -127,10 +135,12 @@ def _load(pack: bytes, leg: Leg) -> Runner:
     return Runner(pack, optimised=leg is Leg.OPTIMISED)
 
 
-def _expected(head: Head, parts: Sequence[FragmentFeatures]) -> Reference:
-    """The reference's probabilities `(n, C)`, float64."""
-    found: Reference = head.torch().probabilities(parts).numpy()
-    return found
+def _expected(
+    head: Head, score: NoneOfThese | None, parts: Sequence[FragmentFeatures]
+) -> Reference:
+    """The reference's probabilities `(n, C)`, and its score `(n, 1)`, float64."""
+    found = {PROBABILITIES: head.torch().probabilities(parts).numpy()}
+    return found if score is None else found | {NONE_OF_THESE: score.probability(parts)}
 
 
 def _live_leg(
@@ -142,7 +152,8 @@ def _live_leg(
     """What live servers are asked, with the reference's own answers."""
     asked = questions(shown, names)
     answers = [
-        {PROBABILITIES: reference[one.rows]} for one, reference in zip(asked, expected, strict=True)
+        {name: values[one.rows] for name, values in reference.items()}
+        for one, reference in zip(asked, expected, strict=True)
     ]
     return smoke_test(asked, answers, tolerance)
 
@@ -163,6 +174,8 @@ def _compare(
     probe, leg, batch = run
     chosen = probe.rows_by_batch[batch]
     part = {name: values[chosen] for name, values in probe.inputs.items()}
-    answers = run_batches(runner, part, (PROBABILITIES,), batch=batch)[PROBABILITIES]
-    parity = parity_of(answers, expected[chosen], tolerance)
-    return ParityCase(leg, probe.name, batch, len(chosen), parity)
+    answers = run_batches(runner, part, tuple(expected), batch=batch)
+    parities = [
+        parity_of(answers[name], values[chosen], tolerance) for name, values in expected.items()
+    ]
+    return ParityCase(leg, probe.name, batch, len(chosen), worst(parities))

@@ -222,6 +222,7 @@ class PackMaker:
             "samples": str(await self._slicer.fetch(origin.samples_digest, folder)),
             "class": origin.source_class,
             "inputs": [one.to_json() for one in origin.inputs],
+            "model_labels": list(origin.model.labels),
             "output": one.output,
             "part": {
                 "fragment": origin.fragment,

@@ -37,6 +37,8 @@ class Outcome:
         """What the proof says, by the fields of `packer.v1.ProofSummary`."""
         proof, validated = self.proof, self.proof.cross_validation
         judged = {} if self.evaluation is None else {"evaluation": self.evaluation.summary()}
+        score = proof.none_of_these
+        scored = {} if score is None else {"none_of_these_auc": score.roc.auc}
         return {
             "max_absolute_difference": proof.max_abs,
             "top1_agreement": proof.top1,
@@ -46,5 +48,6 @@ class Outcome:
             "in_sample_accuracy_fp32": proof.in_sample_accuracy_fp32,
             "run_time": asdict(self.time),
             **judged,
+            **scored,
             **self.weighed.summary,
         }

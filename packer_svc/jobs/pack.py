@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,12 +16,17 @@ import torch
 from onnxgraph.cost import cost
 from onnxgraph.parity import Runner
 from packer_svc.fusion.answers import Answers, ask
-from packer_svc.fusion.conversion import adapted, converted, fed_alike
-from packer_svc.fusion.errors import FusionError, FusionReason
+from packer_svc.fusion.conversion import adapted
 from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import Head, HeadReport
+from packer_svc.fusion.heads.none_of_these import (
+    NoneOfThese,
+    NoneReport,
+    NoneSamples,
+    fit_none_of_these,
+)
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
 from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.layout.quickest import Laid, Target, quickest
@@ -34,10 +38,12 @@ from packer_svc.fusion.precision import Precision, check_lowered
 from packer_svc.fusion.proof import ModelSize, Proof
 from packer_svc.fusion.prove import ProofContext, prove
 from packer_svc.fusion.run_time import RunTime, run_time
-from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.fusion.samples import PackSamples
 from packer_svc.jobs.budget import Weighing
+from packer_svc.jobs.class_samples import gather_samples, read_inputs
 from packer_svc.jobs.judge import Judge
 from packer_svc.jobs.outcome import Outcome
+from packer_svc.jobs.outside import outside_blocks
 from packer_svc.jobs.papers import write_papers
 
 PHASES = ("features", "head", "merge", "layout", "proof")
@@ -56,7 +62,8 @@ def pack_fragments(
             `PackOptions`; ``inputs`` of the pack, JSON of `Input`; ``ensemble`` with the
             originals' parameters, MACs and bytes; ``originals`` as `originals.timed` takes them;
             ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
-            its ``output`` in the pack, its own ``inputs``, and ``part`` for the manifest;
+            the ``model_labels``, its ``output`` in the pack, its own ``inputs``, and ``part`` for
+            the manifest;
             ``budget`` as `Weighing.of` takes it; ``features``, a folder of what was computed
             before; ``threads``, how many fragments run at once; ``evaluation``, by what the pack
             is judged, see `Judge.of`.
@@ -73,20 +80,21 @@ def pack_fragments(
     task = _Task.of(request, report)
     judge = Judge.of(request, task.spec, task.samples)
     with ThreadPoolExecutor(request["threads"]) as pool:
-        features = task.features(pool)
+        everything = task.features(pool)
+        features = [part.rows(np.arange(len(task.samples.labels))) for part in everything]
         # They do not depend on the head, and ONNX Runtime leaves the fit its processor.
         answers = ask(
             pool, task.fragments, task.samples.inputs, seed=task.spec.seed, known=features
         )
         task.begin("head")
-        head, told = task.fitted(features)
+        fitted = task.fitted(features, everything)
         task.begin("merge")
-        merged = merge_pack([fragment.graph for fragment in task.fragments], head, task.labels)
+        merged = fitted.merged([fragment.graph for fragment in task.fragments], task.labels)
         task.begin("layout")
         laid = quickest(merged, task.target)
         task.begin("proof")
-        proof, time = task.proven(pool, (head, told), merged, laid, answers)
-    pack = laid.lowered.graph
+        proof, time = task.proven(pool, fitted, merged, laid, answers)
+    pack, told = laid.lowered.graph, fitted.report
     weighing = Weighing(task.cache, task.samples, task.labels, task.spec, task.graph_of)
     outcome = Outcome(
         proof,
@@ -110,6 +118,25 @@ def pack_fragments(
 
 
 @dataclass(frozen=True, eq=False)
+class _Fitted:
+    """What is fitted to what fragments say.
+
+    Attributes:
+        head: The head.
+        report: How it was fitted.
+        score: That of the second output and what it is worth; None for a pack without.
+    """
+
+    head: Head
+    report: HeadReport
+    score: tuple[NoneOfThese, NoneReport] | None
+
+    def merged(self, graphs: Sequence[bytes], labels: Sequence[str]) -> ir.Model:
+        """The pack."""
+        return merge_pack(graphs, self.head, labels, self.score[0] if self.score else None)
+
+
+@dataclass(frozen=True, eq=False)
 class _Task:
     """What was asked for, read.
 
@@ -119,6 +146,7 @@ class _Task:
         spec: How the head is fitted.
         inputs: What the pack is fed.
         samples: What its head is fitted on.
+        shown: These and, where a second output asks for them, those of classes outside of it.
         fragments: Its fragments, as the pack feeds them.
     """
 
@@ -127,6 +155,7 @@ class _Task:
     spec: HeadSpec
     inputs: tuple[Input, ...]
     samples: PackSamples
+    shown: PackSamples
     fragments: Sequence[Fragment]
 
     @classmethod
@@ -135,7 +164,11 @@ class _Task:
         inputs, asked = read_inputs(request["inputs"]), request["fragments"]
         spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
         fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
-        return cls(request, report, spec, inputs, gather_samples(asked, inputs), fragments)
+        samples = shown = gather_samples(asked, inputs)
+        if request["options"].get("noneOfThese", False):
+            outside = outside_blocks(asked, request["labels"], samples.blocks, inputs)
+            shown = PackSamples.of([*samples.blocks, *outside])
+        return cls(request, report, spec, inputs, samples, shown, fragments)
 
     @property
     def labels(self) -> list[str]:
@@ -170,7 +203,7 @@ class _Task:
 
     def features(self, pool: ThreadPoolExecutor) -> list[FragmentFeatures]:
         """What each fragment says about all samples."""
-        cache, blocks = self.cache, self.samples.blocks
+        cache, blocks = self.cache, self.shown.blocks
         found = pool.map(lambda fragment: cache.run(fragment, blocks), self.fragments)
         features: list[FragmentFeatures] = []
         for place, one in enumerate(self.request["fragments"]):
@@ -178,15 +211,23 @@ class _Task:
             features.append(next(found))
         return features
 
-    def fitted(self, features: Sequence[FragmentFeatures]) -> tuple[Head, HeadReport]:
-        """The head, and how it was fitted."""
+    def fitted(
+        self, features: Sequence[FragmentFeatures], everything: Sequence[FragmentFeatures]
+    ) -> _Fitted:
+        """Fits the head on the pack's samples, and the score of the second output on all shown."""
         serves = [[one["output"]] for one in self.request["fragments"]]
-        return fit_head(features, self.samples.labels, len(self.labels), self.spec, serves=serves)
+        classes = len(self.labels)
+        head, report = fit_head(features, self.samples.labels, classes, self.spec, serves=serves)
+        score = None
+        if self.request["options"].get("noneOfThese", False):
+            known = NoneSamples(everything, self.shown.labels, classes, serves)
+            score = fit_none_of_these(known, self.spec.seed)
+        return _Fitted(head, report, score)
 
     def proven(
         self,
         pool: ThreadPoolExecutor,
-        fitted: tuple[Head, HeadReport],
+        fitted: _Fitted,
         merged: ir.Model,
         laid: Laid,
         answers: Answers,
@@ -196,20 +237,22 @@ class _Task:
         Raises:
             FusionError: PROOF_FAILED.
         """
-        head, told = fitted
         # The proof waits for ONNX Runtime most of the time.
         size, runner = pool.submit(_size, merged), pool.submit(Runner, laid.pack)
         spent = laid.time or pool.submit(_run_time, runner, self.samples)
         context = ProofContext(
-            told,
+            fitted.report,
             answers=answers,
             runner=runner,
             ensemble=_ensemble(self.request),
             size=size,
+            none_of_these=fitted.score,
             threads=self.request["threads"],
         )
         samples = self.samples
-        proof = prove(laid.pack, self.fragments, head, samples.inputs, samples.labels, context)
+        proof = prove(
+            laid.pack, self.fragments, fitted.head, samples.inputs, samples.labels, context
+        )
         proof.require()
         precision = self.target.precision
         if precision is not Precision.FP32:
@@ -243,52 +286,5 @@ def _beside_originals(request: Mapping[str, Any]) -> dict[str, Any]:
     return compared(_ensemble(request), found)
 
 
-def read_inputs(told: Sequence[dict[str, Any]]) -> tuple[Input, ...]:
-    """Reads inputs from JSON."""
-    return tuple(map(Input.from_json, told))
-
-
 def _graph_of(one: Mapping[str, Any], shared: Sequence[Input]) -> bytes:
     return adapted(Path(one["graph"]).read_bytes(), read_inputs(one["inputs"]), shared)
-
-
-def gather_samples(fragments: Sequence[Mapping[str, Any]], shared: Sequence[Input]) -> PackSamples:
-    """Reads the samples of every fragment's class, each class once an output.
-
-    Args:
-        fragments: Each with ``samples``, ``class``, ``output``, ``inputs`` and ``part``.
-        shared: The pack's inputs, which the samples are brought to.
-
-    Raises:
-        FusionError: SAMPLES_CLASS_MISSING, a fragment's class has no sample.
-    """
-    blocks: dict[tuple[str, int, int], SampleBlock] = {}
-    for one in fragments:
-        path, source_class, output = key = (one["samples"], one["class"], one["output"])
-        if key in blocks:
-            continue
-        with np.load(path, allow_pickle=False) as arrays:
-            chosen = arrays["labels"] == source_class
-            if not chosen.any():
-                raise _no_samples(Part(**one["part"]))
-            inputs = {name: arrays[name][chosen] for name in arrays.files if name != "labels"}
-        own = read_inputs(one["inputs"])
-        name = f"{one['part']['samples_digest']} {source_class}{_told(own, shared)}"
-        blocks[key] = SampleBlock(converted(inputs, own, shared), output, name)
-    return PackSamples.of(list(blocks.values()))
-
-
-def _told(own: Sequence[Input], shared: Sequence[Input]) -> str:
-    """Tells converted samples from those that they were made of."""
-    if fed_alike(own, shared):
-        return ""
-    return " as " + json.dumps([one.to_json() for one in (*own, *shared)])
-
-
-def _no_samples(part: Part) -> FusionError:
-    return FusionError(
-        FusionReason.SAMPLES_CLASS_MISSING,
-        f"The samples of {part.fragment} have none of its class, {part.label!r} in the pack.",
-        advice="Submit its model again with samples of every class.",
-        metadata={"label": part.label},
-    )

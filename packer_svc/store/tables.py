@@ -115,6 +115,8 @@ class PackFragmentRow(Base):
         model_graph_digest: Its model's normalised graph; null in a pack that was made before this
             was kept.
         model_graph_size: The size of that graph in bytes.
+        model_labels: The labels of its model's classes, in their order; empty in rows that were
+            kept before this was.
     """
 
     __tablename__ = "pack_fragments"
@@ -137,6 +139,7 @@ class PackFragmentRow(Base):
     model_macs: Mapped[int]
     model_graph_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
     model_graph_size: Mapped[int | None]
+    model_labels: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
 
 
 class HeldReferenceRow(Base):

@@ -61,6 +61,7 @@ def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
         inputs=tuple(_input(message, entry) for entry in message.inputs),
         previous_version=message.previous_version or None,
         run_time=_run_time(message),
+        none_of_these=message.none_of_these,
     )
 
 

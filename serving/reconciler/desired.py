@@ -25,6 +25,7 @@ class Desired:
         inputs: The graph's inputs, dims without the batch axis.
         previous_version: The version that stays loaded beside it where it can; None for none.
         run_time: What its runs take on one thread; None where nobody measured it.
+        none_of_these: Whether it has the output "none_of_these" beside "probabilities".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Desired:
     inputs: tuple[TensorConfig, ...]
     previous_version: int | None
     run_time: RunTime | None = None
+    none_of_these: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from serving.reconciler.storage import said_of_the_disk
 from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
 
 OUTPUT = "probabilities"
+NONE_OF_THESE = "none_of_these"
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -91,11 +92,14 @@ def model_config(desired: Desired, profile: ServingProfile) -> ModelConfig:
         profile: How this replica runs models.
     """
     tuning = profile.tuning(desired.run_time)
+    outputs = [TensorConfig(OUTPUT, DataType.FP32, (len(desired.labels),), LABELS_FILE)]
+    if desired.none_of_these:
+        outputs.append(TensorConfig(NONE_OF_THESE, DataType.FP32, (1,)))
     return ModelConfig(
         name=desired.name,
         max_batch_size=profile.max_batch_size,
         inputs=desired.inputs,
-        outputs=(TensorConfig(OUTPUT, DataType.FP32, (len(desired.labels),), LABELS_FILE),),
+        outputs=tuple(outputs),
         instance_group=tuning.instances,
         dynamic_batching=tuning.batching,
         threads=tuning.threads,

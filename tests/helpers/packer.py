@@ -34,6 +34,7 @@ class FakePack:
     smoke_test: bytes
     labels: tuple[str, ...] = LABELS
     input_name: str = "x"
+    none_of_these: bool = False
 
 
 def digest_of(data: bytes) -> str:
@@ -104,6 +105,7 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
                 )
             ],
             previous_version=previous,
+            none_of_these=pack.none_of_these,
         )
         await self._announce()
         return generation

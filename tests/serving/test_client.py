@@ -53,9 +53,9 @@ async def test_a_triton_that_is_not_there_is_not_live() -> None:
 
 async def test_classes_come_best_first_with_their_names(client: TritonClient, model: str) -> None:
     x = samples(3)
-    rows = await client.classify(model, {"x": x}, output="probabilities", class_count=2)
+    found = await client.classify(model, {"x": x}, output="probabilities", class_count=2)
     expected = answers(7, x)
-    for row, scores in zip(rows, expected, strict=True):
+    for row, scores in zip(found.rows, expected, strict=True):
         order = np.argsort(-scores)[:2]
         assert [each.index for each in row] == list(order)
         assert [each.label for each in row] == [LABELS[index] for index in order]
@@ -68,8 +68,8 @@ async def test_a_class_name_may_have_a_colon(
     add_classifier(repository, name, 1, seed=7, labels=("a:b", "c d", "ü"))
     repository.activate(name, (1,))
     await client.load(name)
-    rows = await client.classify(name, {"x": samples(1)}, output="probabilities", class_count=9)
-    assert {each.label for each in rows[0]} == {"a:b", "c d", "ü"}
+    found = await client.classify(name, {"x": samples(1)}, output="probabilities", class_count=9)
+    assert {each.label for each in found.rows[0]} == {"a:b", "c d", "ü"}
 
 
 async def test_an_unknown_model_is_not_served(client: TritonClient) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from serving.errors import ModelNotServedError
@@ -180,10 +181,66 @@ async def test_a_pack_with_another_signature_replaces_configuration_and_labels_a
     )
     report = await packer.deploy_and_wait(deployment, other, version=2, previous=1)
     assert not report.HasField("error"), report.error.message
-    rows = await reconciled.client.classify(
+    found = await reconciled.client.classify(
         deployment, {"pixels": x}, output="probabilities", class_count=3
     )
-    assert {each.label for each in rows[0]} == {"one", "two", "three"}
+    assert {each.label for each in found.rows[0]} == {"one", "two", "three"}
+
+
+async def test_a_second_output_is_served_and_held_against_the_stored_answers(
+    reconciled: World, deployment: str
+) -> None:
+    packer = reconciled.packer
+    await packer.deploy_and_wait(deployment, classifier_pack(1), version=1)
+    x = samples(4)
+    right = {"probabilities": answers(2, x), "none_of_these": doubt(answers(2, x))}
+    wary = replace(
+        classifier_pack(2),
+        graph=doubting(classifier(2)),
+        smoke_test=smoke_test_bytes({"x": x}, right),
+        none_of_these=True,
+    )
+    report = await packer.deploy_and_wait(deployment, wary, version=2, previous=1)
+    assert not report.HasField("error"), report.error.message
+    found = await reconciled.client.classify(
+        deployment, {"x": x}, output="probabilities", class_count=1, beside=("none_of_these",)
+    )
+    assert len(found.rows) == len(x)
+    np.testing.assert_allclose(found.outputs["none_of_these"], right["none_of_these"], atol=1e-5)
+
+    wrong = right | {"none_of_these": right["none_of_these"] + 0.01}
+    liar = replace(wary, smoke_test=smoke_test_bytes({"x": x}, wrong))
+    report = await packer.deploy_and_wait(deployment, liar, version=3, previous=2)
+    assert (reason_of(report), report.version) == ("SMOKE_TEST_FAILED", 2)
+
+
+async def test_a_second_output_that_the_graph_lacks_leaves_the_old_pack_serving(
+    reconciled: World, deployment: str
+) -> None:
+    packer = reconciled.packer
+    await packer.deploy_and_wait(deployment, classifier_pack(1), version=1)
+    lacking = replace(classifier_pack(2), none_of_these=True)
+    report = await packer.deploy_and_wait(deployment, lacking, version=2, previous=1)
+    assert report.HasField("error")
+    assert await reconciled.predicts(deployment, seed=1)
+
+
+def doubt(probabilities: np.ndarray) -> np.ndarray:
+    """Stands for a score `(N, 1)`."""
+    least: np.ndarray = probabilities.min(axis=1, keepdims=True)
+    return least
+
+
+def doubting(graph: bytes) -> bytes:
+    """A pack with the second output, here the least probability."""
+    model = onnx.load_from_string(graph)
+    node = onnx.helper.make_node("ReduceMin", ["probabilities"], ["none_of_these"], axes=[1])
+    model.graph.node.append(node)
+    model.graph.output.append(
+        onnx.helper.make_tensor_value_info("none_of_these", onnx.TensorProto.FLOAT, ["N", 1])
+    )
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
 
 
 async def test_a_failed_pack_with_another_signature_brings_the_old_one_back_whole(
@@ -194,10 +251,10 @@ async def test_a_failed_pack_with_another_signature_brings_the_old_one_back_whol
     other = replace(classifier_pack(2), labels=("one", "two", "three"), graph=classifier(3))
     report = await packer.deploy_and_wait(deployment, other, version=2, previous=1)
     assert (reason_of(report), report.version) == ("SMOKE_TEST_FAILED", 1)
-    rows = await reconciled.client.classify(
+    found = await reconciled.client.classify(
         deployment, {"x": samples(1)}, output="probabilities", class_count=3
     )
-    assert {each.label for each in rows[0]} == {"cat", "dog", "ship"}
+    assert {each.label for each in found.rows[0]} == {"cat", "dog", "ship"}
 
 
 async def test_a_deployment_that_makes_no_sense_is_reported_and_left_as_it_was(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.inputs import Input, Numbers
+from packer_svc.jobs.class_samples import gather_samples
 from packer_svc.jobs.folds import FOLDS, Dealt, choose_folds
-from packer_svc.jobs.pack import gather_samples
 from svckit.folds import Fold, held_out, sample_digests
 
 Array = NDArray[np.float32]

@@ -10,7 +10,7 @@ import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.inputs import Input, Numbers
-from packer_svc.jobs.pack import gather_samples
+from packer_svc.jobs.class_samples import gather_samples
 
 INPUTS = (Input("x", (), "float32", Numbers()),)
 

@@ -274,6 +274,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The upper bound of the pack's error is above what the market accepts, or is not known.
     Example: {"reason": "PACK_NOT_ACCEPTABLE", "domain": "sliceandpack", "metadata": {"error_upper_bound": "0.21", "acceptable_error": "0.1", "kind": "head_alone"}}
     """
+    ERROR_REASON_NONE_OF_THESE_UNSUPPORTED: _ErrorReason.ValueType  # 110
+    """The samples do not tell what lies outside of the pack's classes: nothing can be held out.
+    Example: {"reason": "NONE_OF_THESE_UNSUPPORTED", "domain": "sliceandpack", "metadata": {}}
+    """
     ERROR_REASON_TRITON_UNAVAILABLE: _ErrorReason.ValueType  # 120
     """No replica of Triton is connected.
     Example: {"reason": "TRITON_UNAVAILABLE", "domain": "sliceandpack", "metadata": {}}
@@ -551,6 +555,10 @@ Example: {"reason": "PRECISION_UNSUPPORTED", "domain": "sliceandpack", "metadata
 ERROR_REASON_PACK_NOT_ACCEPTABLE: ErrorReason.ValueType  # 106
 """The upper bound of the pack's error is above what the market accepts, or is not known.
 Example: {"reason": "PACK_NOT_ACCEPTABLE", "domain": "sliceandpack", "metadata": {"error_upper_bound": "0.21", "acceptable_error": "0.1", "kind": "head_alone"}}
+"""
+ERROR_REASON_NONE_OF_THESE_UNSUPPORTED: ErrorReason.ValueType  # 110
+"""The samples do not tell what lies outside of the pack's classes: nothing can be held out.
+Example: {"reason": "NONE_OF_THESE_UNSUPPORTED", "domain": "sliceandpack", "metadata": {}}
 """
 ERROR_REASON_TRITON_UNAVAILABLE: ErrorReason.ValueType  # 120
 """No replica of Triton is connected.

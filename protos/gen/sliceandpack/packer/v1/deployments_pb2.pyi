@@ -493,6 +493,7 @@ class DesiredDeployment(_message.Message):
     INPUTS_FIELD_NUMBER: _builtins.int
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
+    NONE_OF_THESE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The deployment's name."""
     generation: _builtins.int
@@ -503,6 +504,8 @@ class DesiredDeployment(_message.Message):
     """The version in Triton, from 1 on, never used twice for different bytes."""
     previous_version: _builtins.int
     """The version that stays loaded beside it, the one that served before; 0 for none."""
+    none_of_these: _builtins.bool
+    """Whether the pack has the output "none_of_these" beside "probabilities"."""
     @_builtins.property
     def graph(self) -> _artifacts_pb2.Artifact:
         """The pack's graph."""
@@ -540,10 +543,11 @@ class DesiredDeployment(_message.Message):
         inputs: _abc.Iterable[_input_spec_pb2.InputSpec] | None = ...,
         previous_version: _builtins.int = ...,
         run_time: _packs_pb2.RunTime | None = ...,
+        none_of_these: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "run_time", b"run_time", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "pack", b"pack", "previous_version", b"previous_version", "run_time", b"run_time", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "none_of_these", b"none_of_these", "pack", b"pack", "previous_version", b"previous_version", "run_time", b"run_time", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

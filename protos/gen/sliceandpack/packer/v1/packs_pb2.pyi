@@ -220,12 +220,17 @@ class PackOptions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRECISION_FIELD_NUMBER: _builtins.int
+    NONE_OF_THESE_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     EVALUATION_SAMPLES_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     PICTURE_FORM_FIELD_NUMBER: _builtins.int
     precision: Global___Precision.ValueType
     """In what it computes."""
+    none_of_these: _builtins.bool
+    """Whether it has a second output, "none_of_these": a calibrated score in [0, 1] that the input
+    belongs to no class of the pack.
+    """
     evaluation_samples: _builtins.str
     """An artifact of the packer, "artifacts/{digest}": an npz with one array per input by its name,
     and "labels", the label of each sample as text, each one of the pack's; every class of the pack
@@ -246,6 +251,7 @@ class PackOptions(_message.Message):
         self,
         *,
         precision: Global___Precision.ValueType = ...,
+        none_of_these: _builtins.bool = ...,
         budget: Global___PackBudget | None = ...,
         evaluation_samples: _builtins.str = ...,
         evaluation: Global___EvaluationKind.ValueType = ...,
@@ -253,7 +259,7 @@ class PackOptions(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "evaluation", b"evaluation", "evaluation_samples", b"evaluation_samples", "picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "evaluation", b"evaluation", "evaluation_samples", b"evaluation_samples", "none_of_these", b"none_of_these", "picture_form", b"picture_form", "precision", b"precision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -406,6 +412,7 @@ class ProofSummary(_message.Message):
     PRECISION_DIVERGENCE_FIELD_NUMBER: _builtins.int
     IN_SAMPLE_ACCURACY_FP32_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
+    NONE_OF_THESE_AUC_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     CROSS_VALIDATED_ACCURACY_BEFORE_FIELD_NUMBER: _builtins.int
     max_absolute_difference: _builtins.float
@@ -425,6 +432,11 @@ class ProofSummary(_message.Message):
     in_sample_accuracy_fp32: _builtins.float
     """The accuracy of the float32 pack on the samples, in [0, 1], beside which in_sample_accuracy
     shows what a lower precision costs.
+    """
+    none_of_these_auc: _builtins.float
+    """How often an input from outside of the pack has a higher score "none_of_these" than one of the
+    pack's classes, in [0, 1]: area under the curve, by cross-validation that leaves whole classes
+    out. Absent where the pack has no such output.
     """
     cross_validated_accuracy_before: _builtins.float
     """With a budget, the accuracy by cross-validation of a head on the fragments that CreatePack
@@ -451,14 +463,17 @@ class ProofSummary(_message.Message):
         precision_divergence: _builtins.float = ...,
         in_sample_accuracy_fp32: _builtins.float = ...,
         run_time: Global___RunTime | None = ...,
+        none_of_these_auc: _builtins.float | None = ...,
         evaluation: Global___Evaluation | None = ...,
         cross_validated_accuracy_before: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "run_time", b"run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_none_of_these_auc", b"_none_of_these_auc", "evaluation", b"evaluation", "none_of_these_auc", b"none_of_these_auc", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cross_validated_accuracy", b"cross_validated_accuracy", "cross_validated_accuracy_before", b"cross_validated_accuracy_before", "evaluation", b"evaluation", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_none_of_these_auc", b"_none_of_these_auc", "cross_validated_accuracy", b"cross_validated_accuracy", "cross_validated_accuracy_before", b"cross_validated_accuracy_before", "evaluation", b"evaluation", "in_sample_accuracy", b"in_sample_accuracy", "in_sample_accuracy_fp32", b"in_sample_accuracy_fp32", "max_absolute_difference", b"max_absolute_difference", "none_of_these_auc", b"none_of_these_auc", "precision_divergence", b"precision_divergence", "run_time", b"run_time", "top1_agreement", b"top1_agreement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__none_of_these_auc: _TypeAlias = _typing.Literal["none_of_these_auc"]  # noqa: Y015
+    _WhichOneofArgType__none_of_these_auc: _TypeAlias = _typing.Literal["_none_of_these_auc", b"_none_of_these_auc"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__none_of_these_auc) -> _WhichOneofReturnType__none_of_these_auc | None: ...
 
 Global___ProofSummary: _TypeAlias = ProofSummary  # noqa: Y015
 

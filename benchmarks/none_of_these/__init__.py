@@ -1,0 +1,1 @@
+"""What the score is worth that an input belongs to no class of a pack."""
