@@ -100,6 +100,7 @@ def _facts(fragment: fragments_pb2.Fragment) -> list[tuple[str, str]]:
     return [
         ("fragment", fragment.name),
         ("class", fragment.label),
+        ("cut together", ", ".join(fragment.joint_labels)),
         ("plan", fragment.plan),
         ("inputs", "; ".join(input_text(spec) for spec in fragment.inputs)),
         ("licence", fragment.licence),

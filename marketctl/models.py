@@ -218,6 +218,10 @@ async def slice_model(
     plan: Annotated[
         str | None, typer.Option(help="A plan to follow, in place of a recipe.")
     ] = None,
+    joint: Annotated[
+        bool,
+        typer.Option("--joint", help="Cut the classes together: a pack computes them once."),
+    ] = False,
 ) -> None:
     """Slice classes out of a model: one fragment a class."""
     name = full_name("models", model)
@@ -228,8 +232,9 @@ async def slice_model(
         chosen = plan_name(name, plan)
     else:
         await _check_labels(session, name, labels or ())
-        chosen = (await planned(session, name, wanted, _slice_later(name, labels or ()))).name
-    request = models_pb2.SliceModelRequest(name=name, plan=chosen, labels=labels or ())
+        later = _slice_later(name, labels or (), joint=joint)
+        chosen = (await planned(session, name, wanted, later)).name
+    request = models_pb2.SliceModelRequest(name=name, plan=chosen, labels=labels or (), joint=joint)
     call = session.models.SliceModel(request)
     result = await session.result(
         session.slicer, call, models_pb2.SliceModelResponse, f"Slicing {last(name)}"
@@ -238,9 +243,10 @@ async def slice_model(
     session.printer.many(fragments, FRAGMENT_COLUMNS)
 
 
-def _slice_later(model: str, labels: Sequence[str]) -> str:
+def _slice_later(model: str, labels: Sequence[str], *, joint: bool) -> str:
     """Returns what to do when the wait for the plan ended before slicing could begin."""
     classes = "".join(f" --class {shlex.quote(label)}" for label in labels)
+    classes += " --joint" if joint else ""
     return (
         "Slicing has not begun. Once the plan is made (see `marketctl plans list "
         f"{last(model)}`), run: marketctl models slice {last(model)} --plan PLAN{classes}"

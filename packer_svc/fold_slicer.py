@@ -57,14 +57,18 @@ class Dealing:
 class _Errand:
     """One request to the slicer: classes of one model by one plan, without one fold.
 
+    Those that were cut together are so again, with all that they were cut with.
+
     Attributes:
         fold: The number of the fold.
         plan: The plan.
+        joint: The labels that are cut together; empty where every class is cut by itself.
         places: The fragments' places in the pack by their labels in the model.
     """
 
     fold: int
     plan: str
+    joint: tuple[str, ...]
     places: Mapping[str, Sequence[int]]
 
 
@@ -88,11 +92,13 @@ class _Folds:
 
     def request(self, errand: _Errand) -> models_pb2.SliceModelRequest:
         """Returns what the slicer is asked: the same at every attempt."""
-        named = f"{self.context.job.operation}\n{errand.plan}\n{errand.fold}"
+        parts = (self.context.job.operation, errand.plan, str(errand.fold), *errand.joint)
+        named = "\n".join(parts)
         return models_pb2.SliceModelRequest(
             name=errand.plan.partition("/plans/")[0],
             plan=errand.plan,
-            labels=errand.places,
+            labels=errand.joint or errand.places,
+            joint=bool(errand.joint),
             request_id=f"fold-{hashlib.sha256(named.encode()).hexdigest()[:32]}",
             held_out=models_pb2.Fold(
                 index=errand.fold, folds=self.dealing.count, seed=self.dealing.seed
@@ -197,7 +203,7 @@ class FoldSlicer:
             paths: dict[int, str] = {}
             for fragment in response.fragments:
                 path = await self._slicer.fetch(digest_from_name(fragment.graph.name), folder)
-                paths |= dict.fromkeys(errand.places[fragment.label], str(path))
+                paths |= dict.fromkeys(errand.places.get(fragment.label, ()), str(path))
             return paths
 
     async def _sliced(self, folds: _Folds, errand: _Errand) -> models_pb2.SliceModelResponse:
@@ -238,11 +244,16 @@ class FoldSlicer:
 
 
 def _errands(origins: Sequence[fragments_pb2.Fragment], folds: Sequence[int]) -> list[_Errand]:
-    """One request for all fragments of one plan, in every fold."""
-    by_plan: dict[str, dict[str, list[int]]] = {}
+    """One request for all fragments of one plan that are cut alike, in every fold."""
+    alike: dict[tuple[str, tuple[str, ...]], dict[str, list[int]]] = {}
     for place, origin in enumerate(origins):
-        by_plan.setdefault(origin.plan, {}).setdefault(origin.label, []).append(place)
-    return [_Errand(fold, plan, places) for fold in folds for plan, places in by_plan.items()]
+        key = (origin.plan, tuple(origin.joint_labels))
+        alike.setdefault(key, {}).setdefault(origin.label, []).append(place)
+    return [
+        _Errand(fold, plan, joint, places)
+        for fold in folds
+        for (plan, joint), places in alike.items()
+    ]
 
 
 def _is_seen(begin: asyncio.Task[str]) -> None:

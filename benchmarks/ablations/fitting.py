@@ -72,4 +72,4 @@ def fitting_weights(
     """
     if target is None:
         return balanced_weights(labels, extra_share)
-    return class_weights(labels, target, extra_share)
+    return class_weights(labels, [target], extra_share)

@@ -74,7 +74,7 @@ def _case(lab: Laboratory, place: int, target: int, variant: Variant) -> ClassCa
         learning_rate=variant.distil_rate / RATE_SHARE,
     )
     labelled = lab.pictures(sight_of(Variant(views=variant.views), place))
-    return ClassCase(lab.networks[place], lab.view(place), labelled, target, recipe)
+    return ClassCase(lab.networks[place], lab.view(place), labelled, (target,), recipe)
 
 
 def _units(
@@ -83,7 +83,7 @@ def _units(
     sight = sight_of(variant, place)
     evidence = Evidence(
         case=case,
-        grams=lambda: lab.grams(sight, case.target, variant.extra_share),
+        grams=lambda: lab.grams(sight, case.classes[0], variant.extra_share),
         metrics=lambda: lab.metrics(place),
         activity=lambda: measure_activity(case.network, case.view, case.views),
     )

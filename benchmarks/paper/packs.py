@@ -16,6 +16,7 @@ from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.pack import build_pack
+from packer_svc.fusion.trunks import trunks_of
 
 Labels = NDArray[np.int64]
 
@@ -44,7 +45,7 @@ def make_pack(
     store: FeatureStore,
     seed: int,
 ) -> Pack:
-    """Joins one fragment per class.
+    """Joins one fragment per class; equal ones are one branch.
 
     Args:
         fragments: In the order of the pack's classes.
@@ -54,10 +55,12 @@ def make_pack(
         seed: Of the head's folds.
     """
     start = time.perf_counter()
-    outputs = store.outputs(fragments, inputs)
-    serves = [[place] for place in range(len(fragments))]
+    trunks = trunks_of(fragments)
+    graphs = [trunk.graph for trunk in trunks]
+    outputs = store.outputs(graphs, inputs)
+    serves = [trunk.places for trunk in trunks]
     head, report = fit_head(outputs, labels, len(fragments), HeadSpec(seed=seed), serves=serves)
     names = [f"class {place}" for place in range(len(fragments))]
-    graph = build_pack(fragments, head, names)
+    graph = build_pack(graphs, head, names)
     seconds = time.perf_counter() - start
     return Pack(graph, size_of(from_trusted_bytes(graph)), report.inputs.value, seconds)

@@ -172,7 +172,8 @@ def sliced(
         report=lambda step: report(told(step)),
     )
     return {
-        one.label: Piece(to_bytes(one.model), dict(one.kept), one.feature_error) for one in found
+        one.classes[0]: Piece(to_bytes(one.model), dict(one.kept), one.feature_error)
+        for one in found
     }
 
 

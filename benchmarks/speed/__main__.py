@@ -151,7 +151,7 @@ def _measured(model: ir.Model, samples: Samples, recipe: Recipe, classes: int) -
         report=lambda step: progress.tell(told(step)),
     ):
         seconds.append(time.perf_counter() - start)
-        progress.finish(f"class {sliced.label}")
+        progress.finish(f"class {sliced.classes[0]}")
         start = time.perf_counter()
     return {
         "plan_seconds": planned,

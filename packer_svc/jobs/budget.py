@@ -16,6 +16,7 @@ from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.proof import ModelSize
 from packer_svc.fusion.prove import model_size
 from packer_svc.fusion.samples import PackSamples
+from packer_svc.fusion.trunks import trunks_of
 
 NO_ACCURACY = -1.0
 """In a proof's summary: there are too few samples to cross-validate."""
@@ -81,9 +82,10 @@ class Weighing:
         return Weighed({"budget": told}, {"cross_validated_accuracy_before": accuracy})
 
     def _before(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        fragments = [Fragment(self.graph_of(one)) for one in parts]
+        trunks = trunks_of([self.graph_of(one) for one in parts])
+        fragments = [Fragment(trunk.graph) for trunk in trunks]
         features = [self.cache.run(fragment, self.samples.blocks) for fragment in fragments]
-        serves = [[one["output"]] for one in parts]
+        serves = [trunk.serves([one["output"] for one in parts]) for trunk in trunks]
         classes = len(self.labels)
         head, report = fit_head(features, self.samples.labels, classes, self.head, serves=serves)
         graph = build_pack([fragment.graph for fragment in fragments], head, self.labels)

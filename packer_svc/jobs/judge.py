@@ -23,6 +23,7 @@ from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.samples import PackSamples
+from packer_svc.fusion.trunks import Trunk, trunks_of
 from packer_svc.jobs.evaluation_samples import EvaluationSamples, read_evaluation_samples
 from packer_svc.jobs.folds import Dealt
 
@@ -95,17 +96,28 @@ class Judge:
         fragments = self.request["fragments"]
         dealt = Dealt.of(fragments, self.spec.seed)
         assert (dealt.outputs == samples.labels).all(), "both follow the order of the fragments"
-        refits = [self._refit(fold, dealt, samples) for fold in folds]
-        serves = [[one["output"]] for one in fragments]
+        trunks = trunks_of([self._adapted(one["graph"], one) for one in fragments])
+        refits = [self._refit(fold, dealt, samples, trunks) for fold in folds]
+        serves = [trunk.serves([one["output"] for one in fragments]) for trunk in trunks]
         labels = samples.labels
         return evaluate_refits(refits, labels, len(self.request["labels"]), self.spec, serves)
 
-    def _refit(self, fold: Mapping[str, Any], dealt: Dealt, samples: PackSamples) -> Refit:
+    def _adapted(self, graph: str, one: Mapping[str, Any]) -> bytes:
+        return adapted(Path(graph).read_bytes(), _inputs(one["inputs"]), self.inputs)
+
+    def _refit(
+        self,
+        fold: Mapping[str, Any],
+        dealt: Dealt,
+        samples: PackSamples,
+        trunks: Sequence[Trunk],
+    ) -> Refit:
         # Kept for no other pack: nobody asks these fragments again.
         cache = FeatureCache(None)
+        parts = self.request["fragments"]
+        firsts = [trunk.places[0] for trunk in trunks]
         fragments = [
-            Fragment(adapted(Path(graph).read_bytes(), _inputs(one["inputs"]), self.inputs))
-            for graph, one in zip(fold["graphs"], self.request["fragments"], strict=True)
+            Fragment(self._adapted(fold["graphs"][place], parts[place])) for place in firsts
         ]
         with ThreadPoolExecutor(self.request["threads"]) as pool:
             features = list(pool.map(lambda one: cache.run(one, samples.blocks), fragments))

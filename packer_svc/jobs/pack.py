@@ -39,6 +39,7 @@ from packer_svc.fusion.proof import ModelSize, Proof
 from packer_svc.fusion.prove import ProofContext, prove
 from packer_svc.fusion.run_time import RunTime, run_time
 from packer_svc.fusion.samples import PackSamples
+from packer_svc.fusion.trunks import Trunk, trunks_of
 from packer_svc.jobs.budget import Weighing
 from packer_svc.jobs.class_samples import gather_samples, read_inputs
 from packer_svc.jobs.judge import Judge
@@ -147,7 +148,8 @@ class _Task:
         inputs: What the pack is fed.
         samples: What its head is fitted on.
         shown: These and, where a second output asks for them, those of classes outside of it.
-        fragments: Its fragments, as the pack feeds them.
+        trunks: The different graphs of its fragments, as the pack feeds them.
+        fragments: The same, to be run.
     """
 
     request: Mapping[str, Any]
@@ -156,6 +158,7 @@ class _Task:
     inputs: tuple[Input, ...]
     samples: PackSamples
     shown: PackSamples
+    trunks: Sequence[Trunk]
     fragments: Sequence[Fragment]
 
     @classmethod
@@ -163,12 +166,13 @@ class _Task:
         """Reads fragments and samples."""
         inputs, asked = read_inputs(request["inputs"]), request["fragments"]
         spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
-        fragments = [Fragment(_graph_of(one, inputs)) for one in asked]
+        trunks = trunks_of([_graph_of(one, inputs) for one in asked])
+        fragments = [Fragment(trunk.graph) for trunk in trunks]
         samples = shown = gather_samples(asked, inputs)
         if request["options"].get("noneOfThese", False):
             outside = outside_blocks(asked, request["labels"], samples.blocks, inputs)
             shown = PackSamples.of([*samples.blocks, *outside])
-        return cls(request, report, spec, inputs, samples, shown, fragments)
+        return cls(request, report, spec, inputs, samples, shown, trunks, fragments)
 
     @property
     def labels(self) -> list[str]:
@@ -206,8 +210,9 @@ class _Task:
         cache, blocks = self.cache, self.shown.blocks
         found = pool.map(lambda fragment: cache.run(fragment, blocks), self.fragments)
         features: list[FragmentFeatures] = []
-        for place, one in enumerate(self.request["fragments"]):
-            self.begin("features", one["part"]["fragment"], place)
+        for done, trunk in enumerate(self.trunks):
+            one = self.request["fragments"][trunk.places[0]]
+            self.begin("features", one["part"]["fragment"], done)
             features.append(next(found))
         return features
 
@@ -215,7 +220,8 @@ class _Task:
         self, features: Sequence[FragmentFeatures], everything: Sequence[FragmentFeatures]
     ) -> _Fitted:
         """Fits the head on the pack's samples, and the score of the second output on all shown."""
-        serves = [[one["output"]] for one in self.request["fragments"]]
+        outputs = [one["output"] for one in self.request["fragments"]]
+        serves = [trunk.serves(outputs) for trunk in self.trunks]
         classes = len(self.labels)
         head, report = fit_head(features, self.samples.labels, classes, self.spec, serves=serves)
         score = None

@@ -38,6 +38,7 @@ def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:
         method_version=row.method_version,
         slice_seconds=row.slice_seconds,
         licence=row.model.licence,
+        joint_labels=row.joint_labels,
     )
     if whole:
         for group, units in row.kept_units.items():
@@ -49,18 +50,19 @@ def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:
 
 
 def encode_unkept(
-    model: ModelRow, plan: PlanRow, found: dict[str, Any], graph: Artifact
+    model: ModelRow, plan: PlanRow, place: int, found: dict[str, Any], graph: Artifact
 ) -> pb.Fragment:
     """Returns the message of a fragment that is kept nowhere.
 
     Args:
         model: Its model.
         plan: The plan by whose recipe it was sliced.
+        place: The class, counted among the model's.
         found: What the worker says of it.
         graph: Its graph.
     """
     message = pb.Fragment(
-        label=model.labels[found["class"]],
+        label=model.labels[place],
         plan=plan.name,
         inputs=[encode_input(InputSpec.from_json(spec)) for spec in model.inputs],
         feature_width=found["feature_width"],

@@ -61,7 +61,8 @@ class HeldOutSlicing:
             if "fragment" in report:
                 found = report["fragment"]
                 graph = await self._foundation.artifacts.put_file(Path(found["path"]))
-                made[model.labels[found["class"]]] = encode_unkept(model, plan, found, graph)
+                for place in found["classes"]:
+                    made[model.labels[place]] = encode_unkept(model, plan, place, found, graph)
             else:
                 context.note(step_of(report["progress"], model.labels))
 
@@ -73,6 +74,7 @@ class HeldOutSlicing:
                     "held_out": asdict(decode_fold(request.held_out)),
                     "recipe": _recipe(plan),
                     "classes": [model.labels.index(label) for label in wanted],
+                    "joint": request.joint,
                     "labels": model.labels,
                     "folder": str(folder),
                     "new_other_samples": str(folder / "other_samples.npz"),

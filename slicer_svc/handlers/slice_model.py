@@ -33,6 +33,16 @@ _FIGURES = (
     "feature_error",
     "slice_seconds",
 )
+_OF_THE_CUT = (
+    "plan_id",
+    "graph_digest",
+    "graph_size",
+    "score_width",
+    "method_version",
+    "joint_labels",
+    *_FIGURES,
+)
+"""What fragments of classes that were cut together have in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +53,18 @@ class _Slicing:
         model: The model.
         plan: The plan.
         places: The classes asked for, label and place among the model's, in the request's order.
+        joint: Whether they are cut together; not where it is one class.
     """
 
     model: ModelRow
     plan: PlanRow
     places: Mapping[str, int]
+    joint: bool
+
+    @property
+    def joint_labels(self) -> list[str]:
+        """The labels of what is cut together, in the model's order; empty where nothing is."""
+        return sorted(self.places, key=self.places.__getitem__) if self.joint else []
 
     @property
     def others(self) -> OtherSamples | None:
@@ -65,6 +82,7 @@ class _Slicing:
             "" if self.others is None else self.others.digest,
             str(self.places[label]),
             METHOD_VERSION,
+            *(f"with {self.places[other]}" for other in self.joint_labels),
         )
         return digest_of("\n".join(parts).encode())
 
@@ -99,6 +117,8 @@ class SliceModelHandler:
         # Of two requests for the same classes, the second finds what the first has made.
         async with self._turns.of(request.plan):
             missing = await self._missing(slicing)
+            if slicing.joint and missing:
+                missing = await self._without_twins(slicing, missing)
             if missing:
                 await self._slice(context, slicing, missing)
         async with self._foundation.database.reading() as session:
@@ -115,8 +135,8 @@ class SliceModelHandler:
             model = await models.get(session, model_id)
             plan = await fragments.plan(session, model_id, plan_id)
         places = {label: place for place, label in enumerate(model.labels)}
-        wanted = {label: places[label] for label in request.labels}
-        return _Slicing(model, plan, wanted or places)
+        wanted = {label: places[label] for label in request.labels} or places
+        return _Slicing(model, plan, wanted, request.joint and len(wanted) > 1)
 
     async def _missing(self, slicing: _Slicing) -> Sequence[str]:
         """The classes that have no fragment yet."""
@@ -124,6 +144,23 @@ class SliceModelHandler:
         async with self._foundation.database.reading() as session:
             kept = await fragments.kept(session, slicing.model.id)
         return [label for label in ids if ids[label] not in kept]
+
+    async def _without_twins(self, slicing: _Slicing, missing: Sequence[str]) -> Sequence[str]:
+        """Makes fragments of classes that are cut together from that of another of them.
+
+        One that is deleted shares its graph again when it comes back, on any machine.
+
+        Returns:
+            What is missing still: all, or nothing.
+        """
+        twins = [slicing.fragment_id(label) for label in slicing.places if label not in missing]
+        if not twins:
+            return missing
+        async with self._foundation.database.reading() as session:
+            twin = await fragments.fragment(session, slicing.model.id, twins[0], whole=True)
+        known = {name: getattr(twin, name) for name in _OF_THE_CUT}
+        await self._insert(slicing, [self._row(slicing, label, known) for label in missing])
+        return ()
 
     async def _slice(self, context: JobContext, slicing: _Slicing, labels: Sequence[str]) -> None:
         names = slicing.model.labels
@@ -148,6 +185,7 @@ class SliceModelHandler:
                     "other_samples": None if others is None else await path(others.digest),
                     "inputs": slicing.model.inputs,
                     "classes": [slicing.places[label] for label in labels],
+                    "joint": slicing.joint,
                     "labels": names,
                     "folder": str(folder),
                 },
@@ -156,25 +194,36 @@ class SliceModelHandler:
             )
 
     async def _keep(self, slicing: _Slicing, found: dict[str, Any]) -> None:
-        label = slicing.model.labels[found["class"]]
         path = Path(found["path"])
         stored = await self._foundation.artifacts.put_file(path)
         await asyncio.to_thread(path.unlink)
-        row = FragmentRow(
+        known = {name: found[name] for name in _FIGURES} | {
+            "plan_id": slicing.plan.id,
+            "graph_digest": stored.digest,
+            "graph_size": stored.size_bytes,
+            "score_width": len(slicing.model.labels),
+            "method_version": METHOD_VERSION,
+            "joint_labels": slicing.joint_labels,
+        }
+        labels = [slicing.model.labels[place] for place in found["classes"]]
+        await self._insert(slicing, [self._row(slicing, label, known) for label in labels])
+
+    def _row(self, slicing: _Slicing, label: str, known: Mapping[str, Any]) -> FragmentRow:
+        return FragmentRow(
             model_id=slicing.model.id,
             id=slicing.fragment_id(label),
             key=slicing.key(label),
             label=label,
-            plan_id=slicing.plan.id,
-            graph_digest=stored.digest,
-            graph_size=stored.size_bytes,
-            score_width=len(slicing.model.labels),
-            method_version=METHOD_VERSION,
             create_time=self._foundation.clock.now(),
-            **{name: found[name] for name in _FIGURES},
+            **known,
         )
+
+    async def _insert(self, slicing: _Slicing, rows: Sequence[FragmentRow]) -> None:
+        """Keeps the fragments of one graph, all at once."""
         async with self._foundation.database.writing() as session:
             await models.lock(session, slicing.model)
-            if await session.get(FragmentRow, (row.model_id, row.id)) is None:
-                session.add(row)
-                await self._foundation.references.add(session, row.name, "graph", stored.digest)
+            for row in rows:
+                if await session.get(FragmentRow, (row.model_id, row.id)) is None:
+                    session.add(row)
+                    references = self._foundation.references
+                    await references.add(session, row.name, "graph", row.graph_digest)

@@ -85,7 +85,7 @@ def adapt(
     gamma = recipe.gamma / stage.energy
     for step in range(recipe.steps):
         batch, scores = restored_scores(stage, kept, repairs, step)
-        logits = class_logit(scores, stage.target)
+        logits = class_logit(scores, stage.classes)
         cross_entropy = class_cross_entropy(logits, batch.is_class, batch.weights)
         consistency = faithfulness(features_beside(stage, step), batch.features, batch.weights)
         training.step(adaptation_loss(cross_entropy, consistency, gamma))

@@ -1,4 +1,4 @@
-"""The samples of one class against the rest, as training sees them."""
+"""The samples of one class, or of a few, against the rest, as training sees them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ClassBatch(Minibatch):
     Its inherited `inputs` and `weights` (float32, of sum one) are on the case's device.
 
     Attributes:
-        is_class: 1 for class c, 0 for the rest, `(n,)`.
+        is_class: 1 for the classes of the case, 0 for the rest, `(n,)`.
         features: M(x), the original's features, `(n, f)`.
     """
 
@@ -37,20 +37,22 @@ class ClassBatch(Minibatch):
 
 @dataclass(frozen=True, eq=False)
 class ClassCase:
-    """One class of a model: what every criterion and adaptation may look at.
+    """Classes of a model, mostly one: what every criterion and adaptation may look at.
+
+    What the paper says of class c holds for all samples of the classes together.
 
     Attributes:
         network: The model.
         view: A view of that model, never changed; its device is where all work is done.
         views: All views of the model's samples.
-        target: The class c; it has a sample.
+        classes: The classes that the model is cut to, rising; each has a sample.
         recipe: Settings.
     """
 
     network: Network
     view: TorchView
     views: Samples
-    target: int
+    classes: tuple[int, ...]
     recipe: Recipe
 
     @property
@@ -67,21 +69,19 @@ class ClassCase:
 class ClassData:
     """Views of a model's samples in fixed minibatches, the same at every epoch.
 
-    Every minibatch holds its share of class c and of the others, so that what the network computes
-    in front of a layer can be kept for it (`prefix.py`). Where there are many classes, a random
-    choice of the other classes' views is looked at.
+    Every minibatch holds its share of the classes and of the others, so that what the network
+    computes in front of a layer can be kept for it (`prefix.py`). Where there are many classes, a
+    random choice of the other classes' views is looked at.
 
     Attributes:
-        target: The class c.
-        mixed: Class c and the rest; class c weighs twice the sum of the others.
-        own: All views of class c alone, weighted evenly.
+        mixed: The case's classes and the rest; they weigh twice the sum of the others.
+        own: All views of these classes alone, each class weighing the same.
     """
 
     def __init__(self, case: ClassCase) -> None:
-        self.target = case.target
-        inside = np.flatnonzero(case.views.labels == case.target)
-        others = np.flatnonzero(case.views.labels != case.target)
-        random = np.random.default_rng([case.recipe.seed, case.target])
+        wanted = np.isin(case.views.labels, case.classes)
+        inside, others = np.flatnonzero(wanted), np.flatnonzero(~wanted)
+        random = np.random.default_rng([case.recipe.seed, *case.classes])
         random.shuffle(inside)
         random.shuffle(others)
         others = others[: OTHERS * len(inside)]
@@ -111,12 +111,12 @@ def _batches(case: ClassCase, parts: list[NDArray[np.int64]]) -> Iterator[ClassB
             key: torch.from_numpy(np.ascontiguousarray(array)).to(case.device)
             for key, array in chosen.inputs.items()
         }
-        weights = class_weights(chosen.labels, case.target).astype(np.float32)
+        weights = class_weights(chosen.labels, case.classes).astype(np.float32)
         with torch.no_grad():
             features = flat(case.view.run(inputs, fetch=[name])[name])
         yield ClassBatch(
             inputs=inputs,
             weights=torch.from_numpy(weights).to(case.device),
-            is_class=torch.from_numpy(chosen.labels == case.target).float().to(case.device),
+            is_class=torch.from_numpy(np.isin(chosen.labels, case.classes)).float().to(case.device),
             features=features,
         )

@@ -1,4 +1,7 @@
-"""Slicing one class after the other by a recipe's method, what all classes share measured once."""
+"""Slicing one class after the other, or several together, by a recipe's method.
+
+What all classes share is measured once.
+"""
 
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -54,17 +57,17 @@ class ClassSlicer:
         self._recipe = recipe
         self._counts = counts
 
-    def slice(self, label: int, step: Step) -> Sliced:
-        """What is left of the model for one class.
+    def slice(self, classes: tuple[int, ...], step: Step) -> Sliced:
+        """What is left of the model for one class, or for several together.
 
         Args:
-            label: The class; it has a sample.
+            classes: The classes, rising; each has a sample.
             step: Told each site or group that is finished.
         """
-        case = ClassCase(self._network, self._view, self._labelled, label, self._recipe)
+        case = ClassCase(self._network, self._view, self._labelled, classes, self._recipe)
         if self._recipe.method is not Method.CLOSED_FORM:
             return slice_trained(case, self._counts, step)
-        weights = class_weights(self._views.labels, label)
+        weights = class_weights(self._views.labels, classes)
         evidence = Evidence(
             case=case,
             grams=cache(lambda: measure_grams(self._original, weights)),

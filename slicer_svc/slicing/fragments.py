@@ -28,10 +28,10 @@ from slicer_svc.slicing.walk import minibatches
 
 @dataclass(frozen=True, eq=False)
 class SlicedClass:
-    """What is left of a model for one class.
+    """What is left of a model for one class, or for several together.
 
     Attributes:
-        label: The class index in the model.
+        classes: The class indices in the model, rising.
         model: The fragment's graph, with the outputs `features` `(N, F)` and `scores` `(N, C)`.
         kept: Kept units by group, sorted.
         feature_width: F.
@@ -41,7 +41,7 @@ class SlicedClass:
         score_error: The same of the class scores.
     """
 
-    label: int
+    classes: tuple[int, ...]
     model: ir.Model
     kept: Mapping[str, Units]
     feature_width: int
@@ -79,23 +79,71 @@ def slice_classes(
         SlicingError: FIELD_INVALID for a plan of another model or an empty or repeating list of
             classes, CLASS_UNKNOWN, SAMPLES_CLASS_MISSING, GRAPH_NO_SLICEABLE_UNIT.
     """
+    slicer = _slicer(model, samples, plan, classes, augment)
+    return _slices(slicer, [(label,) for label in classes], report)
+
+
+def slice_jointly(
+    model: ir.Model,
+    samples: Samples,
+    plan: Plan,
+    classes: Sequence[int],
+    *,
+    augment: Augmentation,
+    report: Report = ignore,
+) -> Iterator[SlicedClass]:
+    """Cuts a model once to what several classes need; the request is checked before.
+
+    What one class's samples decide in `slice_classes` those of all these classes decide here, each
+    class weighing the same: which units stay, and what they are fitted to.
+
+    Args:
+        model: A normalised model.
+        samples: As of `slice_classes`.
+        plan: A plan of this model.
+        classes: Class indices, at least one, each once, in any order.
+        augment: Which views its inputs allow.
+        report: Told about every node or group.
+
+    Returns:
+        An iterator over the one graph for all of them; of one class it is what `slice_classes`
+        makes of it.
+
+    Raises:
+        GraphError: As of `slice_classes`.
+        SlicingError: As of `slice_classes`.
+    """
+    slicer = _slicer(model, samples, plan, classes, augment)
+    return _slices(slicer, [tuple(sorted(classes))], report)
+
+
+def _slicer(
+    model: ir.Model,
+    samples: Samples,
+    plan: Plan,
+    classes: Sequence[int],
+    augment: Augmentation,
+) -> "_Slicer":
     network = Network.of(model)
     _check_plan(network, plan)
     _check_classes(classes, network.classifier.classes, samples)
-    return _slices(_Slicer(network, samples, plan, augment), classes, report)
+    return _Slicer(network, samples, plan, augment)
 
 
-def _slices(slicer: "_Slicer", classes: Sequence[int], report: Report) -> Iterator[SlicedClass]:
-    total = slicer.steps * len(classes)
+def _slices(
+    slicer: "_Slicer", cuts: Sequence[tuple[int, ...]], report: Report
+) -> Iterator[SlicedClass]:
+    total = slicer.steps * len(cuts)
     done = 0
-    for label in classes:
+    for classes in cuts:
+        named = classes[0] if len(classes) == 1 else None
 
-        def step(layer: str, label: int = label) -> None:
+        def step(layer: str, named: int | None = named) -> None:
             nonlocal done
             done += 1
-            report(Progress("slice", label, layer, done, total))
+            report(Progress("slice", named, layer, done, total))
 
-        yield slicer.slice(label, step)
+        yield slicer.slice(classes, step)
 
 
 class _Slicer:
@@ -118,12 +166,12 @@ class _Slicer:
         """Steps of progress per class."""
         return steps_per_class(self._network, self._plan.recipe)
 
-    def slice(self, label: int, step: Step) -> SlicedClass:
-        """Slices one class out of the model."""
-        return self._finished(label, self._slicer_of(label).slice(label, step))
+    def slice(self, classes: tuple[int, ...], step: Step) -> SlicedClass:
+        """Slices one class, or several together, out of the model."""
+        return self._finished(classes, self._slicer_of(classes).slice(classes, step))
 
-    def _slicer_of(self, label: int) -> ClassSlicer:
-        pool = class_pool(self._all.labels, label)
+    def _slicer_of(self, classes: tuple[int, ...]) -> ClassSlicer:
+        pool = class_pool(self._all.labels, classes)
         if self._classes is None or not np.array_equal(pool, self._pool):
             recipe = self._plan.recipe
             self._pool, self._samples = pool, self._all.take(pool)
@@ -132,12 +180,12 @@ class _Slicer:
             self._classes = ClassSlicer(self._network, self._view, views, recipe, self._plan.kept)
         return self._classes
 
-    def _finished(self, label: int, sliced: Sliced) -> SlicedClass:
+    def _finished(self, classes: tuple[int, ...], sliced: Sliced) -> SlicedClass:
         classifier = find_classifier(sliced.model)
         fragment = as_fragment(sliced.model, classifier)
-        feature_error, score_error = self._errors(label, sliced, classifier.feature)
+        feature_error, score_error = self._errors(classes, sliced, classifier.feature)
         return SlicedClass(
-            label=label,
+            classes=classes,
             model=fragment,
             kept=sliced.kept,
             feature_width=classifier.feature_width,
@@ -146,13 +194,15 @@ class _Slicer:
             score_error=score_error,
         )
 
-    def _errors(self, label: int, sliced: Sliced, feature: str) -> tuple[float, float]:
+    def _errors(
+        self, classes: tuple[int, ...], sliced: Sliced, feature: str
+    ) -> tuple[float, float]:
         """Relative errors of features and scores on the samples themselves, class-weighted."""
         whole = self._network.classifier
         features, scores = RelativeError(), RelativeError()
         view = TorchView(sliced.model).to(self._view.device)
         samples = self._samples.labelled
-        for batch in minibatches(samples, class_weights(samples.labels, label)):
+        for batch in minibatches(samples, class_weights(samples.labels, classes)):
             with torch.no_grad():
                 before = self._view.run(batch.inputs, fetch=[whole.feature, whole.scores])
                 after = view.run(batch.inputs, fetch=[feature, whole.scores])

@@ -1,6 +1,7 @@
 """The paper's training losses as functions of tensors (Eq. 3, 4 and 8)."""
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,23 +48,22 @@ def pooling_loss(distance: Tensor, outputs: Tensor, alpha: float) -> Tensor:
     return distance + alpha * unit_norms(outputs)
 
 
-def class_logit(scores: Tensor, target: int) -> Tensor:
-    """Log odds of class c against the rest under the model's own softmax.
+def class_logit(scores: Tensor, classes: Sequence[int]) -> Tensor:
+    """Log odds of class c, or of any of several, against the rest under the model's own softmax.
 
     The paper leaves the head h of Eq. 8 open. Here it is the model's classifier: its probability
     of c against the sum of all others.
 
     Args:
         scores: Class scores before the softmax, `(n, C)`.
-        target: The class c.
+        classes: The classes.
 
     Returns:
-        `(n,)`: s_c − log Σ_{j≠c} exp(s_j); s_c itself for a single class.
+        `(n,)`: log Σ_c exp(s_c) − log Σ_{j≠c} exp(s_j); the former where there is no other class.
     """
-    if scores.shape[1] == 1:
-        return scores[:, 0]
-    others = torch.cat([scores[:, :target], scores[:, target + 1 :]], dim=1)
-    return scores[:, target] - others.logsumexp(dim=1)
+    inside = scores[:, list(classes)].logsumexp(dim=1)
+    others = [place for place in range(scores.shape[1]) if place not in classes]
+    return inside - scores[:, others].logsumexp(dim=1) if others else inside
 
 
 def class_cross_entropy(logits: Tensor, is_class: Tensor, weights: Tensor) -> Tensor:

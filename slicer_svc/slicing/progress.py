@@ -10,7 +10,8 @@ class Progress:
 
     Attributes:
         phase: "measure" (activations), "curves" (sensitivity) or "slice".
-        class_label: Index of the class being sliced; None outside of "slice".
+        class_label: Index of the class being sliced; None outside of "slice", and where several are
+            cut together.
         layer: Name of the node or unit group being worked on.
         done: Steps finished in this phase, over all classes asked for.
         total: Steps of this phase, over all classes asked for.

@@ -1,6 +1,6 @@
 """The few labelled samples of a model, and how much each of them weighs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,19 +83,20 @@ REST = 60
 what a class keeps does not depend on how many others its model knows, and neither does the time."""
 
 
-def class_pool(labels: NDArray[np.int64], target: int) -> NDArray[np.int64]:
-    """Places of the samples that one class is sliced with.
+def class_pool(labels: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.int64]:
+    """Places of the samples that one class, or several together, are sliced with.
 
     Args:
         labels: Class index of every sample, `(n,)`.
-        target: The class c.
+        classes: The classes.
 
     Returns:
-        All samples of c and some of the others, the first of every class before the second of
+        All samples of these and some of the others, the first of every class before the second of
         any, and some of those without a label; sorted.
     """
-    inside = np.flatnonzero(labels == target)
-    others = np.flatnonzero((labels != target) & (labels != UNLABELLED))
+    wanted = np.isin(labels, classes)
+    inside = np.flatnonzero(wanted)
+    others = np.flatnonzero(~wanted & (labels != UNLABELLED))
     most = max(REST, 2 * len(inside))
     chosen = others[spread(labels[others], most)]
     return np.sort(np.concatenate([inside, chosen, some_unlabelled(labels)])).astype(np.int64)
@@ -119,23 +120,25 @@ def spread(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 def class_weights(
-    labels: NDArray[np.int64], target: int, beside: float = UNLABELLED_WEIGHT
+    labels: NDArray[np.int64], classes: Sequence[int], beside: float = UNLABELLED_WEIGHT
 ) -> NDArray[np.float64]:
-    """Weights with which class c counts twice the sum of all others (as in Eq. 8).
+    """Weights with which classes count twice the sum of all others (as in Eq. 8).
 
     Args:
         labels: Class index of every sample, `(n,)`.
-        target: The class c; it needs a sample.
+        classes: Class c of the paper, or several in its place; at least one has a sample.
         beside: What all samples without a label weigh together.
 
     Returns:
-        Float64 `(n,)` of sum one: 2/3 spread evenly over class c's samples, 1/3 over the others;
-        all of it on class c where there is no other. Samples without a label share `beside`, which
-        the rest gives up.
+        Float64 `(n,)` of sum one: 2/3 spread evenly over the classes and over the samples of each,
+        1/3 over the others; all of it on the classes where there is no other. Samples without a
+        label share `beside`, which the rest gives up.
     """
-    inside = labels == target
-    others = ~inside & (labels != UNLABELLED)
-    weights = inside / np.count_nonzero(inside)
+    others = ~np.isin(labels, classes) & (labels != UNLABELLED)
+    weights = np.zeros(len(labels))
+    found = [inside for inside in (labels == one for one in classes) if inside.any()]
+    for inside in found:
+        weights += inside / np.count_nonzero(inside) / len(found)
     if others.any():
         weights = 2.0 / 3.0 * weights + others / (3.0 * np.count_nonzero(others))
     return _beside_unlabelled(labels, weights, beside)

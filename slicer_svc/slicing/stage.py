@@ -21,7 +21,7 @@ class Stage:
         own: Class c's samples in front of m_i.
         mixed: Class c's samples and the rest's in front of m_i.
         whole: The latter in the original.
-        target: The class c.
+        classes: Class c, or several in its place.
         energy: Mean of ‖M(x)‖²: the size of a feature error.
         recipe: Settings.
     """
@@ -32,7 +32,7 @@ class Stage:
     own: Prefix
     mixed: Prefix
     whole: Prefix
-    target: int
+    classes: tuple[int, ...]
     energy: float
     recipe: Recipe
 
@@ -62,7 +62,7 @@ class Stages:
             own=self._own,
             mixed=self._mixed,
             whole=self._whole,
-            target=self._case.target,
+            classes=self._case.classes,
             energy=self._case.data.energy,
             recipe=self._case.recipe,
         )

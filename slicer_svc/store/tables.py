@@ -184,6 +184,7 @@ class FragmentRow(Base):
         kept_units: The kept units by group; a query has to ask for them.
         method_version: The version of the slicing method.
         slice_seconds: How long slicing took.
+        joint_labels: The labels of all classes that it was cut for, where these are several.
         create_time: When it was made.
     """
 
@@ -211,6 +212,7 @@ class FragmentRow(Base):
     kept_units: Mapped[dict[str, Any]] = mapped_column(deferred=True, deferred_raiseload=True)
     method_version: Mapped[str] = mapped_column(String(64))
     slice_seconds: Mapped[float]
+    joint_labels: Mapped[list[str]]
     create_time: Mapped[datetime]
     model: Mapped[ModelRow] = relationship(lazy="joined")
 

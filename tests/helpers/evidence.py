@@ -16,7 +16,7 @@ def evidence_of(network: Network, samples: Samples, target: int, recipe: Recipe)
     """What a criterion may look at, for samples without further views."""
     view = TorchView(network.model)
     return Evidence(
-        case=ClassCase(network, view, samples, target, recipe),
+        case=ClassCase(network, view, samples, (target,), recipe),
         grams=lambda: _grams(network, view, samples, target),
         metrics=lambda: metrics_of(network),
         activity=lambda: measure_activity(network, view, samples),
@@ -25,7 +25,7 @@ def evidence_of(network: Network, samples: Samples, target: int, recipe: Recipe)
 
 def _grams(network: Network, view: TorchView, samples: Samples, target: int) -> Matrices:
     inputs = {name: torch.from_numpy(array.copy()) for name, array in samples.inputs.items()}
-    weights = torch.from_numpy(class_weights(samples.labels, target))
+    weights = torch.from_numpy(class_weights(samples.labels, (target,)))
     found = {}
     with torch.no_grad():
         for site in network.sites:

@@ -90,9 +90,13 @@ class SlicerStubs:
         request.plan.recipe.CopyFrom(recipe)
         return self.operations.result(self.models.CreatePlan(request), plans_pb2.Plan)
 
-    def slice(self, model_id: str, plan: str, labels: Sequence[str]) -> list[str]:
+    def slice(
+        self, model_id: str, plan: str, labels: Sequence[str], *, joint: bool = False
+    ) -> list[str]:
         """Slices classes; returns the names of the fragments."""
-        request = models_pb2.SliceModelRequest(name=f"models/{model_id}", plan=plan, labels=labels)
+        request = models_pb2.SliceModelRequest(
+            name=f"models/{model_id}", plan=plan, labels=labels, joint=joint
+        )
         started = self.models.SliceModel(request)
         response = self.operations.result(started, models_pb2.SliceModelResponse)
         return [fragment.name for fragment in response.fragments]

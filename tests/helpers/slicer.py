@@ -111,21 +111,23 @@ class SlicerClient:
         return await self.operations.result(operation.name, plans_pb2.Plan, on_event)
 
     async def start_slicing(
-        self, plan: str, labels: Sequence[str] = ()
+        self, plan: str, labels: Sequence[str] = (), *, joint: bool = False
     ) -> operations_pb2.Operation:
         """Asks for fragments and does not wait."""
         model = plan.partition("/plans/")[0]
-        request = pb.SliceModelRequest(name=model, plan=plan, labels=labels)
+        request = pb.SliceModelRequest(name=model, plan=plan, labels=labels, joint=joint)
         operation: operations_pb2.Operation = await self.call("SliceModel", request)
         return operation
 
-    async def slice(self, plan: str, labels: Sequence[str] = ()) -> list[Fragment]:
+    async def slice(
+        self, plan: str, labels: Sequence[str] = (), *, joint: bool = False
+    ) -> list[Fragment]:
         """Slices classes and waits for them.
 
         Raises:
             ServiceError: It failed.
         """
-        operation = await self.start_slicing(plan, labels)
+        operation = await self.start_slicing(plan, labels, joint=joint)
         response = await self.operations.result(operation.name, pb.SliceModelResponse)
         return list(response.fragments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class StockedSlicer:
     def named(self, *keys: str) -> list[str]:
         """Returns the names of fragments."""
         return [self.fragments[key] for key in keys]
+
+    def cut_together(self, model: str, labels: Sequence[str], beta: float = 0.5) -> list[str]:
+        """Slices classes of a model together; returns the names of their fragments."""
+        with grpc.insecure_channel(self.process.address) as channel:
+            slicer = SlicerStubs(channel)
+            plan = slicer.plan(model, plans_pb2.Recipe(beta=beta, views=1))
+            return slicer.slice(model, plan.name, labels, joint=True)
 
     def add(self, name: str, digits: tuple[int, ...], beta: float) -> list[str]:
         """Submits a model of digits and slices all of its classes.

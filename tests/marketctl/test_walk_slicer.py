@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,16 @@ def test_a_plan_can_be_found_again_followed_and_deleted(slicer: str, pets: str) 
     assert [found["plan"] for found in sliced] == [plan["name"]]
     assert at(slicer, "plans", "delete", plan["name"]).data == {"name": plan["name"]}
     assert at(slicer, "plans", "show", f"pets/{name}").code == 3
+
+
+def test_classes_are_cut_together_where_asked(slicer: str, pets: str) -> None:
+    wanted = ("--joint", "--class", "dog", "--class", "cat", "--beta", "0.5")
+    sliced = at(slicer, "models", "slice", pets, *wanted).data
+    assert [found["label"] for found in sliced] == ["dog", "cat"]
+    assert len({found["graph"]["name"] for found in sliced}) == 1
+    assert all(set(found["joint_labels"]) == {"cat", "dog"} for found in sliced)
+    ended = marketctl("--slicer", slicer, "fragments", "show", sliced[0]["name"])
+    assert re.search(r"cut together +cat, dog|cut together +dog, cat", ended.out)
 
 
 def test_slicing_takes_one_value_of_a_budget(slicer: str) -> None:

@@ -49,12 +49,12 @@ class Activity:
     own: Mapping[str, Spread]
     classifier: Mapping[str, Spread]
 
-    def weights(self, target: int) -> NDArray[np.float64]:
-        """Label weights with which class c counts twice the sum of all others, `(labels,)`."""
+    def weights(self, classes: Sequence[int]) -> NDArray[np.float64]:
+        """Label weights with which classes count twice the sum of all others, `(labels,)`."""
         others = self.samples.astype(np.float64)
-        others[target] = 0.0
+        others[list(classes)] = 0.0
         inside = np.zeros_like(others)
-        inside[target] = 1.0
+        inside[list(classes)] = 1.0 / len(classes)
         if not others.any():
             return inside
         return np.asarray(2.0 / 3.0 * inside + others / others.sum() / 3.0)

@@ -12,7 +12,7 @@ def random_units(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Uni
     """`random`: a permutation per class and group, drawn from the recipe's seed."""
     case = evidence.case
     return {
-        group.id: np.random.default_rng([case.recipe.seed, case.target, number])
+        group.id: np.random.default_rng([case.recipe.seed, *case.classes, number])
         .permutation(group.units)[: counts[group.id]]
         .astype(np.int64)
         for number, group in enumerate(case.network.groups)

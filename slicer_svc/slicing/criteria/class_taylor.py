@@ -26,7 +26,7 @@ def class_taylor(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Uni
     for batch in case.data.mixed:
         followed = dict.fromkeys(dict.fromkeys(fetch[1:]), _followed)
         values = case.view.run(batch.inputs, fetch=fetch, patch=followed)
-        logits = class_logit(flat(values[name]), case.target)
+        logits = class_logit(flat(values[name]), case.classes)
         loss = class_cross_entropy(logits, batch.is_class, torch.ones_like(batch.weights))
         found = [values[group.value] for group in groups]
         slopes = torch.autograd.grad(loss, found)

@@ -22,7 +22,7 @@ def classifier_norm(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, 
     case = evidence.case
     last = case.network.classifier.node
     activity = evidence.activity()
-    weights = activity.weights(case.target)
+    weights = activity.weights(case.classes)
     orders: dict[str, Units] = {}
     for group in case.network.groups:
         if [consumer.node for consumer in group.consumers] == [last]:

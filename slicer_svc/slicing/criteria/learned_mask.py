@@ -59,7 +59,7 @@ def _loss(
     name = case.network.classifier.scores
     patch = _masking(groups, masks)
     scores = flat(case.view.run(batch.inputs, fetch=[name], patch=patch)[name])
-    logits = class_logit(scores, case.target)
+    logits = class_logit(scores, case.classes)
     cross_entropy = class_cross_entropy(logits, batch.is_class, batch.weights)
     kept: Tensor = torch.stack([mask.mean() for mask in masks]).mean()
     return cross_entropy + KEPT_WEIGHT * kept

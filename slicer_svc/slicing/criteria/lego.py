@@ -1,6 +1,6 @@
 """Contributions to what is kept behind a unit (Hu et al., Model LEGO, NeurIPS 2024)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ def lego(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
     ):
         score = np.zeros(group.units)
         for consumer in group.consumers:
-            outputs = _kept_outputs(network, consumer, case.target, kept)
+            outputs = _kept_outputs(network, consumer, case.classes, kept)
             score += _relative(_contributions(network, consumer, sums[consumer.node])[:, outputs])
         kept.update(ranked({group.id: score}, counts))
     return kept
@@ -54,7 +54,7 @@ def _surest(case: ClassCase) -> dict[str, torch.Tensor]:
     with torch.no_grad():
         for batch in case.data.own:
             scores = flat(case.view.run(batch.inputs, fetch=[name])[name])
-            found.append(scores.softmax(dim=1)[:, case.target])
+            found.append(scores.softmax(dim=1)[:, list(case.classes)].sum(dim=1))
     probabilities = torch.cat(found)
     count = max(LEAST_SAMPLES, round(CONFIDENT * len(probabilities)))
     chosen = probabilities.argsort(descending=True, stable=True)[:count]
@@ -99,11 +99,11 @@ def _relative(contributions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _kept_outputs(
-    network: Network, consumer: Consumer, target: int, kept: Mapping[str, Units]
+    network: Network, consumer: Consumer, classes: Sequence[int], kept: Mapping[str, Units]
 ) -> NDArray[np.int64]:
-    """Outputs of a node that are kept, as far as that is known: of the classifier class c alone."""
+    """Outputs of a node that are kept, as far as that is known: of the classifier the classes'."""
     if consumer.node == network.classifier.node:
-        return np.array([target], dtype=np.int64)
+        return np.array(classes, dtype=np.int64)
     left = np.ones(weights_by_place(network.model, consumer.node).shape[2], dtype=np.bool_)
     for group in network.groups:
         if group.id in kept:

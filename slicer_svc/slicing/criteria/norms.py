@@ -12,9 +12,10 @@ from slicer_svc.slicing.stage import Stages
 
 def activation_norm(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
     """`activation_norm`: mean |activation| on class c (Slice-and-Pack, Eq. 6), without pooling."""
-    target = evidence.case.target
+    classes = list(evidence.case.classes)
     own = evidence.activity().own
-    return ranked({group: spread.magnitude[target] for group, spread in own.items()}, counts)
+    scores = {group: spread.magnitude[classes].mean(axis=0) for group, spread in own.items()}
+    return ranked(scores, counts)
 
 
 def pooled_activation_norm(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:

@@ -12,5 +12,5 @@ def variance(evidence: Evidence, counts: Mapping[str, int]) -> dict[str, Units]:
     A unit that never varies gives its consumers no more than a bias could.
     """
     activity = evidence.activity()
-    weights = activity.weights(evidence.case.target)
+    weights = activity.weights(evidence.case.classes)
     return ranked({group: s.variance(weights) for group, s in activity.own.items()}, counts)

@@ -45,8 +45,8 @@ def test_the_pooling_loss_falls_when_a_useless_unit_falls_silent() -> None:
 def test_the_head_is_the_models_own_probability_of_the_class() -> None:
     scores = torch.tensor([[1.0, 2.0, -1.0], [0.0, 0.0, 0.0]])
     expected = scores.softmax(dim=1)[:, 1]
-    torch.testing.assert_close(class_logit(scores, 1).sigmoid(), expected)
-    assert class_logit(torch.tensor([[3.0]]), 0).item() == 3.0
+    torch.testing.assert_close(class_logit(scores, (1,)).sigmoid(), expected)
+    assert class_logit(torch.tensor([[3.0]]), (0,)).item() == 3.0
 
 
 def test_the_adaptation_loss_is_weighted_cross_entropy_plus_gamma_times_consistency() -> None:

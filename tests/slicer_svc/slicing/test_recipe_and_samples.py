@@ -66,13 +66,13 @@ def test_unknown_fields_and_methods_of_a_recipe_are_refused() -> None:
 
 def test_a_class_weighs_twice_the_sum_of_all_others() -> None:
     labels = np.array([0, 0, 1, 2, 2, 2], dtype=np.int64)
-    weights = class_weights(labels, 0)
+    weights = class_weights(labels, [0])
     assert weights.sum() == pytest.approx(1.0)
     assert weights[labels == 0].sum() == pytest.approx(2 * weights[labels != 0].sum())
 
 
 def test_a_lonely_class_gets_all_the_weight() -> None:
-    np.testing.assert_allclose(class_weights(np.zeros(4, dtype=np.int64), 0), 0.25)
+    np.testing.assert_allclose(class_weights(np.zeros(4, dtype=np.int64), [0]), 0.25)
 
 
 def test_balanced_weights_make_up_for_unequal_counts() -> None:
@@ -100,7 +100,7 @@ def test_samples_that_do_not_fit_together_are_refused(inputs: Any, labels: Any) 
 
 def test_a_class_is_sliced_with_all_of_its_own_samples_and_some_of_every_other() -> None:
     labels = np.repeat(np.arange(40), 5)
-    pool = class_pool(labels, 7)
+    pool = class_pool(labels, [7])
     found = labels[pool]
     assert (np.diff(pool) > 0).all()
     assert (found == 7).sum() == 5
@@ -111,4 +111,4 @@ def test_a_class_is_sliced_with_all_of_its_own_samples_and_some_of_every_other()
 
 def test_a_class_of_a_small_model_is_sliced_with_all_samples() -> None:
     labels = np.repeat(np.arange(3), 20)
-    assert np.array_equal(class_pool(labels, 1), np.arange(60))
+    assert np.array_equal(class_pool(labels, [1]), np.arange(60))

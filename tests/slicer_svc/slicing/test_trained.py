@@ -21,7 +21,7 @@ from tests.helpers.small_classifiers import CHAIN, RESIDUAL, images, model_of
 
 def prepared(text: str, recipe: Recipe, per_class: int = 8) -> ClassCase:
     network = Network.of(model_of(text))
-    return ClassCase(network, TorchView(network.model), images(per_class), 1, recipe)
+    return ClassCase(network, TorchView(network.model), images(per_class), (1,), recipe)
 
 
 def norms(stage: Stage) -> float:
@@ -33,7 +33,7 @@ def norms(stage: Stage) -> float:
 def cross_entropy(stage: Stage, kept: Units, repairs: dict[str, np.ndarray]) -> float:
     matrices = {node: torch.from_numpy(r.astype(np.float32)) for node, r in repairs.items()}
     batch, scores = restored_scores(stage, kept, matrices, 0)
-    logits = class_logit(scores.detach(), stage.target)
+    logits = class_logit(scores.detach(), stage.classes)
     return float(class_cross_entropy(logits, batch.is_class, batch.weights))
 
 
@@ -172,7 +172,7 @@ def test_minibatches_hold_all_of_the_class_and_weigh_it_twice_the_rest() -> None
 
 
 def by_hand(case: ClassCase, group: UnitGroup) -> np.ndarray:
-    mine = case.views.inputs["x"][case.views.labels == case.target]
+    mine = case.views.inputs["x"][case.views.labels == case.classes[0]]
     inputs = {"x": torch.from_numpy(np.array(mine))}
     value = case.view.run(inputs, fetch=[group.value])[group.value]
     return value.detach().abs().mean(dim=(0, 2, 3)).numpy()
@@ -189,7 +189,7 @@ def test_samples_of_weight_zero_do_not_count_in_mean_activations() -> None:
     case = prepared(CHAIN, Recipe())
     group = case.network.groups[1]
     pictures = {"x": torch.from_numpy(np.array(case.views.inputs["x"]))}
-    weights = torch.from_numpy((case.views.labels == case.target).astype(np.float64))
+    weights = torch.from_numpy((case.views.labels == case.classes[0]).astype(np.float64))
     found = mean_activations(
         lambda inputs, fetch: case.view.run(inputs, fetch=fetch),
         [group],

@@ -70,6 +70,7 @@ class Fragment(_message.Message):
     SLICE_SECONDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
+    JOINT_LABELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "models/{model}/fragments/{fragment}"."""
     label: _builtins.str
@@ -110,6 +111,12 @@ class Fragment(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def joint_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels of all classes that it was cut for, where these are several, in the model's order:
+        the fragment of each has the same graph.
+        """
+
     def __init__(
         self,
         *,
@@ -128,10 +135,11 @@ class Fragment(_message.Message):
         slice_seconds: _builtins.float = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         licence: _builtins.str = ...,
+        joint_labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "feature_error", b"feature_error", "feature_width", b"feature_width", "graph", b"graph", "inputs", b"inputs", "kept_units", b"kept_units", "label", b"label", "licence", b"licence", "macs", b"macs", "method_version", b"method_version", "name", b"name", "parameters", b"parameters", "plan", b"plan", "score_width", b"score_width", "slice_seconds", b"slice_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "feature_error", b"feature_error", "feature_width", b"feature_width", "graph", b"graph", "inputs", b"inputs", "joint_labels", b"joint_labels", "kept_units", b"kept_units", "label", b"label", "licence", b"licence", "macs", b"macs", "method_version", b"method_version", "name", b"name", "parameters", b"parameters", "plan", b"plan", "score_width", b"score_width", "slice_seconds", b"slice_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

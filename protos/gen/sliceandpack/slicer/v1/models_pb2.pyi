@@ -508,6 +508,7 @@ class SliceModelRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     HELD_OUT_FIELD_NUMBER: _builtins.int
+    JOINT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The model's name."""
     plan: _builtins.str
@@ -516,6 +517,10 @@ class SliceModelRequest(_message.Message):
     """A replay with the same id returns the first result; kept for 7 days."""
     validate_only: _builtins.bool
     """Only the request is checked; nothing is kept."""
+    joint: _builtins.bool
+    """The classes are cut together: their fragments share one graph, which packs compute once. Of one
+    class it is what slicing makes anyway.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels of the classes to slice; all classes where left out."""
@@ -536,10 +541,11 @@ class SliceModelRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         held_out: Global___Fold | None = ...,
+        joint: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["held_out", b"held_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_out", b"held_out", "labels", b"labels", "name", b"name", "plan", b"plan", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_out", b"held_out", "joint", b"joint", "labels", b"labels", "name", b"name", "plan", b"plan", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
