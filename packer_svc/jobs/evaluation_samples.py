@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.inputs import Input, Numbers, Picture, Text
 from svckit import npz
-from svckit.folds import sample_digests
+from svckit.dealing import sample_digests
 
 Inputs = dict[str, NDArray[np.generic]]
 Labels = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from svckit.folds import deal, sample_digests
+from svckit.dealing import deal, sample_digests
 
 Labels = NDArray[np.int64]
 

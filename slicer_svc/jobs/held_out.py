@@ -20,7 +20,8 @@ from slicer_svc.slicing.network import Network
 from slicer_svc.slicing.planner import plan_measured
 from slicer_svc.slicing.recipe import Recipe
 from slicer_svc.slicing.samples import Samples
-from svckit.folds import Fold, held_out, sample_digests
+from svckit.dealing import held_out, sample_digests
+from svckit.folds import Fold
 
 
 @dataclass(frozen=True)

@@ -114,16 +114,16 @@ async def test_an_original_is_fetched_and_timed_once(
 async def test_an_original_that_is_gone_is_left_out_and_the_report_says_why(
     own: PacksClient, packer: ServiceProcess, slicer: StockedSlicer
 ) -> None:
-    fragments = await asyncio.to_thread(slicer.add, "fleeting", (4, 5), 0.5)
-    base = await own.create("of-fleeting", [*fragments, *slicer.named("low/zero")])
+    fragments = await asyncio.to_thread(slicer.add, "passing", (4, 5), 0.5)
+    base = await own.create("of-passing", [*fragments, *slicer.named("low/zero")])
     [graph] = [
         one["graph_digest"]
         for one in (await proof_of(own, base))["originals"]
-        if one["name"] == "models/fleeting"
+        if one["name"] == "models/passing"
     ]
     async with grpc.aio.insecure_channel(slicer.process.address) as channel:
         stub = models_pb2_grpc.ModelsStub(channel)
-        await stub.DeleteModel(models_pb2.DeleteModelRequest(name="models/fleeting", force=True))
+        await stub.DeleteModel(models_pb2.DeleteModelRequest(name="models/passing", force=True))
     # While its time is kept, nobody misses the model.
     kept = await proof_of(own, await added(own, base, [*slicer.named("low/one")], "kept-time"))
     assert [one["left_out"] for one in kept["originals"]] == ["", ""]
@@ -134,7 +134,7 @@ async def test_an_original_that_is_gone_is_left_out_and_the_report_says_why(
     made = await added(own, base, [*slicer.named("low/two")], "no-time")
     proof = await proof_of(own, made)
     gone, low = proof["originals"]
-    assert (gone["name"], gone["run_time"]) == ("models/fleeting", None)
+    assert (gone["name"], gone["run_time"]) == ("models/passing", None)
     assert "gone from the slicer" in gone["left_out"]
     assert low["run_time"] is not None
     assert proof["ensemble"]["run_time"] is None

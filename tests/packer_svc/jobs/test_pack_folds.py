@@ -13,7 +13,8 @@ from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.jobs.class_samples import gather_samples
 from packer_svc.jobs.folds import FOLDS, Dealt, choose_folds
-from svckit.folds import Fold, held_out, sample_digests
+from svckit.dealing import held_out, sample_digests
+from svckit.folds import Fold
 
 Array = NDArray[np.float32]
 INPUTS = (Input("x", (4,), "float32", Numbers()),)

@@ -15,7 +15,8 @@ from sliceandpack.slicer.v1 import plans_pb2
 from sliceandpack.slicer.v1.fragments_pb2 import Fragment
 from sliceandpack.slicer.v1.plans_pb2 import Recipe
 
-from svckit.folds import Fold, held_out, sample_digests
+from svckit.dealing import held_out, sample_digests
+from svckit.folds import Fold
 from tests.helpers.processes import ServiceProcess
 from tests.helpers.service_errors import facts, refusal_of
 from tests.helpers.slicer import SLOW, SlicerClient, scratch_of, until

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from svckit.folds import NEVER, Fold, deal, held_out, sample_digests
+from svckit.dealing import NEVER, deal, held_out, sample_digests
+from svckit.folds import Fold
 
 FOLDS = 5
 
