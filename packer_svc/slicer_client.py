@@ -118,6 +118,27 @@ class SlicerClient:
         path.unlink()
         return await self._cache.path(digest)
 
+    async def fetch_all(self, digests: Iterable[str], folder: Path) -> dict[str, Path]:
+        """Returns files as `fetch` does, by their digests, several at a time.
+
+        Args:
+            digests: The artifacts' digests, any of them several times.
+            folder: Where they are downloaded to before they are kept.
+
+        Raises:
+            Unavailable: SLICER_UNAVAILABLE.
+            ServiceError: The slicer refused, or the disk is full.
+        """
+        gate = asyncio.Semaphore(_AT_ONCE)
+        different = list(dict.fromkeys(digests))
+
+        async def one(digest: str) -> Path:
+            async with gate:
+                return await self.fetch(digest, folder)
+
+        found = await all_of(one(digest) for digest in different)
+        return dict(zip(different, found, strict=True))
+
     async def hold(
         self, name: str, pack: str, fragments: Sequence[str], expire_time: datetime
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from packer_svc.recipe import (
 from packer_svc.references import HeldReferences
 from packer_svc.resizing import Resizer
 from packer_svc.sizing import Order
-from packer_svc.slicer_client import SlicerClient
+from packer_svc.slicer_client import SlicerClient, all_of
 from packer_svc.store import packs
 from packer_svc.store.tables import PackRow
 from svckit.artifacts.digests import Artifact, digest_from_name
@@ -137,7 +137,7 @@ class PackMaker:
         """Has the classes of the fragments named sliced anew, at sizes that meet the budget."""
         with self._foundation.scratch() as folder:
             # Read now: nothing holds them in the slicer.
-            before = [await self._job_part(one, folder) for one in named]
+            before = await self._job_parts(named, folder)
         order = Order.of(recipe.options, named)
         found = await self._resizer.resize(context, order, named)
         fragments = [
@@ -164,7 +164,7 @@ class PackMaker:
     ) -> pb.Pack:
         size = ensemble_size(ingredients)
         with self._foundation.scratch() as folder:
-            parts = [await self._job_part(one, folder) for one in ingredients]
+            parts = await self._job_parts(ingredients, folder)
             evaluation = await self._evaluations.prepare(context, recipe, parts, folder)
             found = await self._foundation.workers.run(
                 entries.PACK,
@@ -186,10 +186,9 @@ class PackMaker:
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
             )
-            stored = {
-                role: await self._foundation.artifacts.put_file(folder / name)
-                for role, name in _FILES.items()
-            }
+            put = self._foundation.artifacts.put_file
+            kept = await all_of(put(folder / name) for name in _FILES.values())
+        stored = dict(zip(_FILES, kept, strict=True))
         await asyncio.to_thread(trim, self._means.features, self._means.features_bytes)
         row = _new_row(recipe, ingredients, found, stored)
         row.inputs = inputs_json(inputs)
@@ -215,23 +214,32 @@ class PackMaker:
         times = OriginalTimes(self._means.features)
         return await originals_of(ingredients, self._slicer, times, folder)
 
-    async def _job_part(self, one: Ingredient, folder: Path) -> dict[str, Any]:
-        origin = one.origin
-        return {
-            "graph": str(await self._slicer.fetch(origin.graph_digest, folder)),
-            "samples": str(await self._slicer.fetch(origin.samples_digest, folder)),
-            "class": origin.source_class,
-            "inputs": [one.to_json() for one in origin.inputs],
-            "model_labels": list(origin.model.labels),
-            "output": one.output,
-            "part": {
-                "fragment": origin.fragment,
-                "label": one.label,
-                "graph_digest": origin.graph_digest,
-                "samples_digest": origin.samples_digest,
-                "licence": origin.licence,
-            },
-        }
+    async def _job_parts(
+        self, ingredients: Sequence[Ingredient], folder: Path
+    ) -> list[dict[str, Any]]:
+        wanted = [digest for one in ingredients for _, digest in _copies(0, one)]
+        files = await self._slicer.fetch_all(wanted, folder)
+        return [_job_part(one, files) for one in ingredients]
+
+
+def _job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
+    """What a worker is told of a fragment."""
+    origin = one.origin
+    return {
+        "graph": str(files[origin.graph_digest]),
+        "samples": str(files[origin.samples_digest]),
+        "class": origin.source_class,
+        "inputs": [one.to_json() for one in origin.inputs],
+        "model_labels": list(origin.model.labels),
+        "output": one.output,
+        "part": {
+            "fragment": origin.fragment,
+            "label": one.label,
+            "graph_digest": origin.graph_digest,
+            "samples_digest": origin.samples_digest,
+            "licence": origin.licence,
+        },
+    }
 
 
 def _inputs_of(recipe: PackRecipe, ingredients: Sequence[Ingredient]) -> Iterator[tuple[str, str]]:

@@ -87,6 +87,7 @@ def pack_fragments(
         answers = ask(
             pool, task.fragments, task.samples.inputs, seed=task.spec.seed, known=features
         )
+        beside = pool.submit(_beside_originals, request)
         task.begin("head")
         fitted = task.fitted(features, everything)
         task.begin("merge")
@@ -109,7 +110,7 @@ def pack_fragments(
     parts = [Part(**one["part"]) for one in request["fragments"]]
     manifest = build_manifest(parts, task.labels, task.inputs, (task.spec, told), proof)
     manifest["layout"] = laid.to_json()
-    proven = outcome.proof_json() | _beside_originals(request)
+    proven = outcome.proof_json() | beside.result()
     write_papers(folder, request["title"], manifest, proven)
     return {
         "parameters": proof.size.parameters,
