@@ -6,6 +6,7 @@ long as the pack that it made is kept; whatever else happens, a later look lets 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from packer_svc.origins import model_of
-from packer_svc.slicer_client import SlicerClient
+from packer_svc.slicer_client import SlicerClient, all_of
 from packer_svc.store import operations
 from packer_svc.store.tables import HeldReferenceRow, PackRow
 from svckit.clock import Clock
@@ -24,6 +25,9 @@ from svckit.database import Database
 from svckit.errors import NotFound, ServiceError, Unavailable
 
 _log = structlog.stdlib.get_logger(__name__)
+
+# How many references are taken at the same time.
+_AT_ONCE = 8
 
 DURATION = timedelta(days=14)
 """How far ahead a reference expires."""
@@ -67,17 +71,22 @@ class HeldReferences:
         by_model: dict[str, list[str]] = {}
         for fragment in fragments:
             by_model.setdefault(model_of(fragment), []).append(fragment)
-        for model, held in by_model.items():
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(model: str, held: list[str]) -> None:
             row = HeldReferenceRow(
                 name=f"{model}/references/{_reference_id(operation, model)}",
                 operation=operation,
                 holder=pack,
                 fragments=held,
             )
-            try:
-                await self._hold(row)
-            except NotFound:
-                await self._hold_new(row, kept)
+            async with gate:
+                try:
+                    await self._hold(row)
+                except NotFound:
+                    await self._hold_new(row, kept)
+
+        await all_of(one(model, held) for model, held in by_model.items())
 
     async def _hold_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
         """Holds what is not kept by another pack, after the slicer did not find it all.

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +46,22 @@ class Fragment:
 
     def __init__(self, graph: bytes) -> None:
         self.graph = graph
+        # Of its own: the lock of a cached property is one for all fragments.
+        self._lock = Lock()
+        self._loaded: Runner | None = None
 
     @cached_property
     def digest(self) -> str:
         """`<hex>` of its bytes' SHA-256."""
         return hashlib.sha256(self.graph).hexdigest()
 
-    @cached_property
     def _runner(self) -> Runner:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> Runner:
         runner = Runner(self.graph)
         missing = {FEATURES, SCORES} - set(runner.outputs)
         if missing:
@@ -76,7 +85,7 @@ class Fragment:
             FusionError: `FRAGMENTS_INCOMPATIBLE` if it has other outputs, `SAMPLES_MISMATCH` if
                 the samples do not fit its inputs, `GRAPH_NOT_FINITE` if it gives NaN or infinity.
         """
-        outputs = run_batches(self._runner, inputs, (FEATURES, SCORES), batch=batch)
+        outputs = run_batches(self._runner(), inputs, (FEATURES, SCORES), batch=batch)
         for name, values in outputs.items():
             if not np.isfinite(values).all():
                 raise FusionError(

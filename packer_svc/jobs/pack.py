@@ -18,7 +18,7 @@ from onnxgraph.parity import Runner
 from packer_svc.fusion.answers import Answers, ask
 from packer_svc.fusion.conversion import adapted
 from packer_svc.fusion.feature_cache import FeatureCache
-from packer_svc.fusion.features import Fragment, FragmentFeatures
+from packer_svc.fusion.features import Fragment, FragmentFeatures, joined
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.heads.none_of_these import (
@@ -209,12 +209,15 @@ class _Task:
     def features(self, pool: ThreadPoolExecutor) -> list[FragmentFeatures]:
         """What each fragment says about all samples."""
         cache, blocks = self.cache, self.shown.blocks
-        found = pool.map(lambda fragment: cache.run(fragment, blocks), self.fragments)
+        found = [
+            [pool.submit(cache.run, fragment, [block]) for block in blocks]
+            for fragment in self.fragments
+        ]
         features: list[FragmentFeatures] = []
         for done, trunk in enumerate(self.trunks):
             one = self.request["fragments"][trunk.places[0]]
             self.begin("features", one["part"]["fragment"], done)
-            features.append(next(found))
+            features.append(joined([part.result() for part in found[done]]))
         return features
 
     def fitted(
