@@ -131,7 +131,8 @@ class _Builder:
         **attributes: int | str | Sequence[int],
     ) -> ir.Value:
         """Adds a node of one output."""
-        name = f"{self.prefix}{op_type.lower()}"
+        taken = {node.name for node in (*self.model.graph, *self.tape.nodes)}
+        name = fresh_name(f"{self.prefix}{op_type.lower()}", taken)
         return self.tape.op(op_type, inputs, attributes or None, name=name)
 
     def constant(self, name: str, values: object, dtype: npt.DTypeLike) -> ir.Value:
@@ -176,19 +177,21 @@ def _convert_picture(builder: _Builder, value: ir.Value, source: Input, target: 
     same = source.size == target.size and _is_identity(scale, offset)
     if source.element_type == UINT8 and not (same and target.element_type == UINT8):
         value = builder.cast(value, FLOAT32)
-    if source.picture.channels_last:
+    # Between two transpositions, ONNX Runtime 1.31 moves one through a Resize and spoils it.
+    stays_last = source.picture.channels_last and target.picture.channels_last
+    if source.picture.channels_last and not stays_last:
         value = builder.op("Transpose", [value], perm=_TO_CHANNELS_FIRST)
     if source.size != target.size:
-        value = _resize(builder, value, source.size, target.size)
+        value = _resize(builder, value, source, target)
     for op_type, factors, neutral in (("Mul", scale, 1.0), ("Add", offset, 0.0)):
         if (factors != neutral).any():
-            axes = factors.reshape(-1, 1, 1)
+            axes = factors if stays_last else factors.reshape(-1, 1, 1)
             value = builder.op(op_type, [value, builder.constant(op_type, axes, np.float32)])
     if target.element_type == UINT8 and not (same and source.element_type == UINT8):
         value = builder.op("Round", [value])
         bounds = [builder.constant(f"bound{end:.0f}", end, np.float32) for end in (0.0, 255.0)]
         value = builder.cast(builder.op("Clip", [value, *bounds]), UINT8)
-    if target.picture.channels_last:
+    if target.picture.channels_last and not stays_last:
         value = builder.op("Transpose", [value], perm=_TO_CHANNELS_LAST)
     return value
 
@@ -219,15 +222,15 @@ def _normalisation(meaning: Picture, channels: int) -> tuple[FloatArray, FloatAr
     return mean, np.resize(np.array(meaning.deviation or 1.0), channels)
 
 
-def _resize(
-    builder: _Builder, value: ir.Value, size: tuple[int, int], wanted: tuple[int, int]
-) -> ir.Value:
+def _resize(builder: _Builder, value: ir.Value, source: Input, target: Input) -> ir.Value:
     """Linear; where pictures shrink, every pixel averages what it covers."""
+    size, wanted = source.size, target.size
+    stays_last = source.picture.channels_last and target.picture.channels_last
     sizes = builder.constant("size", wanted, np.int64)
     return builder.op(
         "Resize",
         [value, None, None, sizes],
-        axes=(2, 3),
+        axes=(1, 2) if stays_last else (2, 3),
         mode="linear",
         antialias=int(wanted < size),
         exclude_outside=int(wanted < size),

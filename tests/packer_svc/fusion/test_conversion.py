@@ -97,6 +97,26 @@ def _axes(values: list[float], otherwise: float) -> npt.NDArray[np.float64]:
     return np.array(values or [otherwise]).reshape(-1, 1, 1)
 
 
+@pytest.mark.parametrize("size", [6, 3, 12])
+def test_channels_that_are_last_in_both_forms_stay_the_same_pictures(size: int) -> None:
+    fed = Input("x", (6, 6, 2), "float32", Picture(True, 0.0, 1.0, (0.4, 0.6), (0.2, 0.3)))
+    target = Input("y", (size, size, 2), "uint8", Picture(True, 0.0, 255.0))
+    flat = np.repeat(pixels(4, 1, 1, 2), 36, axis=1).reshape(4, 6, 6, 2)
+    values = ((flat / 255 - [0.4, 0.6]) / [0.2, 0.3]).astype(np.float32)
+    found = converted({"x": values}, [fed], [target])["y"]
+    assert found.shape == (4, size, size, 2)
+    np.testing.assert_array_equal(found[:, 0, 0], flat[:, 0, 0])
+
+
+def test_a_fragment_with_nodes_of_such_names_can_be_adapted() -> None:
+    once = adapted(GRAPH, [FED], [EIGHT_BITS])
+    twice = adapted(once, [EIGHT_BITS], [replace(FED, name="pixels")])
+    names = [str(node.name) for node in from_trusted_bytes(twice).graph]
+    assert len(set(names)) == len(names)
+    shown = (pixels(3, 2, 6, 6) / 255).astype(np.float32)
+    np.testing.assert_allclose(answers(twice, pixels=shown), answers(GRAPH, image=shown), atol=2e-5)
+
+
 def test_whole_numbers_are_rounded_and_kept_in_their_range() -> None:
     target = replace(EIGHT_BITS, name="image", shape=(2, 6, 6), meaning=Picture(False, 0, 255))
     values = np.full((1, 2, 6, 6), 100.6 / 255, np.float32)
@@ -113,11 +133,18 @@ def test_pictures_of_bytes_are_only_turned() -> None:
     np.testing.assert_array_equal(found, shown.transpose(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("size", [3, 5, 11, 24])
-def test_pictures_are_resized_as_an_imaging_library_does(size: int) -> None:
+def test_pictures_are_resized_as_an_imaging_library_does(size: int, *, last: bool) -> None:
     shown = np.random.default_rng(0).random((1, 2, 6, 6), np.float32)
-    target = replace(FED, shape=(2, size, size))
-    found = converted({"image": shown}, [FED], [target])["image"]
+    if last:
+        meaning = Picture(True, 0.0, 1.0)
+        source, target = (Input("image", (n, n, 2), "float32", meaning) for n in (6, size))
+        turned = np.ascontiguousarray(shown.transpose(0, 2, 3, 1))
+        found = converted({"image": turned}, [source], [target])["image"].transpose(0, 3, 1, 2)
+    else:
+        target = replace(FED, shape=(2, size, size))
+        found = converted({"image": shown}, [FED], [target])["image"]
     for channel in range(2):
         picture = Image.fromarray(shown[0, channel])
         expected = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
