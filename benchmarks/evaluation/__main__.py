@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import statistics
 import sys
 import tempfile
@@ -20,15 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.demo.market import Market
 from benchmarks.demo.services import running_services
 from benchmarks.paper.bench import Bench
-from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.corpus import Inputs, Rows
 from benchmarks.paper.features import guesses
-from benchmarks.paper.result import device
 from benchmarks.paper.samples import Draw
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS
@@ -66,21 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(parsed.threads)
-
-    def run() -> dict[str, object]:
-        outcomes = _outcomes(parsed)
-        command = f"{PROGRAM} {shlex.join(given)}"
-        figures = {"summary": summary(outcomes), "packs": [asdict(one) for one in outcomes]}
-        return {"command": command, **figures, "device": device(parsed.threads)}
-
     # The services' commands tell what they met as a RuntimeError.
     failures = (*FAILURES, RuntimeError)
-    return write_once(parsed.out / "evaluation.json", run, force=parsed.force, failures=failures)
+    return write_measured(_parser(), arguments, _measured, "evaluation.json", failures)
+
+
+def _measured(parsed: argparse.Namespace) -> dict[str, object]:
+    outcomes = _outcomes(parsed)
+    return {"summary": summary(outcomes), "packs": [asdict(one) for one in outcomes]}
 
 
 def _parser() -> argparse.ArgumentParser:

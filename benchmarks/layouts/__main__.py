@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.layouts.packs import ARCHITECTURES, equal_branches
-from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.command_line import write_measured
 from benchmarks.paper.progress import Progress
-from benchmarks.paper.result import device
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.layout.quickest import Target, plans, quickest
@@ -42,20 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(1)
+    return write_measured(_parser(), arguments, _packs, "layouts.json")
 
-    def run() -> dict[str, object]:
-        return {
-            "command": f"{PROGRAM} {shlex.join(given)}".strip(),
-            "packs": _measured(parsed),
-            "device": device(1),
-        }
 
-    return write_once(parsed.out / "layouts.json", run, force=True, failures=FAILURES)
+def _packs(parsed: argparse.Namespace) -> dict[str, object]:
+    return {"packs": _measured(parsed)}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--branches", default="3,10", help="numbers of branches")
     add("--batches", default="1,8,32", help="samples of a run")
     add("--rounds", type=int, default=15, help="turns of all layouts; the least time is told")
+    found.set_defaults(threads=1, force=True)
     return found
 
 

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.none_of_these.measured import Found, Market
 from benchmarks.pack.accuracy import target_name
 from benchmarks.paper.bench import Bench
-from benchmarks.paper.command_line import write_once
+from benchmarks.paper.command_line import write_measured
 from benchmarks.paper.corpus import read_corpus
-from benchmarks.paper.result import device
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS, Classes, DataSet
 from slicer_svc.slicing.recipe import Recipe
@@ -40,24 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(parsed.threads)
+    return write_measured(_parser(), arguments, _measured, "none_of_these.json")
 
-    def run() -> dict[str, object]:
-        targets: dict[str, Found] = {}
-        for name in parsed.tasks.split(","):
-            targets |= _of_task(parsed, name)
-        return {
-            "command": f"{PROGRAM} {shlex.join(given)}",
-            "mean_auc": _means(targets),
-            "targets": targets,
-            "device": device(parsed.threads),
-        }
 
-    return write_once(parsed.out / "none_of_these.json", run, force=parsed.force)
+def _measured(parsed: argparse.Namespace) -> dict[str, object]:
+    targets: dict[str, Found] = {}
+    for name in parsed.tasks.split(","):
+        targets |= _of_task(parsed, name)
+    return {"mean_auc": _means(targets), "targets": targets}
 
 
 def _parser() -> argparse.ArgumentParser:

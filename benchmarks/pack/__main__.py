@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from benchmarks.pack.accuracy import accuracies, head_seconds
 from benchmarks.pack.seconds import FEW, measure
 from benchmarks.paper.bench import Bench
-from benchmarks.paper.command_line import FAILURES, write_once
-from benchmarks.paper.result import device
+from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS
 from packer_svc.fusion.heads.spec import HeadKind
@@ -57,19 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(parsed.threads)
-
-    def run() -> dict[str, object]:
-        command = f"{PROGRAM} {shlex.join(given)}"
-        return {"command": command, **_measured(parsed), "device": device(parsed.threads)}
-
     # The services' commands tell what they met as a RuntimeError.
     failures = (*FAILURES, RuntimeError)
-    return write_once(parsed.out / "pack.json", run, force=parsed.force, failures=failures)
+    return write_measured(_parser(), arguments, _measured, "pack.json", failures)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from benchmarks.paper.baselines.registry import BASELINES
 from benchmarks.paper.bench import SettingError
 from benchmarks.paper.images import DataMissingError
 from benchmarks.paper.networks import IMAGE_NETWORKS
+from benchmarks.paper.result import device
 from benchmarks.paper.samples import TooFewExamplesError
 from benchmarks.paper.setting import RANDOM, Setting, slicing_method
 from benchmarks.paper.storage import save_json
@@ -83,6 +85,37 @@ def write_once(
     save_json(path, found)
     print(path)
     return 0
+
+
+def write_measured(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    measure: Callable[[argparse.Namespace], Mapping[str, object]],
+    name: str | Callable[[argparse.Namespace], str],
+    failures: tuple[type[Exception], ...] = FAILURES,
+) -> int:
+    """Runs a benchmark and writes its document, with the command and the device that made it.
+
+    Args:
+        parser: Reads the command line; it has ``out``, ``threads`` and ``force``.
+        arguments: Of the command line; those of the process where None.
+        measure: Makes the figures.
+        name: The document's, in the folder ``out``.
+        failures: Errors that are told by their message.
+
+    Returns:
+        The exit code, as of `run_once`.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = parser.parse_args(given)
+    torch.set_num_threads(parsed.threads)
+
+    def run() -> Mapping[str, object]:
+        command = f"{parser.prog} {shlex.join(given)}".strip()
+        return {"command": command, **measure(parsed), "device": device(parsed.threads)}
+
+    path = parsed.out / (name if isinstance(name, str) else name(parsed))
+    return write_once(path, run, force=parsed.force, failures=failures)
 
 
 def experiment_parser(program: str, description: str) -> argparse.ArgumentParser:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import logging
 import os
-import shlex
 import statistics
 import sys
 import tempfile
@@ -19,11 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import structlog
-import torch
 
-from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.progress import Progress
-from benchmarks.paper.result import device
 from benchmarks.serve.clients import Clients, Order, clients_of
 from benchmarks.serve.contestants import Contestant, Field, Wish, field
 from benchmarks.serve.overhead import Measured
@@ -67,34 +64,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(parsed.threads)
     # Triton's own lines are of no interest unless something is wrong.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-
-    def run() -> dict[str, object]:
-        wish = Wish(
-            parsed.data,
-            parsed.out,
-            parsed.width,
-            parsed.seed,
-            parsed.budgets,
-            parsed.block,
-            parsed.threads,
-        )
-        pace = Pace(parsed.clients, parsed.rounds, parsed.seconds)
-        return {
-            "command": f"{PROGRAM} {shlex.join(given)}",
-            **asyncio.run(_measured(field(wish), parsed.budgets, pace)),
-            "clients": pace.clients,
-            "device": device(parsed.threads),
-        }
-
     failures = (*FAILURES, ServingError)
-    return write_once(parsed.out / "serve.json", run, force=parsed.force, failures=failures)
+    return write_measured(_parser(), arguments, _figures, "serve.json", failures)
+
+
+def _figures(parsed: argparse.Namespace) -> dict[str, object]:
+    wish = Wish(
+        parsed.data,
+        parsed.out,
+        parsed.width,
+        parsed.seed,
+        parsed.budgets,
+        parsed.block,
+        parsed.threads,
+    )
+    pace = Pace(parsed.clients, parsed.rounds, parsed.seconds)
+    found = asyncio.run(_measured(field(wish), parsed.budgets, pace))
+    return {**found, "clients": pace.clients}
 
 
 def _parser() -> argparse.ArgumentParser:

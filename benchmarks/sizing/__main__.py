@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks.paper.command_line import FAILURES, write_once
+from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.corpus import Corpus, read_corpus
 from benchmarks.paper.features import FeatureStore, guesses
 from benchmarks.paper.packs import make_pack
 from benchmarks.paper.progress import Progress
-from benchmarks.paper.result import device
 from benchmarks.paper.samples import Draw
 from benchmarks.paper.tasks import Classes, DataSet, Source
 from benchmarks.sizing.market import INPUT, TASK, Kind, Market, Site
@@ -46,20 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_once`.
+        The exit code of `write_measured`.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser().parse_args(given)
-    torch.set_num_threads(parsed.threads)
+    failures = (*FAILURES, ValueError)
+    return write_measured(_parser(), arguments, _measured, _document_name, failures)
 
-    def run() -> dict[str, object]:
-        cases = list(_cases(parsed))
-        command = f"{PROGRAM} {shlex.join(given)}"
-        summary = {"command": command, "gains": _gains(cases), "cases": cases}
-        return {**summary, "device": device(parsed.threads)}
 
-    path = parsed.out / f"sizing-{parsed.origins.replace(' ', '-').replace(':', '')}.json"
-    return write_once(path, run, force=parsed.force, failures=(*FAILURES, ValueError))
+def _measured(parsed: argparse.Namespace) -> dict[str, object]:
+    cases = list(_cases(parsed))
+    return {"gains": _gains(cases), "cases": cases}
+
+
+def _document_name(parsed: argparse.Namespace) -> str:
+    return f"sizing-{parsed.origins.replace(' ', '-').replace(':', '')}.json"
 
 
 def _parser() -> argparse.ArgumentParser:
