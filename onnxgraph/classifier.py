@@ -66,13 +66,21 @@ def find_classifier(model: ir.Model) -> Classifier:
     Raises:
         GraphError: `GRAPH_NO_LINEAR_CLASSIFIER` if no output comes from such a node.
     """
+    # A fragment declares both widths at its outputs: its other shapes need not be known.
+    found = _classifier_behind(_outputs(model)[0], opset_of(model))
+    if found is not None:
+        return found
     shaped = with_shapes(model)
-    outputs = sorted(shaped.graph.outputs, key=lambda value: value.name != SCORES)
-    for output in outputs:
+    for output in _outputs(shaped):
         found = _classifier_behind(output, opset_of(shaped))
         if found is not None:
             return found
-    raise _no_classifier(outputs[0])
+    raise _no_classifier(_outputs(shaped)[0])
+
+
+def _outputs(model: ir.Model) -> list[ir.Value]:
+    """Those that the class scores are looked for behind, in this order."""
+    return sorted(model.graph.outputs, key=lambda value: value.name != SCORES)
 
 
 def _no_classifier(output: ir.Value) -> GraphError:

@@ -71,22 +71,26 @@ class HeldReferences:
         by_model: dict[str, list[str]] = {}
         for fragment in fragments:
             by_model.setdefault(model_of(fragment), []).append(fragment)
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(model: str, held: list[str]) -> None:
-            row = HeldReferenceRow(
+        rows = [
+            HeldReferenceRow(
                 name=f"{model}/references/{_reference_id(operation, model)}",
                 operation=operation,
                 holder=pack,
                 fragments=held,
             )
+            for model, held in by_model.items()
+        ]
+        await self._note(rows)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(row: HeldReferenceRow) -> None:
             async with gate:
                 try:
-                    await self._hold(row)
+                    await self._ask(row)
                 except NotFound:
                     await self._hold_new(row, kept)
 
-        await all_of(one(model, held) for model, held in by_model.items())
+        await all_of(one(row) for row in rows)
 
     async def _hold_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
         """Holds what is not kept by another pack, after the slicer did not find it all.
@@ -104,9 +108,16 @@ class HeldReferences:
             await self._forget(row.name)
 
     async def _hold(self, row: HeldReferenceRow) -> None:
-        row.expire_time = self._clock.now() + DURATION
+        await self._note([row])
+        await self._ask(row)
+
+    async def _note(self, rows: Sequence[HeldReferenceRow]) -> None:
         async with self._database.writing() as session:
-            await session.merge(row)
+            for row in rows:
+                row.expire_time = self._clock.now() + DURATION
+                await session.merge(row)
+
+    async def _ask(self, row: HeldReferenceRow) -> None:
         await self._slicer.hold(row.name, row.holder, row.fragments, row.expire_time)
 
     async def settle(self) -> None:

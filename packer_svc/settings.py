@@ -38,3 +38,12 @@ class PackerSettings(
     """For how long a deployment waits while no replica of Triton is connected."""
     ready_seconds: float = Field(default=120.0, gt=0)
     """How long replicas may take to serve a new pack before the switch is taken back."""
+
+    @property
+    def library_threads(self) -> int:
+        """One thread.
+
+        Fragments run beside each other, and threads of BLAS that wait for one another while
+        fragments hold the processors make the fit of a head many times as long.
+        """
+        return 1

@@ -209,7 +209,7 @@ def _pool_settings(settings: ServiceSettings) -> PoolSettings:
         resident_bytes=settings.worker_memory_bytes,
         cpu_seconds=settings.worker_cpu_seconds,
     )
-    return PoolSettings(size=settings.workers, threads=settings.worker_threads, limits=limits)
+    return PoolSettings(size=settings.workers, threads=settings.library_threads, limits=limits)
 
 
 def _empty_folder(folder: Path) -> Path:

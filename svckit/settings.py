@@ -104,3 +104,8 @@ class ServiceSettings(ServerSettings):
     """The memory that a job may use."""
     worker_cpu_seconds: int = Field(default=1800, gt=0)
     """The processor time that a job may use, over all of its threads."""
+
+    @property
+    def library_threads(self) -> int:
+        """How many threads the numeric libraries of a worker use."""
+        return self.worker_threads

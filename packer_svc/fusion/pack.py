@@ -75,7 +75,8 @@ def merge_pack(
             `conversion.adapted`).
     """
     check_labels(class_labels)
-    models = [from_trusted_bytes(fragment) for fragment in fragments]
+    # Shapes are inferred once, of the whole.
+    models = [from_trusted_bytes(fragment, shapes=False) for fragment in fragments]
     _check_fit(models, head, class_labels)
     first, *rest = head.layers()
     width = len(first.bias)

@@ -10,6 +10,7 @@ import pytest
 from onnxgraph.classifier import Classifier, as_fragment, find_classifier
 from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.parity import run_onnx
+from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from tests.helpers.text_graphs import text_graph
 
 _TAILS = {
@@ -52,6 +53,20 @@ def test_a_fragment_has_features_and_scores_and_nothing_else() -> None:
     odds = np.exp(np.asarray(found["scores"], np.float64))
     assert np.allclose(odds / odds.sum(axis=1, keepdims=True), whole, rtol=1e-5)
     assert find_classifier(fragment) == Classifier("s", "features", "scores", 5, 4)
+
+
+@pytest.mark.parametrize("body", ["s = Gemm (h, v)", "m = MatMul (h, v)\ns = Add (m, b)"])
+def test_of_a_fragment_no_inferred_shape_is_needed(body: str) -> None:
+    signature = "float[N, 3] x => float[N, 4] s"
+    weights = {"w": (3, 5), "v": (5, 4)} | ({"b": (4,)} if "b" in body else {})
+    model = text_graph(
+        signature, f"g = MatMul (x, w)\nh = Relu (g)\n{body}", **dict[str, Any](weights)
+    )
+    fragment = as_fragment(model, find_classifier(model))
+    bare = from_trusted_bytes(to_bytes(fragment), shapes=False)
+    assert all(value.shape is None for value in bare.graph[0].outputs)
+    assert find_classifier(bare) == find_classifier(fragment)
+    assert all(value.shape is None for value in bare.graph[0].outputs)
 
 
 def test_a_pointwise_convolution_as_classifier_gives_flat_features_and_scores() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from packer_svc.settings import PackerSettings
 from tests.helpers.processes import ROOT, ServiceProcess
 
 CHECK = """
@@ -36,6 +37,11 @@ def test_wrong_settings_are_named() -> None:
     done = run("-m", "packer_svc", "--replica-seconds", "-1")
     assert done.returncode == 2
     assert "replica_seconds" in done.stderr
+
+
+def test_threads_of_a_worker_are_for_fragments_beside_each_other() -> None:
+    settings = PackerSettings(worker_threads=3)
+    assert (settings.worker_threads, settings.library_threads) == (3, 1)
 
 
 def test_a_second_packer_on_one_state_folder_does_not_start(shared_packer: ServiceProcess) -> None:

@@ -15,6 +15,8 @@ With one sample of some class nothing can be left out. Then, by default: feature
 about 0.9.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,8 +61,27 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Choice:
-    fitted: Fitted
+    """One choice of inputs.
+
+    Attributes:
+        start: What its strengths share.
+        weight: Of the classifier `(r, C)`, on the coordinates of `start.space`.
+        bias: Likewise `(C,)`.
+        strength: Mean shrinkage α.
+        candidate: What it is told by.
+        losses: Of each sample, left out `(n,)`.
+    """
+
+    start: _Start
+    weight: Array
+    bias: Array
+    strength: float
+    candidate: Candidate
     losses: Array
+
+    def head(self) -> Head:
+        """On columns: as costly as many strengths, so only of the choice that is taken."""
+        return self.start.head(Linear(*lda.on_columns(self.start.space, self.weight, self.bias)))
 
 
 def fit_closed_form(
@@ -85,8 +106,7 @@ def fit_closed_form(
         gain = best.losses - other.losses
         if gain.mean() > gain.std() / np.sqrt(len(gain)):
             best = other
-    candidates = tuple(candidate for choice in tried for candidate in choice.fitted.candidates)
-    return Fitted(best.fitted.head, best.fitted.strength, candidates)
+    return Fitted(best.head(), best.strength, tuple(choice.candidate for choice in tried))
 
 
 def _by_leave_one_out(
@@ -105,13 +125,11 @@ def _by_leave_one_out(
     logits = np.tensordot(shares, left_out, axes=1)
     weight = np.tensordot(shares, np.array([weight for weight, _ in layers]), axes=1)
     bias = np.tensordot(shares, np.array([bias for _, bias in layers]), axes=1)
-    classifier = Linear(*lda.on_columns(start.space, weight, bias))
     candidate = Candidate(
         inputs, accuracy(logits, labels), float(log_losses(logits, labels).mean())
     )
     mean = float(np.exp(-rises) @ np.array(STRENGTHS) / np.exp(-rises).sum())
-    fitted = Fitted(start.head(classifier), mean, (candidate,))
-    return _Choice(fitted, smoothed_losses(logits, labels))
+    return _Choice(start, weight, bias, mean, candidate, smoothed_losses(logits, labels))
 
 
 def _by_default(
@@ -142,7 +160,7 @@ class _Start:
         classes: int,
         spec: HeadSpec,
         inputs: HeadInputs,
-    ) -> "_Start":
+    ) -> _Start:
         parts = blocks(features, inputs)
         standardisation = standardise_columns(parts)
         columns = standardisation.apply(np.concatenate(parts, axis=1))
