@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,10 +197,9 @@ class PackMaker:
         row.ensemble_parameters, row.ensemble_macs = size["parameters"], size["macs"]
         async with self._foundation.database.writing() as session:
             await packs.insert(session, row)
-            for role, artifact in stored.items():
-                await self._foundation.references.add(session, row.name, role, artifact.digest)
-            for role, digest in _inputs_of(recipe, ingredients):
-                await self._foundation.references.add(session, row.name, role, digest)
+            used = {role: artifact.digest for role, artifact in stored.items()}
+            used |= _inputs_of(recipe, ingredients)
+            await self._foundation.references.add_all(session, row.name, used)
             return encode_pack(row)
 
     def _title(self, recipe: PackRecipe) -> dict[str, str]:
@@ -242,12 +241,12 @@ def _job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
     }
 
 
-def _inputs_of(recipe: PackRecipe, ingredients: Sequence[Ingredient]) -> Iterator[tuple[str, str]]:
-    """The roles and digests of what a pack keeps of all that it was made of."""
-    for place, one in enumerate(ingredients):
-        yield from _copies(place, one)
+def _inputs_of(recipe: PackRecipe, ingredients: Sequence[Ingredient]) -> dict[str, str]:
+    """By role the digests of what a pack keeps of all that it was made of."""
+    found = dict(pair for place, one in enumerate(ingredients) for pair in _copies(place, one))
     if recipe.options.evaluation_samples:
-        yield "evaluation-samples", digest_from_name(recipe.options.evaluation_samples)
+        found["evaluation-samples"] = digest_from_name(recipe.options.evaluation_samples)
+    return found
 
 
 def _copies(place: int, one: Ingredient) -> tuple[tuple[str, str], ...]:

@@ -57,6 +57,29 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
     await database.close()
 
 
+async def test_several_roles_are_taken_together(market: Market) -> None:
+    one, two, three = [(await market.store.put(text)).digest for text in (b"one", b"two", b"three")]
+    await market.use("packs/p", "graph", one)
+    async with market.database.writing() as session:
+        used = {"graph": two, "manifest": three, "proof": three}
+        await market.references.add_all(session, "packs/p", used)
+    async with market.database.reading() as session:
+        assert await market.references.of(session, "packs/p") == used
+    await market.clock.advance(2 * DAY.total_seconds())
+    await market.sweeper.sweep()
+    assert await market.stored() == {two, three}
+
+
+async def test_of_several_roles_none_is_taken_if_one_artifact_is_gone(market: Market) -> None:
+    one = (await market.store.put(b"one")).digest
+    gone = f"sha256:{'0' * 64}"
+    with pytest.raises(NotFound):
+        async with market.database.writing() as session:
+            await market.references.add_all(session, "packs/p", {"graph": one, "proof": gone})
+    async with market.database.reading() as session:
+        assert await market.references.of(session, "packs/p") == {}
+
+
 async def test_what_nothing_points_at_goes_after_its_grace(market: Market) -> None:
     used = (await market.store.put(b"used")).digest
     unused = (await market.store.put(b"never used")).digest
