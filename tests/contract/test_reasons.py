@@ -1,8 +1,11 @@
 """The reasons of the pure libraries are reasons of the contract."""
 
+import re
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
+from sliceandpack.error.v1 import error_reason_pb2 as pb
 
 from onnxgraph.errors import GraphReason
 from packer_svc.fusion.errors import FusionReason
@@ -10,7 +13,7 @@ from serving.errors import ServingError
 from slicer_svc.errors import SubmissionReason
 from slicer_svc.slicing.errors import SlicingReason
 from svckit import error_docs
-from svckit.reasons import reason_of
+from svckit.reasons import reason_name, reason_of
 
 
 @pytest.mark.parametrize("reasons", [GraphReason, SlicingReason, SubmissionReason, FusionReason])
@@ -32,3 +35,12 @@ def test_a_reason_without_an_example_is_no_reason() -> None:
     line = next(line for line in contract.splitlines() if "Example" in line)
     with pytest.raises(ValueError, match="FIELD_INVALID needs a comment"):
         error_docs.render(contract.replace(line + "\n", ""))
+
+
+def test_the_runbook_says_of_every_reason_what_to_do() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "runbook.md").read_text()
+    last = page[page.index("## Every reason") :]
+    told = set(re.findall(r"`([A-Z][A-Z_]+)`", last))
+    reasons = {reason_name(value) for value in pb.ErrorReason.values()}
+    assert reasons - told == set()
+    assert told - reasons == set()
