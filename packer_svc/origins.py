@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
-from packer_svc.convert.inputs import decode_input
 from packer_svc.convert.packs import fragment_inputs, inputs_json
-from packer_svc.fusion.inputs import Input
 from packer_svc.store.tables import PackFragmentRow, PackRow
 from svckit.artifacts.digests import digest_from_name
+from svckit.input_messages import decode_input
+from svckit.input_spec import InputSpec
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Origin:
     graph_digest: str
     samples_digest: str
     licence: str
-    inputs: Sequence[Input]
+    inputs: Sequence[InputSpec]
     model: OriginModel
 
 

@@ -9,7 +9,7 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import MIN_CLASSES
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.inputs import FragmentInputs, Input, shared_inputs
+from packer_svc.fusion.inputs import FragmentInputs, shared_inputs
 from packer_svc.origins import Origin
 from packer_svc.store.failures import (
     duplicate_fragment,
@@ -17,6 +17,7 @@ from packer_svc.store.failures import (
     same_samples,
     too_few_classes,
 )
+from svckit.input_spec import InputSpec
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def labels_of(ingredients: Sequence[Ingredient]) -> list[str]:
     return list(dict.fromkeys(ingredient.label for ingredient in ingredients))
 
 
-def inputs_of(ingredients: Sequence[Ingredient], options: pb.PackOptions) -> tuple[Input, ...]:
+def inputs_of(ingredients: Sequence[Ingredient], options: pb.PackOptions) -> tuple[InputSpec, ...]:
     """Returns what a pack is fed.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from slicer_svc.input_spec import InputSpec
+from svckit.input_spec import InputSpec
 
 MOST_MODELS = 16
 """Other models whose samples are read, at most."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
-from slicer_svc.input_spec import Image, InputSpec, Text
+from svckit.input_spec import Image, InputSpec, Text
 
 # A value may be off by rounding after normalisation, by this share of the range.
 _TOLERANCE: Final = 1e-3

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
-from slicer_svc.input_spec import InputSpec
 from slicer_svc.sample_values import check_values
 from slicer_svc.slicing.samples import Samples
 from svckit import npz
+from svckit.input_spec import InputSpec
 
 MAX_BYTES: Final = 256 * 2**20
 """The largest size of the samples once unpacked, in bytes."""
@@ -93,7 +93,7 @@ def _check_count(spec: InputSpec, array: NDArray[np.generic], count: int) -> Non
 
 
 def _check_type(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:
-    expected = (count, *(spec.shape or ()))
+    expected = (count, *spec.shape)
     # Equality of types, unlike that of their names, also minds the order of bytes.
     if array.shape != expected or array.dtype != np.dtype(spec.element_type):
         raise SubmissionError(

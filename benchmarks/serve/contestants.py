@@ -20,19 +20,20 @@ from benchmarks.serve.clients import Images
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.conversion import adapted, converted
-from packer_svc.fusion.inputs import Input, Picture, in_eight_bits
+from packer_svc.fusion.inputs import in_eight_bits
 from packer_svc.fusion.layout.quickest import Laid, Target, plans, quickest
 from packer_svc.fusion.precision import Precision, lower
 from packer_svc.fusion.probes import Inputs
 from packer_svc.fusion.run_time import run_times
 from slicer_svc.slicing.recipe import Recipe
+from svckit.input_spec import Image, InputSpec
 
 TASK = replace(TASKS["T1"], targets=TASKS["T1"].targets[:1])
 """Three origins, and the pack of one class of each."""
 
 ARCH = "vgg16"
 K = 20
-FED = Input("image", (3, 32, 32), "float32", Picture(False, 0.0, 255.0, (127.5,), (63.75,)))
+FED = InputSpec("image", (3, 32, 32), "float32", Image(False, 0.0, 255.0, (127.5,), (63.75,)))
 """What the origins are fed; see `benchmarks.paper.images`."""
 BYTES = in_eight_bits(FED)
 REGRET_REPEATS = 25
@@ -189,7 +190,7 @@ def _packed(trial: Trial, graphs: Sequence[bytes]) -> Pack:
     return make_pack(graphs, samples.inputs, samples.labels, trial.store, trial.seed)
 
 
-def _contestant(name: str, pack: Pack, fed: Input, trial: Trial, labels: Labels) -> Contestant:
+def _contestant(name: str, pack: Pack, fed: InputSpec, trial: Trial, labels: Labels) -> Contestant:
     test = converted(trial.test, [FED], [fed])
     right = guesses(pack.graph, test, 1) == labels
     (images,) = test.values()

@@ -10,11 +10,11 @@ from google.rpc import status_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2
 
-from packer_svc.convert.inputs import decode_input
 from packer_svc.convert.packs import MAX_DISPLAY_NAME, input_specs
 from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
+from svckit.input_messages import decode_input
 from svckit.status import from_status, to_status
 
 MAX_REPLICA = 128

@@ -11,12 +11,12 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2
 
 from packer_svc.convert.evaluation import evaluation_violations, kind_of
-from packer_svc.convert.inputs import decode_input, encode_input
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
-from packer_svc.fusion.inputs import Input
 from packer_svc.store.tables import PackFragmentRow, PackRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
+from svckit.input_messages import decode_input, encode_input
+from svckit.input_spec import InputSpec
 from svckit.names import ResourcePattern
 
 FRAGMENT = ResourcePattern.of(fragments_pb2.Fragment)
@@ -83,7 +83,7 @@ def input_specs(row: PackRow) -> list[input_spec_pb2.InputSpec]:
     return _specs(row.inputs)
 
 
-def fragment_inputs(row: PackRow, part: PackFragmentRow) -> tuple[Input, ...]:
+def fragment_inputs(row: PackRow, part: PackFragmentRow) -> tuple[InputSpec, ...]:
     """Returns what a fragment of a pack is fed.
 
     Packs that were made before fragments of different inputs could be joined say it once for all.
@@ -91,7 +91,7 @@ def fragment_inputs(row: PackRow, part: PackFragmentRow) -> tuple[Input, ...]:
     return tuple(map(decode_input, _specs(part.inputs or row.inputs)))
 
 
-def inputs_json(inputs: Sequence[Input]) -> list[dict[str, Any]]:
+def inputs_json(inputs: Sequence[InputSpec]) -> list[dict[str, Any]]:
     """Returns inputs as a row keeps them: protobuf's JSON of `InputSpec`."""
     return [json_format.MessageToDict(encode_input(one)) for one in inputs]
 

@@ -16,7 +16,8 @@ from onnxgraph.parity import Runner
 from onnxgraph.passes.names import fresh_name
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.fusion.inputs import FLOAT32, UINT8, Input, Picture, Text, matching
+from packer_svc.fusion.inputs import matching
+from svckit.input_spec import FLOAT32, UINT8, Image, InputSpec, Text
 
 AnyArray = npt.NDArray[np.generic]
 FloatArray = npt.NDArray[np.float64]
@@ -32,7 +33,7 @@ _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
 
 
-def adapted(graph: bytes, own: Sequence[Input], shared: Sequence[Input]) -> bytes:
+def adapted(graph: bytes, own: Sequence[InputSpec], shared: Sequence[InputSpec]) -> bytes:
     """A fragment that takes a pack's inputs.
 
     Args:
@@ -62,7 +63,7 @@ def adapted(graph: bytes, own: Sequence[Input], shared: Sequence[Input]) -> byte
 
 
 def converted(
-    samples: Mapping[str, AnyArray], own: Sequence[Input], shared: Sequence[Input]
+    samples: Mapping[str, AnyArray], own: Sequence[InputSpec], shared: Sequence[InputSpec]
 ) -> dict[str, AnyArray]:
     """Samples of a fragment's model as a pack is fed them.
 
@@ -82,12 +83,12 @@ def converted(
     return found
 
 
-def fed_alike(own: Sequence[Input], shared: Sequence[Input]) -> bool:
+def fed_alike(own: Sequence[InputSpec], shared: Sequence[InputSpec]) -> bool:
     """Whether samples of a fragment's model are fed to a pack as they are."""
     return all(_fed_alike(matching(own, one.name), one) for one in shared)
 
 
-def _run(values: AnyArray, source: Input, target: Input) -> AnyArray:
+def _run(values: AnyArray, source: InputSpec, target: InputSpec) -> AnyArray:
     value = _new_value(source, "source")
     graph = ir.Graph([value], [], nodes=[], opset_imports={"": WORKING_OPSET}, name="conversion")
     model = ir.Model(graph, ir_version=WORKING_IR_VERSION)
@@ -144,42 +145,44 @@ class _Builder:
         return self.op("Cast", [value], to=ir.DataType.from_numpy(np.dtype(element_type)).value)
 
 
-def _new_value(one: Input, name: str) -> ir.Value:
+def _new_value(one: InputSpec, name: str) -> ir.Value:
     return ir.Value(name=name, shape=ir.Shape([BATCH, *one.shape]), type=_type(one))
 
 
-def _type(one: Input) -> ir.TensorType:
+def _type(one: InputSpec) -> ir.TensorType:
     return ir.TensorType(ir.DataType.from_numpy(np.dtype(one.element_type)))
 
 
-def _fed_alike(one: Input, other: Input) -> bool:
+def _fed_alike(one: InputSpec, other: InputSpec) -> bool:
     """Whether two inputs are fed the same arrays, whatever they are called."""
     if one.shape != other.shape or one.element_type != other.element_type:
         return False
-    if not isinstance(one.meaning, Picture):
+    if not isinstance(one.semantics, Image):
         return True
-    same_layout = one.picture.channels_last == other.picture.channels_last
+    same_layout = one.image.channels_last == other.image.channels_last
     return same_layout and _is_identity(*_rescaling(one, other))
 
 
-def _convert(builder: _Builder, value: ir.Value, source: Input, target: Input) -> ir.Value:
+def _convert(builder: _Builder, value: ir.Value, source: InputSpec, target: InputSpec) -> ir.Value:
     """Adds the nodes that make one input of another; none where they are fed alike."""
     if _fed_alike(source, target):
         return value
-    if isinstance(source.meaning, Text):
+    if isinstance(source.semantics, Text):
         return _convert_text(builder, value, source, target)
     return _convert_picture(builder, value, source, target)
 
 
-def _convert_picture(builder: _Builder, value: ir.Value, source: Input, target: Input) -> ir.Value:
+def _convert_picture(
+    builder: _Builder, value: ir.Value, source: InputSpec, target: InputSpec
+) -> ir.Value:
     """In an order in which branches that need the same beginning share it."""
     scale, offset = _rescaling(source, target)
     same = source.size == target.size and _is_identity(scale, offset)
     if source.element_type == UINT8 and not (same and target.element_type == UINT8):
         value = builder.cast(value, FLOAT32)
     # Between two transpositions, ONNX Runtime 1.31 moves one through a Resize and spoils it.
-    stays_last = source.picture.channels_last and target.picture.channels_last
-    if source.picture.channels_last and not stays_last:
+    stays_last = source.image.channels_last and target.image.channels_last
+    if source.image.channels_last and not stays_last:
         value = builder.op("Transpose", [value], perm=_TO_CHANNELS_FIRST)
     if source.size != target.size:
         value = _resize(builder, value, source, target)
@@ -191,17 +194,17 @@ def _convert_picture(builder: _Builder, value: ir.Value, source: Input, target: 
         value = builder.op("Round", [value])
         bounds = [builder.constant(f"bound{end:.0f}", end, np.float32) for end in (0.0, 255.0)]
         value = builder.cast(builder.op("Clip", [value, *bounds]), UINT8)
-    if target.picture.channels_last and not stays_last:
+    if target.image.channels_last and not stays_last:
         value = builder.op("Transpose", [value], perm=_TO_CHANNELS_LAST)
     return value
 
 
-def _rescaling(source: Input, target: Input) -> tuple[FloatArray, FloatArray]:
+def _rescaling(source: InputSpec, target: InputSpec) -> tuple[FloatArray, FloatArray]:
     """What makes a target's value of a source's, per channel: ``value · scale + offset``.
 
     The ends of the two ranges before normalisation are the same brightness.
     """
-    old, new = source.picture, target.picture
+    old, new = source.image, target.image
     old_mean, old_deviation = _normalisation(old, source.channels)
     new_mean, new_deviation = _normalisation(new, target.channels)
     stretch = (new.maximum - new.minimum) / (old.maximum - old.minimum)
@@ -216,16 +219,16 @@ def _is_identity(scale: FloatArray, offset: FloatArray) -> bool:
     return bool((scale == 1).all() and (offset == 0).all())
 
 
-def _normalisation(meaning: Picture, channels: int) -> tuple[FloatArray, FloatArray]:
+def _normalisation(semantics: Image, channels: int) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of every channel."""
-    mean = np.resize(np.array(meaning.mean or 0.0), channels)
-    return mean, np.resize(np.array(meaning.deviation or 1.0), channels)
+    mean = np.resize(np.array(semantics.mean or 0.0), channels)
+    return mean, np.resize(np.array(semantics.deviation or 1.0), channels)
 
 
-def _resize(builder: _Builder, value: ir.Value, source: Input, target: Input) -> ir.Value:
+def _resize(builder: _Builder, value: ir.Value, source: InputSpec, target: InputSpec) -> ir.Value:
     """Linear; where pictures shrink, every pixel averages what it covers."""
     size, wanted = source.size, target.size
-    stays_last = source.picture.channels_last and target.picture.channels_last
+    stays_last = source.image.channels_last and target.image.channels_last
     sizes = builder.constant("size", wanted, np.int64)
     return builder.op(
         "Resize",
@@ -237,7 +240,9 @@ def _resize(builder: _Builder, value: ir.Value, source: Input, target: Input) ->
     )
 
 
-def _convert_text(builder: _Builder, value: ir.Value, source: Input, target: Input) -> ir.Value:
+def _convert_text(
+    builder: _Builder, value: ir.Value, source: InputSpec, target: InputSpec
+) -> ir.Value:
     """Cuts or fills up texts at their ends."""
     (length,), (wanted,) = source.shape, target.shape
     if wanted < length:
@@ -247,9 +252,9 @@ def _convert_text(builder: _Builder, value: ir.Value, source: Input, target: Inp
         ]
         value = builder.op("Slice", [value, *bounds])
     elif wanted > length:
-        assert isinstance(source.meaning, Text)
+        assert isinstance(source.semantics, Text)
         missing = builder.constant("missing", [0, 0, 0, wanted - length], np.int64)
-        padding = builder.constant("padding", source.meaning.padding_id, source.element_type)
+        padding = builder.constant("padding", source.semantics.padding_id, source.element_type)
         value = builder.op("Pad", [value, missing, padding])
     if source.element_type != target.element_type:
         value = builder.cast(value, target.element_type)

@@ -1,131 +1,16 @@
-"""What a graph's inputs are and mean, and the inputs that several fragments can share."""
+"""The inputs that several fragments can share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from dataclasses import asdict, dataclass, replace
 
 from packer_svc.fusion.errors import FusionError, FusionReason
+from svckit.input_spec import UINT8, Image, InputSpec, Semantics, Tensor, Text
 
-FLOAT32 = "float32"
-UINT8 = "uint8"
 ASPECT_TOLERANCE = 0.02
 """By how much the proportions of two pictures may differ, relatively, before one is a distortion
 of the other."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Pictures; the graph is fed ``(value - mean) / deviation``, per channel.
-
-    Attributes:
-        channels_last: Whether the layout is (N, H, W, C) instead of (N, C, H, W).
-        minimum: The smallest value before normalisation.
-        maximum: The largest value before normalisation.
-        mean: The mean of each channel; empty for 0.
-        deviation: The standard deviation of each channel; empty for 1.
-        flip_invariant: Whether a mirrored picture is of the same class; no graph sees it.
-    """
-
-    channels_last: bool
-    minimum: float
-    maximum: float
-    mean: tuple[float, ...] = ()
-    deviation: tuple[float, ...] = ()
-    flip_invariant: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Text:
-    """Tokens of a vocabulary, texts filled up at their ends.
-
-    Attributes:
-        vocabulary_digest: The digest of the vocabulary's file.
-        vocabulary_size: The number of its tokens.
-        padding_id: The token that fills up short texts.
-    """
-
-    vocabulary_digest: str
-    vocabulary_size: int
-    padding_id: int
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Plain numbers.
-
-    Attributes:
-        minimum: The smallest value; None for any.
-        maximum: The largest value; None for any.
-    """
-
-    minimum: float | None = None
-    maximum: float | None = None
-
-
-Meaning = Picture | Text | Numbers
-_KINDS: dict[str, Any] = {"picture": Picture, "text": Text, "numbers": Numbers}
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of a graph.
-
-    Attributes:
-        name: The graph's input.
-        shape: The shape of one sample.
-        element_type: numpy's name of the type.
-        meaning: What it means.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    element_type: str
-    meaning: Meaning
-
-    @property
-    def kind(self) -> str:
-        """How its meaning is called: picture, text or numbers."""
-        return next(name for name, cls in _KINDS.items() if isinstance(self.meaning, cls))
-
-    @property
-    def picture(self) -> Picture:
-        """What it means, where it is a picture."""
-        if not isinstance(self.meaning, Picture):
-            raise TypeError(f"the input {self.name!r} is no picture")
-        return self.meaning
-
-    @property
-    def channels(self) -> int:
-        """The number of a picture's channels."""
-        return self.shape[-1] if self.picture.channels_last else self.shape[0]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of a picture."""
-        height, width = self.shape[:2] if self.picture.channels_last else self.shape[1:]
-        return height, width
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `from_json` reads back."""
-        return {
-            "name": self.name,
-            "shape": list(self.shape),
-            "element_type": self.element_type,
-            self.kind: asdict(self.meaning),
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Reads what `to_json` wrote."""
-        kind = next(name for name in _KINDS if name in data)
-        facts = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in data[kind].items()
-        }
-        shape = tuple(data["shape"])
-        return cls(data["name"], shape, data["element_type"], _KINDS[kind](**facts))
 
 
 @dataclass(frozen=True)
@@ -138,12 +23,12 @@ class FragmentInputs:
     """
 
     fragment: str
-    inputs: Sequence[Input]
+    inputs: Sequence[InputSpec]
 
 
 def shared_inputs(
     fragments: Sequence[FragmentInputs], *, eight_bits: bool = False
-) -> tuple[Input, ...]:
+) -> tuple[InputSpec, ...]:
     """The inputs of a pack: those of which each fragment's own can be made.
 
     Of pictures the largest, of texts the longest, the first among equals. Fragments of one input
@@ -167,7 +52,7 @@ def shared_inputs(
     found = [_widest(fragments, place) for place in range(len(_names(fragments)))]
     if not eight_bits:
         return tuple(found)
-    if not any(isinstance(one.meaning, Picture) for one in found):
+    if not any(isinstance(one.semantics, Image) for one in found):
         raise FusionError(
             FusionReason.FIELD_INVALID,
             "The fragments read no pictures that could be fed as whole numbers from 0 to 255.",
@@ -177,15 +62,15 @@ def shared_inputs(
     return tuple(in_eight_bits(one) for one in found)
 
 
-def in_eight_bits(one: Input) -> Input:
+def in_eight_bits(one: InputSpec) -> InputSpec:
     """The same pictures in whole numbers from 0 to 255; whatever is no picture stays as it is."""
-    if not isinstance(one.meaning, Picture):
+    if not isinstance(one.semantics, Image):
         return one
-    meaning = replace(one.meaning, minimum=0.0, maximum=255.0, mean=(), deviation=())
-    return replace(one, element_type=UINT8, meaning=meaning)
+    semantics = replace(one.semantics, minimum=0.0, maximum=255.0, mean=(), deviation=())
+    return replace(one, element_type=UINT8, semantics=semantics)
 
 
-def matching(own: Sequence[Input], name: str) -> Input:
+def matching(own: Sequence[InputSpec], name: str) -> InputSpec:
     """That of a fragment's inputs which stands for the pack's input of a name."""
     return own[0] if len(own) == 1 else next(one for one in own if one.name == name)
 
@@ -201,7 +86,7 @@ def _names(fragments: Sequence[FragmentInputs]) -> Sequence[str]:
     return names
 
 
-def _widest(fragments: Sequence[FragmentInputs], place: int) -> Input:
+def _widest(fragments: Sequence[FragmentInputs], place: int) -> InputSpec:
     first = fragments[0]
     name = first.inputs[place].name
     widest = (first, first.inputs[place])
@@ -215,44 +100,44 @@ def _widest(fragments: Sequence[FragmentInputs], place: int) -> Input:
     return widest[1]
 
 
-def _extent(one: Input) -> int:
+def _extent(one: InputSpec) -> int:
     """How much an input shows: pixels of a picture, tokens of a text."""
-    if isinstance(one.meaning, Picture):
+    if isinstance(one.semantics, Image):
         return one.size[0] * one.size[1]
-    return one.shape[0] if isinstance(one.meaning, Text) else 0
+    return one.shape[0] if isinstance(one.semantics, Text) else 0
 
 
 Difference = tuple[str, object, object]
 """A fact, and what it is in each of two inputs."""
 
 
-def _differences(left: Input, right: Input) -> list[Difference]:
+def _differences(left: InputSpec, right: InputSpec) -> list[Difference]:
     """On what two inputs disagree so that neither can be made of the other."""
     if left.kind != right.kind:
         return [("kind", left.kind, right.kind)]
     facts: dict[str, tuple[object, object]] = {}
-    match left.meaning:
-        case Picture():
+    match left.semantics:
+        case Image():
             facts["channels"] = left.channels, right.channels
             if _is_distorted(left, right):
                 facts["proportions"] = _times(left.size), _times(right.size)
         case Text():
-            facts = _facts_of(left.meaning, right.meaning)
+            facts = _facts_of(left.semantics, right.semantics)
             if len(left.shape) != 1 or len(right.shape) != 1:  # Only sequences can be cut.
                 facts["shape"] = left.shape, right.shape
-        case Numbers():
+        case Tensor():
             facts = {"shape": (left.shape, right.shape)}
             facts["element_type"] = left.element_type, right.element_type
-            facts |= _facts_of(left.meaning, right.meaning)
+            facts |= _facts_of(left.semantics, right.semantics)
     return [(fact, one, other) for fact, (one, other) in facts.items() if one != other]
 
 
-def _facts_of(left: Meaning, right: Meaning) -> dict[str, tuple[object, object]]:
+def _facts_of(left: Semantics, right: Semantics) -> dict[str, tuple[object, object]]:
     ours, theirs = asdict(left), asdict(right)
     return {fact: (ours[fact], theirs[fact]) for fact in ours}
 
 
-def _is_distorted(left: Input, right: Input) -> bool:
+def _is_distorted(left: InputSpec, right: InputSpec) -> bool:
     (height, width), (tall, wide) = left.size, right.size
     return abs(height * wide / (width * tall) - 1) > ASPECT_TOLERANCE
 

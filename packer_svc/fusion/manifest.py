@@ -6,9 +6,9 @@ from importlib.metadata import version
 
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.precision import Precision
 from packer_svc.fusion.proof import Proof, digest_of
+from svckit.input_spec import InputSpec
 
 FUSION_VERSION = "4"
 """Changes whenever the same fragments, samples and spec would give another pack."""
@@ -38,7 +38,7 @@ class Part:
 def build_manifest(
     parts: Sequence[Part],
     class_labels: Sequence[str],
-    inputs: Sequence[Input],
+    inputs: Sequence[InputSpec],
     head: tuple[HeadSpec, HeadReport],
     proof: Proof,
 ) -> dict[str, object]:

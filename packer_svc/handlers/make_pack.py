@@ -13,7 +13,6 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.packs import encode_pack, head_json, inputs_json, options_json
 from packer_svc.feature_folder import trim
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.original_times import OriginalTimes
 from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.handlers.originals import originals_of
@@ -36,6 +35,7 @@ from packer_svc.store import packs
 from packer_svc.store.tables import PackRow
 from svckit.artifacts.digests import Artifact, digest_from_name
 from svckit.foundation import Foundation
+from svckit.input_spec import InputSpec
 from svckit.operations.job import JobContext
 
 _FILES = {
@@ -159,7 +159,7 @@ class PackMaker:
         context: JobContext,
         recipe: PackRecipe,
         ingredients: Sequence[Ingredient],
-        inputs: Sequence[Input],
+        inputs: Sequence[InputSpec],
         sized: Sized | None,
     ) -> pb.Pack:
         size = ensemble_size(ingredients)

@@ -10,17 +10,19 @@ import numpy as np
 
 from packer_svc.fusion.conversion import converted, fed_alike
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.manifest import Part
 from packer_svc.fusion.samples import PackSamples, SampleBlock
+from svckit.input_spec import InputSpec
 
 
-def read_inputs(told: Sequence[dict[str, Any]]) -> tuple[Input, ...]:
+def read_inputs(told: Sequence[dict[str, Any]]) -> tuple[InputSpec, ...]:
     """Reads inputs from JSON."""
-    return tuple(map(Input.from_json, told))
+    return tuple(map(InputSpec.from_json, told))
 
 
-def gather_samples(fragments: Sequence[Mapping[str, Any]], shared: Sequence[Input]) -> PackSamples:
+def gather_samples(
+    fragments: Sequence[Mapping[str, Any]], shared: Sequence[InputSpec]
+) -> PackSamples:
     """Reads the samples of every fragment's class, each class once an output.
 
     Args:
@@ -42,7 +44,7 @@ def gather_samples(fragments: Sequence[Mapping[str, Any]], shared: Sequence[Inpu
 
 
 def read_class(
-    one: Mapping[str, Any], source_class: int, output: int, shared: Sequence[Input]
+    one: Mapping[str, Any], source_class: int, output: int, shared: Sequence[InputSpec]
 ) -> SampleBlock:
     """Reads the samples of a class; none where it has none.
 
@@ -62,7 +64,7 @@ def read_class(
     return SampleBlock(inputs, output, name)
 
 
-def _told(own: Sequence[Input], shared: Sequence[Input]) -> str:
+def _told(own: Sequence[InputSpec], shared: Sequence[InputSpec]) -> str:
     """Tells converted samples from those that they were made of."""
     if fed_alike(own, shared):
         return ""

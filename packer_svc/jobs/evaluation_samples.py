@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import Input, Numbers, Picture, Text
 from svckit import npz
 from svckit.dealing import sample_digests
+from svckit.input_spec import Image, InputSpec, Tensor, Text
 
 Inputs = dict[str, NDArray[np.generic]]
 Labels = NDArray[np.int64]
@@ -81,7 +81,7 @@ class EvaluationSamples:
 
 
 def read_evaluation_samples(
-    path: Path, specs: Sequence[Input], labels: Sequence[str]
+    path: Path, specs: Sequence[InputSpec], labels: Sequence[str]
 ) -> EvaluationSamples:
     """Reads and checks evaluation samples.
 
@@ -157,7 +157,7 @@ def _truth(given: NDArray[np.generic], labels: Sequence[str]) -> Labels:
     return np.array([places[label] for label in given.tolist()], dtype=np.int64)
 
 
-def _check_array(spec: Input, array: NDArray[np.generic], count: int) -> None:
+def _check_array(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:
     shape = (count, *spec.shape)
     # Equality of types, unlike that of their names, also minds the order of bytes.
     if array.shape != shape or array.dtype != np.dtype(spec.element_type):
@@ -183,10 +183,10 @@ def _check_array(spec: Input, array: NDArray[np.generic], count: int) -> None:
         )
 
 
-def _bounds(spec: Input) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(spec: InputSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest value that the pack is fed, for a picture by channel."""
-    match spec.meaning:
-        case Picture() as picture:
+    match spec.semantics:
+        case Image() as picture:
             mean = np.asarray(picture.mean or (0.0,), dtype=np.float64)
             deviation = np.asarray(picture.deviation or (1.0,), dtype=np.float64)
             slack = _TOLERANCE * (picture.maximum - picture.minimum)
@@ -196,7 +196,7 @@ def _bounds(spec: Input) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             return low.reshape(axes), high.reshape(axes)
         case Text() as text:
             return np.array(0.0), np.array(text.vocabulary_size - 1.0)
-        case Numbers(float() as minimum, float() as maximum):
+        case Tensor(float() as minimum, float() as maximum):
             slack = _TOLERANCE * (maximum - minimum)
             return np.array(minimum - slack), np.array(maximum + slack)
         case _:

@@ -20,12 +20,12 @@ from packer_svc.fusion.feature_cache import FeatureCache
 from packer_svc.fusion.features import Fragment, run_batches
 from packer_svc.fusion.heads.folds import CrossValidation, confusion_of
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.samples import PackSamples
 from packer_svc.fusion.trunks import Trunk, trunks_of
 from packer_svc.jobs.evaluation_samples import EvaluationSamples, read_evaluation_samples
 from packer_svc.jobs.folds import Dealt
+from svckit.input_spec import InputSpec
 
 BATCH = 64
 """Evaluation samples that are run at once."""
@@ -44,7 +44,7 @@ class Judge:
 
     request: Mapping[str, Any]
     spec: HeadSpec
-    inputs: Sequence[Input]
+    inputs: Sequence[InputSpec]
     given: EvaluationSamples | None
 
     @classmethod
@@ -124,5 +124,5 @@ class Judge:
         return Refit(features, dealt.kept(fold["index"]), dealt.judged(fold["index"]))
 
 
-def _inputs(told: Sequence[dict[str, Any]]) -> tuple[Input, ...]:
-    return tuple(map(Input.from_json, told))
+def _inputs(told: Sequence[dict[str, Any]]) -> tuple[InputSpec, ...]:
+    return tuple(map(InputSpec.from_json, told))

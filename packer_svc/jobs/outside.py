@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.probes import spread
 from packer_svc.fusion.samples import SampleBlock
 from packer_svc.jobs.class_samples import read_class
+from svckit.input_spec import InputSpec
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -34,7 +34,7 @@ def outside_blocks(
     fragments: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     inside: Iterable[SampleBlock],
-    shared: Sequence[Input],
+    shared: Sequence[InputSpec],
 ) -> list[SampleBlock]:
     """Reads the samples of all classes that the fragments' models know and the pack has not.
 

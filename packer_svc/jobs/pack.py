@@ -28,7 +28,6 @@ from packer_svc.fusion.heads.none_of_these import (
     fit_none_of_these,
 )
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
-from packer_svc.fusion.inputs import Input
 from packer_svc.fusion.layout.quickest import Laid, Target, quickest
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.original_times import OriginalTimes
@@ -46,6 +45,7 @@ from packer_svc.jobs.judge import Judge
 from packer_svc.jobs.outcome import Outcome
 from packer_svc.jobs.outside import outside_blocks
 from packer_svc.jobs.papers import write_papers
+from svckit.input_spec import InputSpec
 
 PHASES = ("features", "head", "merge", "layout", "proof")
 """The steps after the features of each fragment, those counted as one step each."""
@@ -60,7 +60,7 @@ def pack_fragments(
         request: ``folder``, to which ``pack.onnx``, ``smoke.npz`` and what `write_papers` writes
             go; ``title`` with the fields of `report.title.Title`; ``labels`` of the pack's
             outputs; ``head`` with the fields of `HeadSpec`; ``options`` as protobuf's JSON of
-            `PackOptions`; ``inputs`` of the pack, JSON of `Input`; ``ensemble`` with the
+            `PackOptions`; ``inputs`` of the pack, JSON of `InputSpec`; ``ensemble`` with the
             originals' parameters, MACs and bytes; ``originals`` as `originals.timed` takes them;
             ``fragments``, each with ``graph`` and ``samples`` as paths, its ``class`` in its model,
             the ``model_labels``, its ``output`` in the pack, its own ``inputs``, and ``part`` for
@@ -156,7 +156,7 @@ class _Task:
     request: Mapping[str, Any]
     report: Callable[[dict[str, Any]], None]
     spec: HeadSpec
-    inputs: tuple[Input, ...]
+    inputs: tuple[InputSpec, ...]
     samples: PackSamples
     shown: PackSamples
     trunks: Sequence[Trunk]
@@ -296,5 +296,5 @@ def _beside_originals(request: Mapping[str, Any]) -> dict[str, Any]:
     return compared(_ensemble(request), found)
 
 
-def _graph_of(one: Mapping[str, Any], shared: Sequence[Input]) -> bytes:
+def _graph_of(one: Mapping[str, Any], shared: Sequence[InputSpec]) -> bytes:
     return adapted(Path(one["graph"]).read_bytes(), read_inputs(one["inputs"]), shared)

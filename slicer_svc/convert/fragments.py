@@ -8,13 +8,13 @@ from typing import Any
 from sliceandpack.slicer.v1 import fragments_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2
 
-from slicer_svc.convert.inputs import encode_input
-from slicer_svc.input_spec import InputSpec
 from slicer_svc.slicing.version import METHOD_VERSION
 from slicer_svc.store.tables import FragmentRow, ModelRow, PlanRow
 from svckit.artifacts.digests import Artifact
 from svckit.errors import FieldViolation
 from svckit.folds import FEWEST, MOST, Fold
+from svckit.input_messages import encode_input
+from svckit.input_spec import InputSpec
 
 
 def encode_fragment(row: FragmentRow, *, whole: bool = False) -> pb.Fragment:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from sliceandpack.slicer.v1 import models_pb2 as pb
 
-from slicer_svc.convert.inputs import encode_input, input_violations
-from slicer_svc.input_spec import InputSpec
+from slicer_svc.convert.inputs import input_violations
 from slicer_svc.store.tables import ModelRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
+from svckit.input_messages import encode_input
+from svckit.input_spec import InputSpec
 
 MAX_DISPLAY_NAME = 128
 MAX_CLASSES = 65_536

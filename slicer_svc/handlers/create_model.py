@@ -7,7 +7,6 @@ from typing import Any
 from sliceandpack.slicer.v1 import models_pb2 as pb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.convert.inputs import decode_input
 from slicer_svc.convert.models import encode_model
 from slicer_svc.handlers.progress import step_of
 from slicer_svc.jobs import entries
@@ -15,6 +14,7 @@ from slicer_svc.store import models
 from slicer_svc.store.tables import ModelClassRow, ModelRow
 from svckit.artifacts.digests import Artifact, digest_from_name
 from svckit.foundation import Foundation
+from svckit.input_messages import decode_input
 from svckit.operations.job import JobContext
 
 _ROLES = ("graph", "samples", "normalised")

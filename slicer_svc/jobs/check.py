@@ -10,10 +10,10 @@ from onnxgraph.cost import cost
 from onnxgraph.load import load_model
 from onnxgraph.normalise import normalise
 from onnxgraph.serialise import to_bytes
-from slicer_svc.input_spec import InputSpec
 from slicer_svc.jobs.semantics import complete_inputs
 from slicer_svc.samples_file import read_samples
 from slicer_svc.slicing.submission import check_submission
+from svckit.input_spec import InputSpec
 
 PHASES = ("load", "normalise", "run")
 """The steps of the check."""

@@ -10,12 +10,12 @@ from typing import Any, Self
 import onnx_ir as ir
 
 from onnxgraph.serialise import from_trusted_bytes
-from slicer_svc.input_spec import InputSpec
 from slicer_svc.jobs.other_samples import read_other_samples
 from slicer_svc.jobs.semantics import augmentation_for
 from slicer_svc.samples_file import read_samples
 from slicer_svc.slicing.augmentation import Augmentation
 from slicer_svc.slicing.samples import Samples
+from svckit.input_spec import InputSpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from slicer_svc.input_spec import InputSpec
 from slicer_svc.jobs.checked_model import CheckedModel
 from slicer_svc.jobs.kept_measurements import known_latency
 from slicer_svc.jobs.other_samples import choose_other_samples
@@ -22,6 +21,7 @@ from slicer_svc.slicing.recipe import Recipe
 from slicer_svc.slicing.samples import Samples
 from svckit.dealing import held_out, sample_digests
 from svckit.folds import Fold
+from svckit.input_spec import InputSpec
 
 
 @dataclass(frozen=True)

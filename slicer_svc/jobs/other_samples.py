@@ -12,9 +12,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from slicer_svc.input_spec import InputSpec, matched
+from slicer_svc.fed_alike import matched
 from slicer_svc.samples_file import read_arrays, read_samples
 from slicer_svc.slicing.samples import UNLABELLED_MOST, Samples, unlabelled
+from svckit.input_spec import InputSpec
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -78,7 +79,7 @@ def _taken(
 
 
 def _sample_bytes(specs: Sequence[InputSpec]) -> int:
-    return sum(math.prod(spec.shape or ()) * np.dtype(spec.element_type).itemsize for spec in specs)
+    return sum(math.prod(spec.shape) * np.dtype(spec.element_type).itemsize for spec in specs)
 
 
 def _shares(counts: Sequence[int], most: int) -> list[int]:

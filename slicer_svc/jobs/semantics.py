@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from onnxgraph.lookup import constant_of
 from slicer_svc.errors import SubmissionError, SubmissionReason
-from slicer_svc.input_spec import ELEMENT_TYPES, FLOAT32, Image, InputSpec, Tensor, Text
 from slicer_svc.slicing.augmentation import Augmentation, Words
+from svckit.input_spec import ELEMENT_TYPES, FLOAT32, Image, InputSpec, Tensor, Text
 
 # Grey, colour, and colour with an opacity.
 _USUAL_CHANNELS: Final = (1, 3, 4)
@@ -48,7 +48,7 @@ def complete_inputs(model: ir.Model, declared: Sequence[InputSpec]) -> tuple[Inp
 
 def _completed(value: ir.Value, declared: InputSpec | None) -> InputSpec:
     name = str(value.name)
-    spec = declared or InputSpec(name, None, None, Tensor())
+    spec = declared or InputSpec(name, (), "", Tensor())
     assert value.shape is not None
     assert value.dtype is not None
     sizes = tuple(value.shape)[1:]
@@ -56,29 +56,27 @@ def _completed(value: ir.Value, declared: InputSpec | None) -> InputSpec:
     if element not in ELEMENT_TYPES or not all(isinstance(size, int) for size in sizes):
         raise _mismatch(name, f"The graph's input {name!r} is {element} {tuple(value.shape)}.")
     shape = tuple(int(size) for size in sizes if isinstance(size, int))
-    if spec.shape not in (None, shape):
+    if spec.shape not in ((), shape):
         raise _mismatch(name, f"{name} is declared as {spec.shape}, the graph has {shape}.")
-    if spec.element_type not in (None, element):
+    if spec.element_type not in ("", element):
         raise _mismatch(
             name, f"{name} is declared as {spec.element_type}, the graph has {element}."
         )
     completed = replace(spec, shape=shape, element_type=element)
-    _check_semantics(completed, shape)
+    _check_semantics(completed)
     return completed
 
 
-def _check_semantics(spec: InputSpec, shape: tuple[int, ...]) -> None:
+def _check_semantics(spec: InputSpec) -> None:
     match spec.semantics:
         case Image() as image:
-            if len(shape) != 3:
-                raise _mismatch(spec.name, f"{spec.name} is {shape}, an image has three axes.")
-            _check_layout(spec.name, image, shape)
-            channels = image.channels(shape)
+            name = spec.name
+            if len(spec.shape) != 3:
+                raise _mismatch(name, f"{name} is {spec.shape}, an image has three axes.")
+            _check_layout(spec)
             for given in (image.mean, image.deviation):
-                if len(given) not in (0, channels):
-                    raise _mismatch(
-                        spec.name, f"{spec.name} has {channels} channels, not {len(given)}."
-                    )
+                if len(given) not in (0, spec.channels):
+                    raise _mismatch(name, f"{name} has {spec.channels} channels, not {len(given)}.")
         case Text() if spec.element_type == FLOAT32:
             raise _mismatch(spec.name, f"{spec.name} is {FLOAT32}, tokens are integers.")
 
@@ -96,21 +94,21 @@ def _check_vocabulary(name: str, text: Text, tokens: ir.Value) -> None:
             )
 
 
-def _check_layout(name: str, image: Image, shape: tuple[int, ...]) -> None:
+def _check_layout(spec: InputSpec) -> None:
     """Refuses a layout by which a shape has odd channels where the other one gives usual ones."""
-    other = replace(image, channels_last=not image.channels_last)
-    channels, instead = image.channels(shape), other.channels(shape)
-    if channels not in _USUAL_CHANNELS and instead in _USUAL_CHANNELS:
+    turned = replace(spec.image, channels_last=not spec.image.channels_last)
+    other = replace(spec, semantics=turned)
+    if spec.channels not in _USUAL_CHANNELS and other.channels in _USUAL_CHANNELS:
         raise _mismatch(
-            name,
-            f"{name} is {shape}: {channels} channels by the declared layout {_layout(image)}, "
-            f"{instead} by {_layout(other)}.",
+            spec.name,
+            f"{spec.name} is {spec.shape}: {spec.channels} channels by the declared layout "
+            f"{_layout(spec)}, {other.channels} by {_layout(other)}.",
             f"Declare the layout {_layout(other)}.",
         )
 
 
-def _layout(image: Image) -> str:
-    return "NHWC" if image.channels_last else "NCHW"
+def _layout(spec: InputSpec) -> str:
+    return "NHWC" if spec.image.channels_last else "NCHW"
 
 
 def augmentation_for(specs: Sequence[InputSpec]) -> Augmentation:
@@ -124,24 +122,18 @@ def augmentation_for(specs: Sequence[InputSpec]) -> Augmentation:
         for spec in specs
         if isinstance(spec.semantics, Text)
     )
-    images = [(spec, spec.semantics) for spec in specs if isinstance(spec.semantics, Image)]
-    layouts = {image.channels_last for _, image in images}
-    sides = {_side(spec, image) for spec, image in images}
+    images = [spec for spec in specs if isinstance(spec.semantics, Image)]
+    layouts = {spec.image.channels_last for spec in images}
+    sides = {min(spec.size) for spec in images}  # The shorter ones, in pixels.
     if len(layouts) != 1 or len(sides) != 1:
         return Augmentation(texts=texts)
     return Augmentation(
         texts=texts,
-        images=tuple(spec.name for spec, _ in images),
+        images=tuple(spec.name for spec in images),
         channels_last=layouts.pop(),
-        flip=all(image.flip_invariant for _, image in images),
+        flip=all(spec.image.flip_invariant for spec in images),
         pad=sides.pop() // _CROP_SHARE,
     )
-
-
-def _side(spec: InputSpec, image: Image) -> int:
-    """The shorter side of an image in pixels."""
-    assert spec.shape is not None
-    return min(spec.shape[:2] if image.channels_last else spec.shape[1:])
 
 
 def _mismatch(name: str, message: str, advice: str = _ADVICE) -> SubmissionError:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.input_spec import InputSpec, matched
+from slicer_svc.fed_alike import matched
 from slicer_svc.other_samples import OtherModel
 from slicer_svc.store.tables import ModelRow
+from svckit.input_spec import InputSpec
 
 CONSIDERED = 128
 """Models fed alike that are looked at, at most."""

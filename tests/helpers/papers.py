@@ -99,7 +99,7 @@ def proof(classes: int, **changed: Any) -> Json:
 def image() -> Json:
     """An input that takes pictures."""
     picture = {"channels_last": False, "minimum": -2.0, "maximum": 2.0, "mean": [], "deviation": []}
-    return {"name": "image", "shape": [3, 32, 32], "element_type": "float32", "picture": picture}
+    return {"name": "image", "shape": [3, 32, 32], "element_type": "float32", "image": picture}
 
 
 def manifest(labels: Sequence[str], **changed: Any) -> Json:

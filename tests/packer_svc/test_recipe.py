@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.origins import Origin, OriginModel
 from packer_svc.recipe import combine, ensemble_size, labels_of
 from svckit.errors import InvalidArgument
+from svckit.input_spec import InputSpec, Tensor
 from tests.helpers.packs_client import Fragment, parts
 
 SHARED, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-INPUT = Input("x", (4,), "float32", Numbers())
+INPUT = InputSpec("x", (4,), "float32", Tensor())
 
 
 def origin(

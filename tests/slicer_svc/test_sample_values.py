@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError
 from slicer_svc.errors import SubmissionReason as R
-from slicer_svc.input_spec import Image, InputSpec, Tensor, Text
 from slicer_svc.sample_values import check_values
+from svckit.input_spec import Image, InputSpec, Tensor, Text
 from tests.helpers.submissions import blobs
 
 PICTURES = blobs(3, 4)["x"]

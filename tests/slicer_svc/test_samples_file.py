@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError
 from slicer_svc.errors import SubmissionReason as R
-from slicer_svc.input_spec import Image, InputSpec
 from slicer_svc.samples_file import MAX_BYTES, read_samples
+from svckit.input_spec import Image, InputSpec
 from tests.helpers.submissions import blobs, npz
 
 PICTURE = InputSpec("x", (1, 8, 8), "float32", Image(False, 0.0, 1.0))

@@ -92,10 +92,10 @@ def _input(given: Mapping[str, Any]) -> str:
 
 
 def _meaning(given: Mapping[str, Any]) -> str:
-    picture, text = given.get("picture"), given.get("text")
-    if picture:
-        order = "channels last" if picture["channels_last"] else "channels first"
-        return f"pictures, {order}, values from {picture['minimum']:g} to {picture['maximum']:g}"
+    image, text = given.get("image"), given.get("text")
+    if image:
+        order = "channels last" if image["channels_last"] else "channels first"
+        return f"pictures, {order}, values from {image['minimum']:g} to {image['maximum']:g}"
     if text:
         return f"text, {plural(text['vocabulary_size'], 'token')} in the vocabulary"
     return "plain numbers"

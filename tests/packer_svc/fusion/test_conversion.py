@@ -10,17 +10,17 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image as Pillow
 
 from onnxgraph.parity import run_onnx
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.conversion import PREFIX, adapted, converted, fed_alike
-from packer_svc.fusion.inputs import Input, Picture, Text
+from svckit.input_spec import Image, InputSpec, Text
 from tests.helpers.fragments import CONVOLUTION, fragment
 
-FED = Input("image", (2, 6, 6), "float32", Picture(False, 0.0, 1.0))
+FED = InputSpec("image", (2, 6, 6), "float32", Image(False, 0.0, 1.0))
 """What the fragment of these tests is fed."""
-EIGHT_BITS = Input("pixels", (6, 6, 2), "uint8", Picture(True, 0.0, 255.0))
+EIGHT_BITS = InputSpec("pixels", (6, 6, 2), "uint8", Image(True, 0.0, 255.0))
 GRAPH = fragment(CONVOLUTION)
 
 Pixels = npt.NDArray[np.uint8]
@@ -76,9 +76,9 @@ def test_a_fragment_sees_the_same_pictures_in_every_form(
     """Made by hand, in float64, of what the fragment would be fed itself."""
     if whole:
         bounds, mean, deviation = (0.0, 255.0), [], []
-    meaning = Picture(last, *bounds, tuple(mean), tuple(deviation))
+    semantics = Image(last, *bounds, tuple(mean), tuple(deviation))
     shape = (6, 6, 2) if last else (2, 6, 6)
-    source = Input("x", shape, "uint8" if whole else "float32", meaning)
+    source = InputSpec("x", shape, "uint8" if whole else "float32", semantics)
     shown = pixels(4, 2, 6, 6)
     levels = bounds[0] + shown / 255 * (bounds[1] - bounds[0])
     mine = (levels - _axes(mean, 0.0)) / _axes(deviation, 1.0)
@@ -99,8 +99,8 @@ def _axes(values: list[float], otherwise: float) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("size", [6, 3, 12])
 def test_channels_that_are_last_in_both_forms_stay_the_same_pictures(size: int) -> None:
-    fed = Input("x", (6, 6, 2), "float32", Picture(True, 0.0, 1.0, (0.4, 0.6), (0.2, 0.3)))
-    target = Input("y", (size, size, 2), "uint8", Picture(True, 0.0, 255.0))
+    fed = InputSpec("x", (6, 6, 2), "float32", Image(True, 0.0, 1.0, (0.4, 0.6), (0.2, 0.3)))
+    target = InputSpec("y", (size, size, 2), "uint8", Image(True, 0.0, 255.0))
     flat = np.repeat(pixels(4, 1, 1, 2), 36, axis=1).reshape(4, 6, 6, 2)
     values = ((flat / 255 - [0.4, 0.6]) / [0.2, 0.3]).astype(np.float32)
     found = converted({"x": values}, [fed], [target])["y"]
@@ -118,7 +118,7 @@ def test_a_fragment_with_nodes_of_such_names_can_be_adapted() -> None:
 
 
 def test_whole_numbers_are_rounded_and_kept_in_their_range() -> None:
-    target = replace(EIGHT_BITS, name="image", shape=(2, 6, 6), meaning=Picture(False, 0, 255))
+    target = replace(EIGHT_BITS, name="image", shape=(2, 6, 6), semantics=Image(False, 0, 255))
     values = np.full((1, 2, 6, 6), 100.6 / 255, np.float32)
     values[0, 0, 0, :3] = [-3.0, 2.0, 0.0]
     found = converted({"image": values}, [FED], [target])["image"]
@@ -127,7 +127,7 @@ def test_whole_numbers_are_rounded_and_kept_in_their_range() -> None:
 
 
 def test_pictures_of_bytes_are_only_turned() -> None:
-    target = replace(EIGHT_BITS, shape=(2, 6, 6), meaning=Picture(False, 0, 255))
+    target = replace(EIGHT_BITS, shape=(2, 6, 6), semantics=Image(False, 0, 255))
     shown = pixels(3, 6, 6, 2)
     found = converted({"pixels": shown}, [EIGHT_BITS], [target])["pixels"]
     np.testing.assert_array_equal(found, shown.transpose(0, 3, 1, 2))
@@ -138,21 +138,21 @@ def test_pictures_of_bytes_are_only_turned() -> None:
 def test_pictures_are_resized_as_an_imaging_library_does(size: int, *, last: bool) -> None:
     shown = np.random.default_rng(0).random((1, 2, 6, 6), np.float32)
     if last:
-        meaning = Picture(True, 0.0, 1.0)
-        source, target = (Input("image", (n, n, 2), "float32", meaning) for n in (6, size))
+        semantics = Image(True, 0.0, 1.0)
+        source, target = (InputSpec("image", (n, n, 2), "float32", semantics) for n in (6, size))
         turned = np.ascontiguousarray(shown.transpose(0, 2, 3, 1))
         found = converted({"image": turned}, [source], [target])["image"].transpose(0, 3, 1, 2)
     else:
         target = replace(FED, shape=(2, size, size))
         found = converted({"image": shown}, [FED], [target])["image"]
     for channel in range(2):
-        picture = Image.fromarray(shown[0, channel])
-        expected = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+        picture = Pillow.fromarray(shown[0, channel])
+        expected = np.asarray(picture.resize((size, size), Pillow.Resampling.BILINEAR))
         np.testing.assert_allclose(found[0, channel], expected, atol=1e-5)
 
 
 def test_a_larger_picture_reaches_a_fragment_at_its_own_size() -> None:
-    large = Input("image", (24, 24, 2), "uint8", Picture(True, 0.0, 255.0))
+    large = InputSpec("image", (24, 24, 2), "uint8", Image(True, 0.0, 255.0))
     flat = np.repeat(pixels(5, 1, 1, 2), 24 * 24, axis=1).reshape(5, 24, 24, 2)
     small = np.moveaxis(flat[:, :6, :6] / 255, -1, 1).astype(np.float32)
     graph = adapted(GRAPH, [FED], [large])
@@ -163,8 +163,8 @@ def test_a_larger_picture_reaches_a_fragment_at_its_own_size() -> None:
 @pytest.mark.parametrize("element_type", ["int64", "int32"])
 def test_texts_are_cut_and_filled_up_at_their_ends(length: int, element_type: str) -> None:
     words = Text(f"sha256:{'1' * 64}", 50, 7)
-    source = Input("ids", (7,), "int64", words)
-    target = Input("tokens", (length,), element_type, words)
+    source = InputSpec("ids", (7,), "int64", words)
+    target = InputSpec("tokens", (length,), element_type, words)
     ids = np.random.default_rng(0).integers(0, 50, (4, 7))
     found = converted({"ids": ids}, [source], [target])["tokens"]
     assert found.dtype == np.dtype(element_type)
@@ -177,9 +177,9 @@ def test_what_is_fed_alike_whatever_it_is_called_is_not_touched() -> None:
     other = replace(FED, name="x")
     assert fed_alike([FED], [other])
     assert converted({"image": values}, [FED], [other])["x"] is values
-    same = replace(FED, meaning=Picture(False, 0.0, 255.0, (0.0,), (255.0,)))
+    same = replace(FED, semantics=Image(False, 0.0, 255.0, (0.0,), (255.0,)))
     assert fed_alike([FED], [same])
-    assert not fed_alike([FED], [replace(FED, meaning=Picture(False, 0.0, 255.0))])
+    assert not fed_alike([FED], [replace(FED, semantics=Image(False, 0.0, 255.0))])
 
 
 def _is_added(name: str | None) -> bool:

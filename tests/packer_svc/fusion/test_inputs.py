@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import (
-    FragmentInputs,
-    Input,
-    Meaning,
-    Numbers,
-    Picture,
-    Text,
-    shared_inputs,
-)
+from packer_svc.fusion.inputs import FragmentInputs, shared_inputs
+from svckit.input_spec import Image, InputSpec, Tensor, Text
 
-PICTURE = Input("x", (3, 8, 8), "float32", Picture(False, 0.0, 1.0, (0.5,), (0.2,)))
+PICTURE = InputSpec("x", (3, 8, 8), "float32", Image(False, 0.0, 1.0, (0.5,), (0.2,)))
 WORDS = Text(f"sha256:{'1' * 64}", 100, 0)
-TEXT = Input("ids", (12,), "int64", WORDS)
-NUMBERS = Input("row", (4,), "float32", Numbers(0.0, 1.0))
+TEXT = InputSpec("ids", (12,), "int64", WORDS)
+NUMBERS = InputSpec("row", (4,), "float32", Tensor(0.0, 1.0))
 
 
-def fragments(*inputs: Input | tuple[Input, ...]) -> list[FragmentInputs]:
+def fragments(*inputs: InputSpec | tuple[InputSpec, ...]) -> list[FragmentInputs]:
     """A fragment each of the inputs given."""
     return [
         FragmentInputs(f"models/m{i}/fragments/0", one if isinstance(one, tuple) else (one,))
@@ -33,12 +25,12 @@ def fragments(*inputs: Input | tuple[Input, ...]) -> list[FragmentInputs]:
 
 
 def test_the_largest_picture_is_the_packs() -> None:
-    large = Input("image", (16, 16, 3), "uint8", Picture(True, 0.0, 255.0))
+    large = InputSpec("image", (16, 16, 3), "uint8", Image(True, 0.0, 255.0))
     assert shared_inputs(fragments(PICTURE, large, replace(PICTURE, name="y"))) == (large,)
 
 
 def test_of_equals_the_first_is_the_packs() -> None:
-    other = Input("image", (8, 8, 3), "uint8", Picture(True, 0.0, 255.0))
+    other = InputSpec("image", (8, 8, 3), "uint8", Image(True, 0.0, 255.0))
     assert shared_inputs(fragments(PICTURE, other)) == (PICTURE,)
     assert shared_inputs(fragments(other, PICTURE)) == (other,)
 
@@ -57,7 +49,7 @@ def test_several_inputs_go_by_their_names_in_any_order() -> None:
 def test_pictures_in_eight_bits_keep_their_size_and_layout() -> None:
     (found,) = shared_inputs(fragments(PICTURE), eight_bits=True)
     assert (found.name, found.shape, found.element_type) == ("x", (3, 8, 8), "uint8")
-    assert found.meaning == Picture(False, 0.0, 255.0)
+    assert found.semantics == Image(False, 0.0, 255.0)
     assert shared_inputs(fragments((PICTURE, TEXT)), eight_bits=True)[1] == TEXT
 
 
@@ -73,18 +65,18 @@ def test_eight_bits_of_no_picture_are_refused() -> None:
         (PICTURE, NUMBERS, "kind"),
         (PICTURE, replace(PICTURE, shape=(1, 8, 8)), "channels"),
         (PICTURE, replace(PICTURE, shape=(3, 8, 16)), "proportions"),
-        (TEXT, replace(TEXT, meaning=replace(WORDS, vocabulary_digest="")), "vocabulary_digest"),
-        (TEXT, replace(TEXT, meaning=replace(WORDS, vocabulary_size=99)), "vocabulary_size"),
-        (TEXT, replace(TEXT, meaning=replace(WORDS, padding_id=1)), "padding_id"),
+        (TEXT, replace(TEXT, semantics=replace(WORDS, vocabulary_digest="")), "vocabulary_digest"),
+        (TEXT, replace(TEXT, semantics=replace(WORDS, vocabulary_size=99)), "vocabulary_size"),
+        (TEXT, replace(TEXT, semantics=replace(WORDS, padding_id=1)), "padding_id"),
         (TEXT, replace(TEXT, shape=(3, 4)), "shape"),
         (NUMBERS, replace(NUMBERS, shape=(5,)), "shape"),
         (NUMBERS, replace(NUMBERS, element_type="int32"), "element_type"),
-        (NUMBERS, replace(NUMBERS, meaning=Numbers(0.0, 2.0)), "maximum"),
-        (NUMBERS, replace(NUMBERS, meaning=Numbers()), "minimum"),
+        (NUMBERS, replace(NUMBERS, semantics=Tensor(0.0, 2.0)), "maximum"),
+        (NUMBERS, replace(NUMBERS, semantics=Tensor()), "minimum"),
     ],
 )
 def test_a_disagreement_names_both_fragments_and_the_fact(
-    first: Input, second: Input, fact: str
+    first: InputSpec, second: InputSpec, fact: str
 ) -> None:
     with pytest.raises(FusionError) as refused:
         shared_inputs(fragments(first, first, second))
@@ -109,12 +101,3 @@ def test_no_fragment_at_all_is_refused() -> None:
     with pytest.raises(FusionError) as refused:
         shared_inputs([])
     assert refused.value.reason is FusionReason.FRAGMENTS_DUPLICATE
-
-
-@pytest.mark.parametrize(
-    "meaning",
-    [PICTURE.meaning, WORDS, Numbers(), Numbers(-1.0, 2.0), Picture(True, 0.0, 255.0)],
-)
-def test_json_keeps_an_input(meaning: Meaning) -> None:
-    one = replace(PICTURE, meaning=meaning)
-    assert Input.from_json(json.loads(json.dumps(one.to_json()))) == one

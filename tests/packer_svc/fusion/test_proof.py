@@ -15,12 +15,12 @@ from packer_svc.fusion.features import Fragment
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import Head, HeadReport
 from packer_svc.fusion.heads.spec import HeadKind, HeadSpec
-from packer_svc.fusion.inputs import Input, Picture
 from packer_svc.fusion.manifest import Part, build_manifest
 from packer_svc.fusion.pack import build_pack
 from packer_svc.fusion.probes import Inputs, probes
 from packer_svc.fusion.proof import Leg, ModelSize, Proof, digest_of
 from packer_svc.fusion.prove import ProofContext, model_size, prove
+from svckit.input_spec import Image, InputSpec
 from tests.helpers.fragments import CONVOLUTION, DENSE, POINTWISE, Case, case
 
 LABELS = ("zero", "three", "six")
@@ -166,7 +166,7 @@ def test_a_manifest_names_every_part_with_its_digest() -> None:
         Part(f"models/m{i}/fragments/{i}", label, f"sha256:{i:064x}", f"sha256:{i + 9:064x}", "MIT")
         for i, label in enumerate(LABELS)
     ]
-    inputs = [Input("image", (2, 6, 6), "float32", Picture(False, 0.0, 1.0))]
+    inputs = [InputSpec("image", (2, 6, 6), "float32", Image(False, 0.0, 1.0))]
     manifest = build_manifest(parts, LABELS, inputs, (HeadSpec(), report), proof)
     restored = json.loads(json.dumps(manifest))
     assert restored["classes"] == list(LABELS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.fusion.original_times import OriginalTimes
 from packer_svc.handlers.originals import MOST_BYTES, TOO_LARGE, UNKNOWN, originals_of
 from packer_svc.origins import Origin, OriginModel
 from packer_svc.recipe import Ingredient
 from packer_svc.slicer_client import SlicerClient
+from svckit.input_spec import InputSpec, Tensor
 
 DIGEST = f"sha256:{'1' * 64}"
 NOBODY = cast("SlicerClient", None)
@@ -19,7 +19,7 @@ NOBODY = cast("SlicerClient", None)
 def ingredient(model: str, digest: str = "", size: int = 0) -> Ingredient:
     found = OriginModel(model, 2, 4, 10, 20, digest, size)
     other = f"sha256:{'2' * 64}"
-    inputs = [Input("x", (4,), "float32", Numbers())]
+    inputs = [InputSpec("x", (4,), "float32", Tensor())]
     return Ingredient(
         Origin(f"{model}/fragments/f", "cat", 0, other, other, "", inputs, found), "", 0
     )

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError
 from packer_svc.fusion.errors import FusionReason as R
-from packer_svc.fusion.inputs import Input, Meaning, Numbers, Picture, Text
 from packer_svc.jobs import evaluation_samples
 from packer_svc.jobs.evaluation_samples import EvaluationSamples, read_evaluation_samples
+from svckit.input_spec import Image, InputSpec, Semantics, Tensor, Text
 from tests.helpers.submissions import npz
 
-SPECS = [Input("x", (2, 3), "float32", Numbers(0.0, 1.0))]
+SPECS = [InputSpec("x", (2, 3), "float32", Tensor(0.0, 1.0))]
 LABELS = ("cat", "dog", "ship")
 FITTED = np.random.default_rng(7).random((4, 2, 3)).astype(np.float32)
 Arrays = dict[str, NDArray[Any]]
@@ -119,19 +119,19 @@ def test_what_it_was_fitted_on_as_the_pack_is_fed_is_refused_too(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("meaning", "element", "fits", "wrong"),
+    ("semantics", "element", "fits", "wrong"),
     [
-        (Picture(False, 0.0, 1.0, (0.5, 0.5), (0.25, 0.25)), "float32", [-2.0, 2.0], 2.1),
-        (Picture(True, 0.0, 255.0, (0.0, 0.0, 100.0)), "float32", [0.0, 155.0], 156.0),
+        (Image(False, 0.0, 1.0, (0.5, 0.5), (0.25, 0.25)), "float32", [-2.0, 2.0], 2.1),
+        (Image(True, 0.0, 255.0, (0.0, 0.0, 100.0)), "float32", [0.0, 155.0], 156.0),
         (Text("sha256:0", 10, 0), "int64", [0, 9], 10),
         (Text("sha256:0", 10, 0), "int64", [0, 9], -1),
-        (Numbers(), "float32", [-1e30, 1e30], np.inf),
+        (Tensor(), "float32", [-1e30, 1e30], np.inf),
     ],
 )
 def test_values_that_the_pack_is_never_fed_are_refused(
-    tmp_path: Path, meaning: Meaning, element: str, fits: list[float], wrong: float
+    tmp_path: Path, semantics: Semantics, element: str, fits: list[float], wrong: float
 ) -> None:
-    spec = Input("x", (2, 1, 3), element, meaning)
+    spec = InputSpec("x", (2, 1, 3), element, semantics)
     path = tmp_path / "evaluation.npz"
     x = np.zeros((2, 2, 1, 3), element)
     x[0], x[1] = fits

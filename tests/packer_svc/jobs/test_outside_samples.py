@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.fusion.samples import SampleBlock
 from packer_svc.jobs.outside import MOST_SAMPLES, outside_blocks
+from svckit.input_spec import InputSpec, Tensor
 
-INPUTS = (Input("x", (), "float32", Numbers()),)
+INPUTS = (InputSpec("x", (), "float32", Tensor()),)
 
 
 class Shelf:

@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.jobs.class_samples import gather_samples
 from packer_svc.jobs.folds import FOLDS, Dealt, choose_folds
 from svckit.dealing import held_out, sample_digests
 from svckit.folds import Fold
+from svckit.input_spec import InputSpec, Tensor
 
 Array = NDArray[np.float32]
-INPUTS = (Input("x", (4,), "float32", Numbers()),)
+INPUTS = (InputSpec("x", (4,), "float32", Tensor()),)
 
 
 def drawn(count: int, seed: int) -> Array:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.inputs import Input, Numbers
 from packer_svc.jobs.class_samples import gather_samples
+from svckit.input_spec import InputSpec, Tensor
 
-INPUTS = (Input("x", (), "float32", Numbers()),)
+INPUTS = (InputSpec("x", (), "float32", Tensor()),)
 
 
 def fragment(samples: Path, source_class: int, output: int) -> dict[str, Any]:

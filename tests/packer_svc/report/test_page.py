@@ -221,7 +221,7 @@ def test_plots_have_their_figures_beside_them() -> None:
 def test_inputs_are_told_by_what_they_mean() -> None:
     text = {"vocabulary_digest": papers.DIGEST, "vocabulary_size": 9_000, "padding_id": 0}
     words = {"name": "words", "shape": [40], "element_type": "int64", "text": text}
-    plain = {"name": "rows", "shape": [], "element_type": "float32", "numbers": {}}
+    plain = {"name": "rows", "shape": [], "element_type": "float32", "tensor": {}}
     given = papers.manifest(LABELS, inputs=[papers.image(), words, plain])
     found = Read(page(papers.proof(3), given, Title("packs/fed")))
     assert "float32 3 × 32 × 32, pictures, channels first, values from -2 to 2" in found.text

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slicer_svc.input_spec import InputSpec, Tensor
 from slicer_svc.jobs import other_samples
 from slicer_svc.jobs.other_samples import choose_other_samples, read_other_samples
 from slicer_svc.slicing.samples import UNLABELLED, UNLABELLED_MOST
+from svckit.input_spec import InputSpec, Tensor
 from tests.helpers.submissions import npz
 
 

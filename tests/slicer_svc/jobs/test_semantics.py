@@ -6,9 +6,9 @@ import onnx_ir as ir
 import pytest
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
-from slicer_svc.input_spec import Image, InputSpec, Tensor, Text
 from slicer_svc.jobs.semantics import augmentation_for, complete_inputs
 from slicer_svc.slicing.augmentation import Augmentation, Words
+from svckit.input_spec import Image, InputSpec, Tensor, Text
 from tests.helpers.graph_texts import parse
 
 DIGEST = "sha256:" + "0" * 64
@@ -29,7 +29,7 @@ def picture(name: str, side: int = 32, **facts: object) -> InputSpec:
 
 
 def test_inputs_come_in_the_order_of_the_graph_with_shapes_and_types() -> None:
-    left = InputSpec("left", None, None, Image(False, 0.0, 1.0))
+    left = InputSpec("left", (), "", Image(False, 0.0, 1.0))
     assert complete_inputs(model(), [left]) == (
         InputSpec("left", (3, 16, 8), "float32", Image(False, 0.0, 1.0)),
         InputSpec("right", (4,), "int64", Tensor()),
@@ -39,13 +39,13 @@ def test_inputs_come_in_the_order_of_the_graph_with_shapes_and_types() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        InputSpec("middle", None, None, Tensor()),
-        InputSpec("left", (3, 8, 16), None, Tensor()),
-        InputSpec("left", None, "uint8", Tensor()),
-        InputSpec("right", None, None, Image(False, 0.0, 1.0)),
-        InputSpec("left", None, None, Image(False, 0.0, 1.0, mean=(0.5,))),
-        InputSpec("left", None, None, Image(True, 0.0, 1.0, deviation=(1.0,) * 3)),
-        InputSpec("left", None, None, Text(DIGEST, 10, 0)),
+        InputSpec("middle", (), "", Tensor()),
+        InputSpec("left", (3, 8, 16), "", Tensor()),
+        InputSpec("left", (), "uint8", Tensor()),
+        InputSpec("right", (), "", Image(False, 0.0, 1.0)),
+        InputSpec("left", (), "", Image(False, 0.0, 1.0, mean=(0.5,))),
+        InputSpec("left", (), "", Image(True, 0.0, 1.0, deviation=(1.0,) * 3)),
+        InputSpec("left", (), "", Text(DIGEST, 10, 0)),
     ],
     ids=["name", "shape", "type", "axes", "means", "deviations", "tokens of floats"],
 )
@@ -69,7 +69,7 @@ def one_input(*sizes: int) -> ir.Model:
 def test_a_layout_that_takes_a_side_for_the_channels_is_refused_and_the_other_one_advised(
     sizes: tuple[int, ...], channels_last: bool, other: str
 ) -> None:
-    spec = InputSpec("x", None, None, Image(channels_last, 0.0, 1.0))
+    spec = InputSpec("x", (), "", Image(channels_last, 0.0, 1.0))
     with pytest.raises(SubmissionError) as caught:
         complete_inputs(one_input(*sizes), [spec])
     assert caught.value.reason == SubmissionReason.INPUT_SEMANTICS_MISMATCH
@@ -82,7 +82,7 @@ def test_a_layout_that_takes_a_side_for_the_channels_is_refused_and_the_other_on
     [((8, 8, 3), True), ((3, 8, 3), False), ((12, 8, 8), False), ((4, 8, 1), False)],
 )
 def test_a_layout_that_may_be_meant_is_kept(sizes: tuple[int, ...], channels_last: bool) -> None:
-    spec = InputSpec("x", None, None, Image(channels_last, 0.0, 1.0))
+    spec = InputSpec("x", (), "", Image(channels_last, 0.0, 1.0))
     (completed,) = complete_inputs(one_input(*sizes), [spec])
     assert completed.shape == sizes
 
@@ -114,8 +114,8 @@ def test_a_vocabulary_with_tokens_that_the_model_has_no_row_for_is_refused() -> 
         <float[3, 2] table = {0, 1, 2, 3, 4, 5}> { out = Gather (table, tokens) }
         """)
     )
-    (fitting,) = complete_inputs(graph, [InputSpec("tokens", None, None, Text(DIGEST, 3, 0))])
+    (fitting,) = complete_inputs(graph, [InputSpec("tokens", (), "", Text(DIGEST, 3, 0))])
     assert fitting.shape == (4,)
     with pytest.raises(SubmissionError, match=r"text of 4 tokens.*table of 3 rows") as caught:
-        complete_inputs(graph, [InputSpec("tokens", None, None, Text(DIGEST, 4, 0))])
+        complete_inputs(graph, [InputSpec("tokens", (), "", Text(DIGEST, 4, 0))])
     assert caught.value.reason == SubmissionReason.INPUT_SEMANTICS_MISMATCH

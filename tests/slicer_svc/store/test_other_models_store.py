@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from slicer_svc.input_spec import Image, InputSpec
 from slicer_svc.store import models
 from slicer_svc.store.other_models import CONSIDERED, fed_like
 from slicer_svc.store.tables import ModelRow
 from svckit.database import Database
+from svckit.input_spec import Image, InputSpec
 from tests.helpers.model_rows import digest, model_row
 
 PICTURE = InputSpec("x", (1, 8, 8), "float32", Image(False, 0.0, 1.0))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from slicer_svc.input_spec import Image, InputSpec, Tensor, Text, matched
+from slicer_svc.fed_alike import matched
+from svckit.input_spec import Image, InputSpec, Tensor, Text
 
 PICTURE = InputSpec("x", (3, 8, 8), "float32", Image(False, 0.0, 1.0))
 WORDS = InputSpec("words", (16,), "int64", Text("sha256:" + "0" * 64, 100, 0))

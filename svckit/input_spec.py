@@ -1,13 +1,13 @@
-"""What a model's inputs are and mean, as the slicer's own data."""
+"""What a model's inputs are and mean, as plain data that slicer and packer share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
 
-FLOAT32 = "float32"
-ELEMENT_TYPES = (FLOAT32, "uint8", "int64", "int32")
+FLOAT32: Final = "float32"
+UINT8: Final = "uint8"
+ELEMENT_TYPES: Final = (FLOAT32, UINT8, "int64", "int32")
 """The element types that an input may have, by numpy's names."""
 
 
@@ -21,7 +21,7 @@ class Image:
         maximum: The largest value before normalisation.
         mean: The mean of each channel; empty for 0.
         deviation: The standard deviation of each channel; empty for 1.
-        flip_invariant: Whether a mirrored picture is of the same class.
+        flip_invariant: Whether a mirrored picture is of the same class; no graph sees it.
     """
 
     channels_last: bool
@@ -30,10 +30,6 @@ class Image:
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     flip_invariant: bool = False
-
-    def channels(self, shape: tuple[int, ...]) -> int:
-        """Returns the number of channels of a sample's shape."""
-        return shape[-1] if self.channels_last else shape[0]
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Text:
-    """Tokens of a vocabulary.
+    """Tokens of a vocabulary, texts filled up at their ends.
 
     Attributes:
         vocabulary_digest: The digest of the vocabulary's file.
@@ -65,7 +61,7 @@ class Text:
 
 
 Semantics = Image | Tensor | Text
-_KINDS: dict[str, Any] = {"image": Image, "tensor": Tensor, "text": Text}
+_KINDS: Final[dict[str, Any]] = {"image": Image, "tensor": Tensor, "text": Text}
 
 
 @dataclass(frozen=True)
@@ -74,15 +70,38 @@ class InputSpec:
 
     Attributes:
         name: The graph's input, which is also the array's name in the samples.
-        shape: The shape of one sample; None until it was read from the graph.
-        element_type: numpy's name of the type; None until it was read from the graph.
+        shape: The shape of one sample; empty until it was read from the graph.
+        element_type: numpy's name of the type; empty until it was read from the graph.
         semantics: What the input means.
     """
 
     name: str
-    shape: tuple[int, ...] | None
-    element_type: str | None
+    shape: tuple[int, ...]
+    element_type: str
     semantics: Semantics
+
+    @property
+    def kind(self) -> str:
+        """How its semantics is called: image, tensor or text."""
+        return next(name for name, cls in _KINDS.items() if isinstance(self.semantics, cls))
+
+    @property
+    def image(self) -> Image:
+        """Its semantics, where it is an image."""
+        if not isinstance(self.semantics, Image):
+            raise TypeError(f"the input {self.name!r} is no image")
+        return self.semantics
+
+    @property
+    def channels(self) -> int:
+        """The number of an image's channels."""
+        return self.shape[-1] if self.image.channels_last else self.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        height, width = self.shape[:2] if self.image.channels_last else self.shape[1:]
+        return height, width
 
     def bounds(self) -> tuple[float, float] | None:
         """Returns the smallest and the largest value before normalisation, None for any."""
@@ -92,57 +111,22 @@ class InputSpec:
             return None
         return self.semantics.minimum, self.semantics.maximum
 
-    def is_fed_like(self, other: InputSpec) -> bool:
-        """Whether what one of two inputs is fed can be fed to the other as well.
-
-        Both need a declared meaning: of plain numbers without a range nobody knows the scale. Names
-        may differ, and so may `flip_invariant`, which no graph sees.
-        """
-        return self.bounds() is not None and self._fed == other._fed
-
-    @property
-    def _fed(self) -> tuple[object, ...]:
-        semantics = self.semantics
-        if isinstance(semantics, Image):
-            semantics = replace(semantics, flip_invariant=False)
-        return self.shape, self.element_type, semantics
-
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` reads back."""
-        kind = next(name for name, cls in _KINDS.items() if isinstance(self.semantics, cls))
         return {
             "name": self.name,
-            "shape": None if self.shape is None else list(self.shape),
+            "shape": list(self.shape),
             "element_type": self.element_type,
-            kind: asdict(self.semantics),
+            self.kind: asdict(self.semantics),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Reads what `to_json` wrote."""
         kind = next(name for name in _KINDS if name in data)
-        fields = {
+        facts = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in data[kind].items()
         }
-        return cls(
-            name=data["name"],
-            shape=None if data["shape"] is None else tuple(data["shape"]),
-            element_type=data["element_type"],
-            semantics=_KINDS[kind](**fields),
-        )
-
-
-def matched(
-    own: Sequence[InputSpec], others: Sequence[InputSpec]
-) -> tuple[tuple[InputSpec, InputSpec], ...] | None:
-    """Pairs the inputs of two models, both by their names' order.
-
-    Returns:
-        Each input of the one with that of the other; None where one pair is not fed alike.
-    """
-    if len(own) != len(others):
-        return None
-    left, right = (sorted(specs, key=lambda spec: spec.name) for specs in (own, others))
-    pairs = tuple(zip(left, right, strict=True))
-    return pairs if all(one.is_fed_like(other) for one, other in pairs) else None
+        shape = tuple(data["shape"])
+        return cls(data["name"], shape, data["element_type"], _KINDS[kind](**facts))
