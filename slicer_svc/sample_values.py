@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError, SubmissionReason
 from svckit.input_spec import Image, InputSpec, Text
-
-# A value may be off by rounding after normalisation, by this share of the range.
-_TOLERANCE: Final = 1e-3
+from svckit.samples import accepted_range
 
 # Pictures taken together cover more of their range than this share. Values from 0 to 1 declared as
 # 0 to 255, the mistake that this is for, cover 1/255.
@@ -35,16 +33,15 @@ def check_values(spec: InputSpec, array: NDArray[np.generic]) -> None:
     # A NaN among the values makes both extremes NaN.
     if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
         raise _not_finite(spec, array)
-    bounds = spec.bounds()
-    if bounds is None:
+    accepted = accepted_range(spec)
+    if accepted is None:
         return
-    minimum, maximum = bounds
-    slack = _TOLERANCE * (maximum - minimum)
-    if (lowest < minimum - slack).any() or (highest > maximum + slack).any():
+    if (lowest < accepted[0]).any() or (highest > accepted[1]).any():
         raise _outside(spec, lowest, highest)
-    spread = float((highest - lowest).max())
-    if isinstance(spec.semantics, Image) and spread < _LEAST_SPREAD * (maximum - minimum):
-        raise _sliver(spec, lowest, highest)
+    if isinstance(spec.semantics, Image):
+        spread = float((highest - lowest).max())
+        if spread < _LEAST_SPREAD * (spec.image.maximum - spec.image.minimum):
+            raise _sliver(spec, lowest, highest)
 
 
 def _extremes(

@@ -13,13 +13,8 @@ from slicer_svc.errors import SubmissionError, SubmissionReason
 from slicer_svc.sample_values import check_values
 from slicer_svc.slicing.samples import Samples
 from svckit import npz
-from svckit.input_spec import InputSpec
-
-MAX_BYTES: Final = 256 * 2**20
-"""The largest size of the samples once unpacked, in bytes."""
-
-LABELS: Final = "labels"
-"""The name of the array of labels."""
+from svckit.input_spec import LABELS, InputSpec
+from svckit.samples import MAX_BYTES, expected_names, has_form, told_forms
 
 _ADVICE: Final = (
     "Write them with numpy.savez: one plain array per graph input by its name, and labels."
@@ -41,7 +36,7 @@ def read_samples(path: Path, specs: Sequence[InputSpec]) -> Samples:
             fit the inputs.
     """
     arrays = read_arrays(path)
-    names = {spec.name for spec in specs} | {LABELS}
+    names = expected_names(specs)
     if set(arrays) != names:
         raise _mismatch(
             ", ".join(sorted(set(arrays) ^ names)),
@@ -93,19 +88,13 @@ def _check_count(spec: InputSpec, array: NDArray[np.generic], count: int) -> Non
 
 
 def _check_type(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:
-    expected = (count, *spec.shape)
-    # Equality of types, unlike that of their names, also minds the order of bytes.
-    if array.shape != expected or array.dtype != np.dtype(spec.element_type):
+    if not has_form(array, spec, count):
+        forms = told_forms(array, spec, count)
         raise SubmissionError(
             SubmissionReason.SAMPLES_MISMATCH,
-            f"{spec.name} is {array.dtype} {array.shape}, the graph needs "
-            f"{spec.element_type} {expected}.",
+            f"{spec.name} is {forms['actual']}, the graph needs {forms['expected']}.",
             advice="Convert the array to the graph's type and shape, first axis the sample.",
-            metadata={
-                "array": spec.name,
-                "expected": f"{spec.element_type} {expected}",
-                "actual": f"{array.dtype} {array.shape}",
-            },
+            metadata={"array": spec.name, **forms},
         )
 
 

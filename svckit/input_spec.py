@@ -10,6 +10,9 @@ UINT8: Final = "uint8"
 ELEMENT_TYPES: Final = (FLOAT32, UINT8, "int64", "int32")
 """The element types that an input may have, by numpy's names."""
 
+LABELS: Final = "labels"
+"""The name of the array of labels in a file of samples, beside one array per input."""
+
 
 @dataclass(frozen=True)
 class Image:

@@ -12,6 +12,7 @@ from onnxgraph.errors import GraphError
 from packer_svc.fusion.original_times import OriginalTimes
 from packer_svc.fusion.proof import ModelSize
 from packer_svc.fusion.run_time import BATCH, RunTime, run_time
+from svckit.input_spec import LABELS
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _run_time(graph: Path, samples: Path) -> RunTime:
     data = graph.read_bytes()
     with np.load(samples, allow_pickle=False) as arrays:
         # The samples of a model are its own: it is fed nothing that was made for the pack.
-        fed = {name: arrays[name][:BATCH] for name in arrays.files if name != "labels"}
+        fed = {name: arrays[name][:BATCH] for name in arrays.files if name != LABELS}
     return run_time(data, fed, None)
 
 

@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from packer_svc.fusion.errors import FusionError, FusionReason
 from svckit import npz
 from svckit.dealing import sample_digests
-from svckit.input_spec import Image, InputSpec, Tensor, Text
+from svckit.input_spec import LABELS, Image, InputSpec
+from svckit.samples import (
+    MAX_BYTES,
+    accepted_range,
+    expected_names,
+    has_form,
+    read_checked,
+    told_forms,
+)
 
 Inputs = dict[str, NDArray[np.generic]]
 Labels = NDArray[np.int64]
 
-MAX_BYTES: Final = 256 * 2**20
-"""The largest size of the samples once unpacked, in bytes; as of models' samples."""
-
-LABELS: Final = "labels"
-"""The name of the array of labels."""
-
 FIELD: Final = "pack.options.evaluation_samples"
 _MAX_TOLD: Final = 10
-# A value may be off by rounding after normalisation, by this share of the range.
-_TOLERANCE: Final = 1e-3
 _ADVICE: Final = (
     "Write them with numpy.savez: one plain array per input of the pack by its name, and labels, "
     "the label of every sample as text."
@@ -62,8 +62,7 @@ class EvaluationSamples:
         """
         known = set(sample_digests(fitted))
         for path in dict.fromkeys(files):
-            with np.load(path, allow_pickle=False) as arrays:
-                inputs = {name: arrays[name] for name in arrays.files if name != LABELS}
+            inputs, _ = read_checked(path)
             known |= set(sample_digests(inputs))
         seen = [
             place
@@ -95,7 +94,7 @@ def read_evaluation_samples(
             inputs or labels, or lacks a class.
     """
     arrays = _arrays(path)
-    names = {LABELS, *(spec.name for spec in specs)}
+    names = expected_names(specs)
     if set(arrays) != names:
         raise _mismatch(
             ", ".join(sorted(set(arrays) ^ names)),
@@ -158,15 +157,14 @@ def _truth(given: NDArray[np.generic], labels: Sequence[str]) -> Labels:
 
 
 def _check_array(spec: InputSpec, array: NDArray[np.generic], count: int) -> None:
-    shape = (count, *spec.shape)
-    # Equality of types, unlike that of their names, also minds the order of bytes.
-    if array.shape != shape or array.dtype != np.dtype(spec.element_type):
-        actual, expected = f"{array.dtype} {array.shape}", f"{spec.element_type} {shape}"
+    if not has_form(array, spec, count):
+        forms = told_forms(array, spec, count)
         raise FusionError(
             FusionReason.SAMPLES_MISMATCH,
-            f"{spec.name} of the evaluation samples is {actual}, the pack needs {expected}.",
+            f"{spec.name} of the evaluation samples is {forms['actual']}, the pack needs "
+            f"{forms['expected']}.",
             advice="Give one array of the pack's type and shape, as many samples as labels.",
-            metadata={"array": spec.name, "expected": expected, "actual": actual},
+            metadata={"array": spec.name, **forms},
         )
     low, high = _bounds(spec)
     values = array.astype(np.float64)
@@ -185,22 +183,16 @@ def _check_array(spec: InputSpec, array: NDArray[np.generic], count: int) -> Non
 
 def _bounds(spec: InputSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The least and the largest value that the pack is fed, for a picture by channel."""
-    match spec.semantics:
-        case Image() as picture:
-            mean = np.asarray(picture.mean or (0.0,), dtype=np.float64)
-            deviation = np.asarray(picture.deviation or (1.0,), dtype=np.float64)
-            slack = _TOLERANCE * (picture.maximum - picture.minimum)
-            low = (picture.minimum - slack - mean) / deviation
-            high = (picture.maximum + slack - mean) / deviation
-            axes = (-1,) if picture.channels_last else (-1, 1, 1)
-            return low.reshape(axes), high.reshape(axes)
-        case Text() as text:
-            return np.array(0.0), np.array(text.vocabulary_size - 1.0)
-        case Tensor(float() as minimum, float() as maximum):
-            slack = _TOLERANCE * (maximum - minimum)
-            return np.array(minimum - slack), np.array(maximum + slack)
-        case _:
-            return np.array(-np.inf), np.array(np.inf)
+    accepted = accepted_range(spec)
+    if accepted is None:
+        return np.array(-np.inf), np.array(np.inf)
+    low, high = map(np.float64, accepted)
+    if not isinstance(spec.semantics, Image):
+        return np.array(low), np.array(high)
+    mean = np.asarray(spec.image.mean or (0.0,), dtype=np.float64)
+    deviation = np.asarray(spec.image.deviation or (1.0,), dtype=np.float64)
+    axes = (-1,) if spec.image.channels_last else (-1, 1, 1)
+    return ((low - mean) / deviation).reshape(axes), ((high - mean) / deviation).reshape(axes)
 
 
 def _mismatch(array: str, message: str) -> FusionError:

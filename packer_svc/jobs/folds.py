@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
 from svckit.dealing import deal, sample_digests
+from svckit.samples import read_checked
 
 Labels = NDArray[np.int64]
 
@@ -43,9 +44,8 @@ class Dealt:
         files: dict[str, tuple[Labels, list[str]]] = {}
         folds_of: dict[str, set[int]] = {}
         for path in dict.fromkeys(one["samples"] for one in fragments):
-            with np.load(path, allow_pickle=False) as arrays:
-                labels = arrays["labels"]
-                inputs = {name: arrays[name] for name in arrays.files if name != "labels"}
+            inputs, found_labels = read_checked(path)
+            labels = found_labels.astype(np.int64, copy=False)
             digests = sample_digests(inputs)
             files[path] = labels, digests
             dealt = deal(labels, digests, FOLDS, seed).tolist()

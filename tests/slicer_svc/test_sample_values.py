@@ -104,9 +104,9 @@ def test_plain_numbers_are_bounded_only_where_they_say_so() -> None:
     refusal(free, np.array([[np.nan], [1.0]], np.float32))
 
 
-@pytest.mark.parametrize("token", [-1, 100])
-def test_tokens_are_those_of_the_vocabulary(token: int) -> None:
-    spec = InputSpec("x", (2,), "int64", Text("sha256:" + "0" * 64, 100, 0))
-    check_values(spec, np.array([[0, 99], [5, 6]]))
+@pytest.mark.parametrize(("size", "token"), [(100, -1), (100, 100), (30_000, 30_000)])
+def test_tokens_are_those_of_the_vocabulary(size: int, token: int) -> None:
+    spec = InputSpec("x", (2,), "int64", Text("sha256:" + "0" * 64, size, 0))
+    check_values(spec, np.array([[0, size - 1], [5, 6]]))
     error = refusal(spec, np.array([[0, token], [5, 6]]))
     assert "vocabulary" in error.advice

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from slicer_svc.errors import SubmissionError
 from slicer_svc.errors import SubmissionReason as R
-from slicer_svc.samples_file import MAX_BYTES, read_samples
+from slicer_svc.samples_file import read_samples
 from svckit.input_spec import Image, InputSpec
+from svckit.samples import MAX_BYTES
 from tests.helpers.submissions import blobs, npz
 
 PICTURE = InputSpec("x", (1, 8, 8), "float32", Image(False, 0.0, 1.0))
