@@ -23,6 +23,7 @@ from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.samples import PackSamples
 from packer_svc.fusion.trunks import Trunk, trunks_of
+from packer_svc.jobs.class_samples import read_inputs
 from packer_svc.jobs.evaluation_samples import EvaluationSamples, read_evaluation_samples
 from packer_svc.jobs.folds import Dealt
 from svckit.input_spec import InputSpec
@@ -62,7 +63,7 @@ class Judge:
             FusionError: See `read_evaluation_samples`.
         """
         given, asked = None, request["evaluation"]
-        inputs = _inputs(request["inputs"])
+        inputs = read_inputs(request["inputs"])
         if asked["kind"] == EvaluationKind.EVALUATION_SAMPLES:
             files = [Path(one["samples"]) for one in request["fragments"]]
             given = read_evaluation_samples(Path(asked["samples"]), inputs, request["labels"])
@@ -103,7 +104,7 @@ class Judge:
         return evaluate_refits(refits, labels, len(self.request["labels"]), self.spec, serves)
 
     def _adapted(self, graph: str, one: Mapping[str, Any]) -> bytes:
-        return adapted(Path(graph).read_bytes(), _inputs(one["inputs"]), self.inputs)
+        return adapted(Path(graph).read_bytes(), read_inputs(one["inputs"]), self.inputs)
 
     def _refit(
         self,
@@ -122,7 +123,3 @@ class Judge:
         with ThreadPoolExecutor(self.request["threads"]) as pool:
             features = list(pool.map(lambda one: cache.run(one, samples.blocks), fragments))
         return Refit(features, dealt.kept(fold["index"]), dealt.judged(fold["index"]))
-
-
-def _inputs(told: Sequence[dict[str, Any]]) -> tuple[InputSpec, ...]:
-    return tuple(map(InputSpec.from_json, told))

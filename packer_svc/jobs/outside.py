@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from packer_svc.fusion.probes import spread
 from packer_svc.fusion.samples import SampleBlock
-from packer_svc.jobs.class_samples import read_class
-from svckit.input_spec import InputSpec
+from packer_svc.jobs.class_samples import ClassReader
+from svckit.dealing import sample_digests
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -34,7 +34,7 @@ def outside_blocks(
     fragments: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     inside: Iterable[SampleBlock],
-    shared: Sequence[InputSpec],
+    reader: ClassReader,
 ) -> list[SampleBlock]:
     """Reads the samples of all classes that the fragments' models know and the pack has not.
 
@@ -46,7 +46,7 @@ def outside_blocks(
         fragments: Each with ``samples``, ``class``, ``model_labels``, ``inputs`` and ``part``.
         labels: The pack's labels.
         inside: The samples of the pack's classes.
-        shared: The pack's inputs, which the samples are brought to.
+        reader: Reads samples.
 
     Returns:
         Blocks whose outputs are numbers beyond the pack's, one for each class. Some `MOST_SAMPLES`
@@ -55,11 +55,11 @@ def outside_blocks(
     classes = list(_classes(fragments, labels).values())
     chosen = [classes[place] for place in spread(len(classes), min(len(classes), MOST_SAMPLES))]
     share = MOST_SAMPLES // max(len(chosen), 1)
-    seen = {digest for block in inside for digest in _digests(block.inputs)}
+    seen = {digest for block in inside for digest in sample_digests(block.inputs)}
     found = []
     for place, sources in enumerate(chosen):
         output, each = len(labels) + place, -(-share // len(sources))
-        read = (read_class(one.fragment, one.source_class, output, shared) for one in sources)
+        read = (reader.block(one.fragment, one.source_class, output) for one in sources)
         new = (_unseen(block, each, seen) for block in read if len(block))
         found += [block for block in new if len(block)]
     return found
@@ -90,7 +90,7 @@ def _folded(label: str) -> str:
 def _unseen(block: SampleBlock, most: int, seen: set[str]) -> SampleBlock:
     """At most `most` samples of a class that were not met before."""
     new = []
-    for place, digest in enumerate(_digests(block.inputs)):
+    for place, digest in enumerate(sample_digests(block.inputs)):
         if digest not in seen:
             seen.add(digest)
             new.append(place)
@@ -100,12 +100,3 @@ def _unseen(block: SampleBlock, most: int, seen: set[str]) -> SampleBlock:
     key = f"{block.key} {hashlib.sha256(kept.tobytes()).hexdigest()}"
     inputs = {name: values[kept] for name, values in block.inputs.items()}
     return SampleBlock(inputs, block.output, key)
-
-
-def _digests(inputs: Mapping[str, AnyArray]) -> Iterator[str]:
-    """Names each sample by its bytes."""
-    for row in range(len(next(iter(inputs.values())))):
-        found = hashlib.sha256()
-        for name in sorted(inputs):
-            found.update(np.ascontiguousarray(inputs[name][row]).tobytes())
-        yield found.hexdigest()

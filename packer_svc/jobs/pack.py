@@ -40,7 +40,7 @@ from packer_svc.fusion.run_time import RunTime, run_time
 from packer_svc.fusion.samples import PackSamples
 from packer_svc.fusion.trunks import Trunk, trunks_of
 from packer_svc.jobs.budget import Weighing
-from packer_svc.jobs.class_samples import gather_samples, read_inputs
+from packer_svc.jobs.class_samples import ClassReader, gather_samples, read_inputs
 from packer_svc.jobs.judge import Judge
 from packer_svc.jobs.outcome import Outcome
 from packer_svc.jobs.outside import outside_blocks
@@ -169,9 +169,10 @@ class _Task:
         spec = HeadSpec(**{**request["head"], "kind": HeadKind(request["head"]["kind"])})
         trunks = trunks_of([_graph_of(one, inputs) for one in asked])
         fragments = [Fragment(trunk.graph) for trunk in trunks]
-        samples = shown = gather_samples(asked, inputs)
+        reader = ClassReader(inputs)
+        samples = shown = gather_samples(asked, reader)
         if request["options"].get("noneOfThese", False):
-            outside = outside_blocks(asked, request["labels"], samples.blocks, inputs)
+            outside = outside_blocks(asked, request["labels"], samples.blocks, reader)
             shown = PackSamples.of([*samples.blocks, *outside])
         return cls(request, report, spec, inputs, samples, shown, trunks, fragments)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from packer_svc.fusion.samples import SampleBlock
+from packer_svc.jobs.class_samples import ClassReader
 from packer_svc.jobs.outside import MOST_SAMPLES, outside_blocks
 from svckit.input_spec import InputSpec, Tensor
 
@@ -62,7 +63,7 @@ def values(blocks: Sequence[SampleBlock]) -> list[float]:
 def test_the_other_classes_of_every_model_are_outside(shelf: Shelf) -> None:
     pets, boats = shelf.model(["cat", "dog", "deer"]), shelf.model(["ship", "raft"])
     asked = [fragment(pets, "cat"), fragment(pets, "dog"), fragment(boats, "ship")]
-    found = outside_blocks(asked, ["cat", "dog", "ship"], [], INPUTS)
+    found = outside_blocks(asked, ["cat", "dog", "ship"], [], ClassReader(INPUTS))
 
     assert [(block.output, len(block)) for block in found] == [(3, 3), (4, 3)]
     assert [block.key for block in found] == [f"{pets['digest']} 2", f"{boats['digest']} 1"]
@@ -83,14 +84,16 @@ def test_what_another_model_calls_like_a_class_of_the_pack_is_not_outside(
     shelf: Shelf, other: str, labels: list[str]
 ) -> None:
     pets, boats = shelf.model(["cat", "dog"]), shelf.model(["ship", other])
-    found = outside_blocks([fragment(pets, "cat"), fragment(boats, "ship")], labels, [], INPUTS)
+    found = outside_blocks(
+        [fragment(pets, "cat"), fragment(boats, "ship")], labels, [], ClassReader(INPUTS)
+    )
     assert values(found) == [1, 3, 5]
 
 
 def test_equal_labels_of_several_models_are_one_class(shelf: Shelf) -> None:
     pets, boats = shelf.model(["cat", "tree"]), shelf.model(["ship", "Tree"])
     found = outside_blocks(
-        [fragment(pets, "cat"), fragment(boats, "ship")], ["cat", "ship"], [], INPUTS
+        [fragment(pets, "cat"), fragment(boats, "ship")], ["cat", "ship"], [], ClassReader(INPUTS)
     )
     assert [block.output for block in found] == [2, 2]
 
@@ -99,7 +102,7 @@ def test_samples_of_the_pack_under_another_name_are_not_outside(shelf: Shelf) ->
     pets, boats = shelf.model(["cat", "dog"]), shelf.model(["ship", "raft"])
     again = {**pets, "model_labels": ["kitten", "puppy"]}
     asked = [fragment(pets, "cat"), fragment(boats, "ship"), fragment(again, "puppy")]
-    found = outside_blocks(asked, ["cat", "ship", "puppy"], [], INPUTS)
+    found = outside_blocks(asked, ["cat", "ship", "puppy"], [], ClassReader(INPUTS))
     assert values(found) == [7, 9, 11]
 
 
@@ -109,7 +112,7 @@ def test_a_sample_of_the_pack_in_another_file_is_left_aside(shelf: Shelf) -> Non
         mixed = np.append(arrays["x"][arrays["labels"] == 0], np.float32(99))
     np.savez(boats["samples"], x=np.append(mixed, np.float32(50)), labels=np.array([1, 1, 1, 1, 0]))
     asked = [fragment(pets, "cat"), fragment(boats, "ship")]
-    found = outside_blocks(asked, ["cat", "ship"], [inside(pets, "cat")], INPUTS)
+    found = outside_blocks(asked, ["cat", "ship"], [inside(pets, "cat")], ClassReader(INPUTS))
 
     assert values(found) == [1, 3, 5, 99]
     assert found[-1].key != f"{boats['digest']} 1"
@@ -117,7 +120,7 @@ def test_a_sample_of_the_pack_in_another_file_is_left_aside(shelf: Shelf) -> Non
 
 def test_samples_are_spread_over_classes_where_there_are_many(shelf: Shelf) -> None:
     many = shelf.model([f"class {place}" for place in range(41)], per_class=20)
-    found = outside_blocks([fragment(many, "class 7")], ["class 7"], [], INPUTS)
+    found = outside_blocks([fragment(many, "class 7")], ["class 7"], [], ClassReader(INPUTS))
 
     assert {len(block) for block in found} == {MOST_SAMPLES // 40}
     assert len({block.output for block in found}) == 40
@@ -125,20 +128,25 @@ def test_samples_are_spread_over_classes_where_there_are_many(shelf: Shelf) -> N
 
 def test_more_classes_than_samples_are_thinned(shelf: Shelf) -> None:
     many = shelf.model([f"class {place}" for place in range(MOST_SAMPLES + 50)], per_class=1)
-    found = outside_blocks([fragment(many, "class 7")], ["class 7"], [], INPUTS)
+    found = outside_blocks([fragment(many, "class 7")], ["class 7"], [], ClassReader(INPUTS))
     assert sum(len(block) for block in found) == MOST_SAMPLES
 
 
 def test_a_model_whose_labels_nobody_kept_has_nothing_outside(shelf: Shelf) -> None:
     pets = shelf.model(["cat", "dog"])
     assert (
-        outside_blocks([{**fragment(pets, "cat"), "model_labels": []}], ["cat"], [], INPUTS) == []
+        outside_blocks(
+            [{**fragment(pets, "cat"), "model_labels": []}], ["cat"], [], ClassReader(INPUTS)
+        )
+        == []
     )
 
 
 def test_where_every_class_is_in_the_pack_nothing_is_outside(shelf: Shelf) -> None:
     pets = shelf.model(["cat", "dog"])
     assert (
-        outside_blocks([fragment(pets, "cat"), fragment(pets, "dog")], ["cat", "dog"], [], INPUTS)
+        outside_blocks(
+            [fragment(pets, "cat"), fragment(pets, "dog")], ["cat", "dog"], [], ClassReader(INPUTS)
+        )
         == []
     )

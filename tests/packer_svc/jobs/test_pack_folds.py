@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.jobs.class_samples import gather_samples
+from packer_svc.jobs.class_samples import ClassReader, gather_samples
 from packer_svc.jobs.folds import FOLDS, Dealt, choose_folds
 from svckit.dealing import held_out, sample_digests
 from svckit.folds import Fold
@@ -53,7 +53,7 @@ def test_every_sample_is_judged_once_and_by_what_has_not_seen_it(tmp_path: Path)
     first = file_of(tmp_path / "a.npz", drawn(30, 0), [0, 1, 2] * 10)
     second = file_of(tmp_path / "b.npz", drawn(16, 1), [0, 1] * 8)
     fragments = [fragment(first, 2, 0), fragment(second, 0, 1), fragment(first, 0, 2)]
-    dealt, samples = Dealt.of(fragments, seed=3), gather_samples(fragments, INPUTS)
+    dealt, samples = Dealt.of(fragments, seed=3), gather_samples(fragments, ClassReader(INPUTS))
     judged = [dealt.judged(fold) for fold in range(FOLDS)]
 
     assert dealt.outputs.tolist() == samples.labels.tolist()
@@ -67,7 +67,7 @@ def test_the_slicer_holds_out_the_same(tmp_path: Path) -> None:
     x, labels = drawn(30, 0), np.array([0, 1, 2] * 10)
     path = file_of(tmp_path / "a.npz", x, labels.tolist())
     fragments = [fragment(path, 0, 0), fragment(path, 1, 1)]
-    dealt, samples = Dealt.of(fragments, seed=7), gather_samples(fragments, INPUTS)
+    dealt, samples = Dealt.of(fragments, seed=7), gather_samples(fragments, ClassReader(INPUTS))
     for fold in range(FOLDS):
         unseen = held_out(labels, sample_digests({"x": x}), Fold(fold, FOLDS, 7))
         expected = {tuple(row) for row in x[unseen & (labels != 2)].tolist()}

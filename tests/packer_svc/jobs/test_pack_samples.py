@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.jobs.class_samples import gather_samples
+from packer_svc.jobs.class_samples import ClassReader, gather_samples
 from svckit.input_spec import InputSpec, Tensor
 
 INPUTS = (InputSpec("x", (), "float32", Tensor()),)
@@ -39,8 +39,8 @@ def samples(tmp_path: Path) -> Path:
 
 def test_a_class_is_read_once_for_each_of_its_outputs(samples: Path) -> None:
     asked = [fragment(samples, 0, 0), fragment(samples, 0, 0), fragment(samples, 1, 1)]
-    once = gather_samples(asked, INPUTS)
-    twice = gather_samples([*asked, fragment(samples, 0, 2)], INPUTS)
+    once = gather_samples(asked, ClassReader(INPUTS))
+    twice = gather_samples([*asked, fragment(samples, 0, 2)], ClassReader(INPUTS))
 
     assert once.labels.tolist() == [0, 0, 0, 1, 1]
     assert once.inputs["x"].tolist() == [0, 2, 4, 1, 3]
@@ -50,8 +50,30 @@ def test_a_class_is_read_once_for_each_of_its_outputs(samples: Path) -> None:
 
 def test_a_class_without_samples_is_told_by_its_label(samples: Path) -> None:
     with pytest.raises(FusionError) as refused:
-        gather_samples([fragment(samples, 0, 0), fragment(samples, 7, 1)], INPUTS)
+        gather_samples([fragment(samples, 0, 0), fragment(samples, 7, 1)], ClassReader(INPUTS))
 
     assert refused.value.reason is FusionReason.SAMPLES_CLASS_MISSING
     assert "models/m/fragments/f1" in refused.value.message
     assert refused.value.metadata["label"] == "label 1"
+
+
+def test_a_file_is_read_once_for_all_its_classes(samples: Path) -> None:
+    reader = ClassReader(INPUTS)
+    reader.block(fragment(samples, 0, 0), 0, 0)
+    samples.unlink()
+
+    assert reader.block(fragment(samples, 1, 1), 1, 1).inputs["x"].tolist() == [1, 3]
+
+
+def test_files_beyond_what_is_held_are_read_again(samples: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, x=np.zeros(2, dtype=np.float32), labels=np.array([0, 1]))
+    # The one takes 60 bytes, the other 24.
+    reader = ClassReader(INPUTS, held_bytes=60)
+    for path in (samples, other):
+        reader.block(fragment(path, 0, 0), 0, 0)
+        path.unlink()
+
+    assert len(reader.block(fragment(other, 1, 1), 1, 1)) == 1
+    with pytest.raises(FileNotFoundError):
+        reader.block(fragment(samples, 0, 0), 0, 0)
