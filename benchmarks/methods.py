@@ -21,6 +21,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from benchmarks import arguments as take
 from benchmarks.demo.digits import DigitSplit, LabelledDigits, split_digits
 from benchmarks.demo.origins import ARCHITECTURES, export_origin, train_origin
 from onnxgraph.classifier import as_fragment, find_classifier
@@ -64,7 +65,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="where figures are written")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of origins and samples")
+    parser.add_argument("--seeds", type=take.count, default=3, help="seeds of origins and samples")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows: dict[str, list[dict[str, float]]] = {}

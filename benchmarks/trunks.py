@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from benchmarks import arguments as take
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.command_line import experiment_parser, run_once, setting_of
 from benchmarks.paper.experiment import seen_samples, trial_of
@@ -89,20 +90,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = experiment_parser(PROGRAM, str(__doc__))
     parser.set_defaults(baselines="none")
     add = parser.add_argument
-    add("--origins", type=int, help="how many of the task's origins are looked at; all by default")
-    add("--classes", default="2,3", help="classes of one origin in a pack")
-    add("--mixed", type=int, default=2, help="classes of each origin in the mixed pack; 0 for none")
-    add("--apart", default="0.25,0.12", help="budgets of fragments of one class")
-    add("--joint", default="0.5,0.25,0.12", help="budgets of trunks")
+    add(
+        "--origins",
+        type=take.count,
+        help="how many of the task's origins are looked at; all by default",
+    )
+    add(
+        "--classes",
+        type=take.listed(take.count),
+        default="2,3",
+        help="classes of one origin in a pack",
+    )
+    add(
+        "--mixed",
+        type=take.seed,
+        default=2,
+        help="classes of each origin in the mixed pack; 0 for none",
+    )
+    add(
+        "--apart",
+        type=take.listed(take.share),
+        default="0.25,0.12",
+        help="budgets of fragments of one class",
+    )
+    add("--joint", type=take.listed(take.share), default="0.5,0.25,0.12", help="budgets of trunks")
     parsed = parser.parse_args(given)
 
     def run(setting: Setting) -> dict[str, object]:
         ask = Ask(
             parsed.origins,
-            tuple(map(int, parsed.classes.split(","))),
+            parsed.classes,
             parsed.mixed,
-            tuple(map(float, parsed.apart.split(","))),
-            tuple(map(float, parsed.joint.split(","))),
+            parsed.apart,
+            parsed.joint,
         )
         found = outcomes(Bench.of(setting, TASKS[setting.task]), ask)
         return {

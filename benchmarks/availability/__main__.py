@@ -17,6 +17,7 @@ import grpc
 import numpy as np
 import torch
 
+from benchmarks import arguments as take
 from benchmarks.availability.answers import Asked, ask_while_switching, graph_of
 from benchmarks.availability.cycles import growth_over_cycles, processes_of
 from benchmarks.availability.health import health_latencies_ms, percentile
@@ -44,12 +45,17 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="where figures are written")
-    parser.add_argument("--probes", type=int, default=1000, help="health probes while slicing")
-    parser.add_argument("--switches", type=int, default=200, help="switches under load")
     parser.add_argument(
-        "--predictions", type=int, default=10_000, help="requests during 20 switches, all compared"
+        "--probes", type=take.count, default=1000, help="health probes while slicing"
     )
-    parser.add_argument("--cycles", type=int, default=200, help="loads and unloads of packs")
+    parser.add_argument("--switches", type=take.count, default=200, help="switches under load")
+    parser.add_argument(
+        "--predictions",
+        type=take.count,
+        default=10_000,
+        help="requests during 20 switches, all compared",
+    )
+    parser.add_argument("--cycles", type=take.count, default=200, help="loads and unloads of packs")
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="this part alone; may be given again"
     )

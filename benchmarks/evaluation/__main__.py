@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import arguments as take
 from benchmarks.demo.market import Market
 from benchmarks.demo.services import running_services
 from benchmarks.paper.bench import Bench
@@ -80,20 +81,28 @@ def _parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--data", type=Path, required=True, help="folder of CIFAR-10")
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
-    add("--width", type=float, default=0.25, help="factor on the channels of the origins")
-    add("--k", type=int, default=20, help="samples of each class")
-    add("--views", type=int, default=8, help="augmented views of a sample")
-    add("--budget-macs", type=float, default=0.25, help="share of the MACs of the origins")
-    add("--evaluation-samples", type=int, default=200, help="how many, over all classes")
-    add("--seeds", type=int, default=1, help="seeds of the origins, from 0 on")
-    add("--draws", type=int, default=3, help="draws of the samples of each seed")
+    add("--width", type=take.factor, default=0.25, help="factor on the channels of the origins")
+    add("--k", type=take.count, default=20, help="samples of each class")
+    add("--views", type=take.count, default=8, help="augmented views of a sample")
+    add("--budget-macs", type=take.share, default=0.25, help="share of the MACs of the origins")
+    add("--evaluation-samples", type=_samples, default=200, help="how many, over all classes")
+    add("--seeds", type=take.count, default=1, help="seeds of the origins, from 0 on")
+    add("--draws", type=take.count, default=3, help="draws of the samples of each seed")
     add(
         "--trained-on",
         action="store_true",
         help="submit pictures that the origins were trained on, as whoever has no others does",
     )
-    add("--threads", type=int, default=os.cpu_count() or 1, help="of training and testing")
+    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and testing")
     add("--force", action="store_true", help="replace a document that is there")
+    return found
+
+
+def _samples(text: str) -> int:
+    """Reads how many evaluation samples there are: every class has one."""
+    found = take.count(text)
+    if found < len(TARGET):
+        raise argparse.ArgumentTypeError(f"{found} are fewer than the classes, {len(TARGET)}")
     return found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import arguments as take
 from benchmarks.layouts.packs import ARCHITECTURES, equal_branches
 from benchmarks.paper.command_line import write_measured
 from benchmarks.paper.progress import Progress
@@ -52,31 +53,35 @@ def _parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     add = found.add_argument
     add("--out", type=Path, required=True, help="folder of results")
-    add("--architectures", default=",".join(ARCHITECTURES), help="of the branches")
-    add("--branches", default="3,10", help="numbers of branches")
-    add("--batches", default="1,8,32", help="samples of a run")
-    add("--rounds", type=int, default=15, help="turns of all layouts; the least time is told")
+    names = ",".join(ARCHITECTURES)
+    read = take.listed(take.one_of(ARCHITECTURES))
+    add("--architectures", type=read, default=names, help=f"of the branches: some of {names}")
+    add("--branches", type=take.listed(take.count), default="3,10", help="numbers of branches")
+    add("--batches", type=take.listed(take.count), default="1,8,32", help="samples of a run")
+    add(
+        "--rounds", type=take.count, default=15, help="turns of all layouts; the least time is told"
+    )
     found.set_defaults(threads=1, force=True)
     return found
 
 
 def _measured(parsed: argparse.Namespace) -> list[dict[str, object]]:
-    counts = [int(count) for count in parsed.branches.split(",")]
-    batches = [int(batch) for batch in parsed.batches.split(",")]
-    names = parsed.architectures.split(",")
-    progress = Progress(len(names) * len(counts))
+    names = parsed.architectures
+    progress = Progress(len(names) * len(parsed.branches))
     found: list[dict[str, object]] = []
     for name in names:
-        for count in counts:
-            what = f"{count} branches of {name}"
+        for number in parsed.branches:
+            what = f"{number} branches of {name}"
             progress.tell(what)
-            pack, inputs = equal_branches(name, count)
+            pack, inputs = equal_branches(name, number)
             model = from_trusted_bytes(pack)
             laid = quickest(model, Target(Precision.FP32, inputs))
             graphs = {str(plan): graph for plan, graph in plans(model, pack).items()}
             graphs[CHOSEN] = laid.pack
-            seconds = {batch: _seconds(graphs, inputs, batch, parsed.rounds) for batch in batches}
-            told = {"architecture": name, "branches": count, "plan": laid.plan, "seconds": seconds}
+            seconds = {
+                batch: _seconds(graphs, inputs, batch, parsed.rounds) for batch in parsed.batches
+            }
+            told = {"architecture": name, "branches": number, "plan": laid.plan, "seconds": seconds}
             found.append(told)
             progress.finish(what)
             print(json.dumps(told))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import arguments as take
 from benchmarks.none_of_these.measured import Found, Market
 from benchmarks.pack.accuracy import target_name
 from benchmarks.paper.bench import Bench
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measured(parsed: argparse.Namespace) -> dict[str, object]:
     targets: dict[str, Found] = {}
-    for name in parsed.tasks.split(","):
+    for name in parsed.tasks:
         targets |= _of_task(parsed, name)
     return {"mean_auc": _means(targets), "targets": targets}
 
@@ -55,14 +56,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, help="folder of CIFAR-10")
     add("--data-100", type=Path, help="folder of CIFAR-100; that of --data if left out")
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
-    add("--tasks", default="T1", help="some of " + ",".join(CASES))
-    add("--width", type=float, default=0.5, help="factor on the channels of the origins")
-    add("--k", type=int, default=20, help="samples of each class")
-    add("--budget-macs", type=float, default=0.25, help="share of the MACs of the origins")
-    add("--block", type=int, default=16, help="their channels are kept in multiples of this")
-    add("--per-class", type=int, default=200, help="test pictures of each class")
-    add("--seed", type=int, default=0, help="of origins and draws")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
+    add(
+        "--tasks",
+        type=take.listed(take.one_of(CASES)),
+        default="T1",
+        help="some of " + ",".join(CASES),
+    )
+    add("--width", type=take.factor, default=0.5, help="factor on the channels of the origins")
+    add("--k", type=take.count, default=20, help="samples of each class")
+    add("--budget-macs", type=take.share, default=0.25, help="share of the MACs of the origins")
+    add("--block", type=take.count, default=16, help="their channels are kept in multiples of this")
+    add("--per-class", type=take.count, default=200, help="test pictures of each class")
+    add("--seed", type=take.seed, default=0, help="of origins and draws")
+    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import arguments as take
 from benchmarks.pack.accuracy import accuracies, head_seconds
 from benchmarks.pack.seconds import FEW, measure
 from benchmarks.paper.bench import Bench
@@ -68,17 +69,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
     add(
         "--tasks",
-        type=_tasks,
+        type=take.listed(take.one_of(COMPARED)),
         default=COMPARED,
         metavar=",".join(COMPARED),
         help="whose targets' heads are compared; all if left out",
     )
-    add("--width", type=float, default=0.5, help="factor on the channels of T1's origins")
-    add("--k", type=int, default=20, help="samples of each class")
-    add("--budget-macs", type=float, default=0.25, help="share of the MACs of T1's origins")
-    add("--block", type=int, default=16, help="their channels are kept in multiples of this")
-    add("--seed", type=int, default=0, help="of origins and draws; times take seed + 1 as well")
-    add("--draws", type=int, default=12, help="draws of the samples of text, one of pictures")
+    add("--width", type=take.factor, default=0.5, help="factor on the channels of T1's origins")
+    add("--k", type=take.count, default=20, help="samples of each class")
+    add("--budget-macs", type=take.share, default=0.25, help="share of the MACs of T1's origins")
+    add("--block", type=take.count, default=16, help="their channels are kept in multiples of this")
+    add(
+        "--seed",
+        type=take.seed,
+        default=0,
+        help="of origins and draws; times take seed + 1 as well",
+    )
+    add(
+        "--draws", type=take.count, default=12, help="draws of the samples of text, one of pictures"
+    )
     add(
         "--repeats",
         type=int,
@@ -86,16 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         default=5,
         help="packs of each kind; the median is told",
     )
-    add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
-    return found
-
-
-def _tasks(text: str) -> tuple[str, ...]:
-    """Reads names of tasks with commas between them."""
-    found = tuple(text.split(","))
-    if not set(found) <= set(COMPARED):
-        raise argparse.ArgumentTypeError(f"they are of {', '.join(COMPARED)}")
     return found
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from benchmarks import arguments as take
 from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.progress import Progress
 from benchmarks.serve.clients import Clients, Order, clients_of
@@ -94,26 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
     add(
         "--budgets",
-        type=_shares,
+        type=take.listed(take.share),
         default=(0.22, 0.11),
         help="shares of the MACs, 0.22,0.11 if left out; the first pack is compared most closely",
     )
-    add("--block", type=int, default=16, help="channels are kept in multiples of this")
-    add("--width", type=float, default=0.5, help="factor on the origins' channels")
-    add("--seed", type=int, default=0, help="of origins and samples")
-    add("--clients", type=int, default=4, help="clients at once")
-    add("--rounds", type=int, default=5, help="turns of all models")
-    add("--seconds", type=float, default=3.0, help="of one model at one batch in a round")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--block", type=take.count, default=16, help="channels are kept in multiples of this")
+    add("--width", type=take.factor, default=0.5, help="factor on the origins' channels")
+    add("--seed", type=take.seed, default=0, help="of origins and samples")
+    add("--clients", type=take.count, default=4, help="clients at once")
+    add("--rounds", type=take.count, default=5, help="turns of all models")
+    add("--seconds", type=take.factor, default=3.0, help="of one model at one batch in a round")
+    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
-    return found
-
-
-def _shares(text: str) -> tuple[float, ...]:
-    """Reads shares with commas between them."""
-    found = tuple(float(share) for share in text.split(","))
-    if not all(0 < share <= 1 for share in found):
-        raise argparse.ArgumentTypeError("shares are above 0 and at most 1")
     return found
 
 

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import arguments as take
 from benchmarks.paper.command_line import FAILURES, write_measured
 from benchmarks.paper.corpus import Corpus, read_corpus
 from benchmarks.paper.features import FeatureStore, guesses
+from benchmarks.paper.networks import IMAGE_NETWORKS
 from benchmarks.paper.packs import make_pack
 from benchmarks.paper.progress import Progress
 from benchmarks.paper.samples import Draw
@@ -29,6 +31,9 @@ from packer_svc.sizing import BudgetKind, Order
 PROGRAM = "python -m benchmarks.sizing"
 TARGETS = "0,1,3,4,6 2,3,5,6,8 1,4,6,7,8 0,2,3,5,7"
 BUDGETS = "macs:0.25 macs:0.12 parameters:0.13"
+SHARED = (BudgetKind.MACS.value, BudgetKind.PARAMETERS.value)
+"""The kinds of budget that are shares of the full originals."""
+
 SHARING: Mapping[str, Callable[[Market, Order, Sequence[Source]], list[float]]] = {
     "alike": alike,
     "together": together,
@@ -54,7 +59,7 @@ def _measured(parsed: argparse.Namespace) -> dict[str, object]:
 
 
 def _document_name(parsed: argparse.Namespace) -> str:
-    return f"sizing-{parsed.origins.replace(' ', '-').replace(':', '')}.json"
+    return f"sizing-{'-'.join(f'{one.arch}{one.width}' for one in parsed.origins)}.json"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,41 +67,67 @@ def _parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--data", type=Path, required=True, help="folder of CIFAR-10")
     add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
-    add("--origins", default="vgg16:0.5 vgg16:0.5 vgg16:0.5", help="architecture:width of T1's")
-    add("--targets", default=TARGETS, help="classes of each pack")
-    add("--budgets", default=BUDGETS, help="kind:value of each budget")
-    add("--k", type=int, default=20, help="samples of each class")
-    add("--seeds", default="0", help="of origins and draws")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="processor threads")
+    add(
+        "--origins",
+        type=_kinds,
+        default="vgg16:0.5 vgg16:0.5 vgg16:0.5",
+        help="architecture:width of T1's",
+    )
+    add("--targets", type=take.listed(_target, None), default=TARGETS, help="classes of each pack")
+    add("--budgets", type=take.listed(_budget, None), default=BUDGETS, help="kind:share of each")
+    add("--k", type=take.count, default=20, help="samples of each class")
+    add("--seeds", type=take.listed(take.seed), default="0", help="of origins and draws")
+    add("--threads", type=take.count, default=os.cpu_count() or 1, help="processor threads")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 
 
 def _cases(parsed: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    kinds = [_kind(text) for text in parsed.origins.split()]
-    targets = [tuple(map(int, text.split(","))) for text in parsed.targets.split()]
-    budgets = [text.split(":") for text in parsed.budgets.split()]
+    targets, budgets = parsed.targets, parsed.budgets
     corpus = read_corpus(DataSet.CIFAR10, parsed.data)
-    seeds = [int(seed) for seed in parsed.seeds.split(",")]
-    progress = Progress(len(seeds) * len(targets) * len(budgets) * len(SHARING))
+    progress = Progress(len(parsed.seeds) * len(targets) * len(budgets) * len(SHARING))
     site = Site(corpus, parsed.out / ".cache", progress)
     store = FeatureStore(site.cache / "features", parsed.threads)
-    for seed in seeds:
-        market = Market(site, site.originals(kinds, seed), Draw(corpus, parsed.k, seed, 0))
+    for number in parsed.seeds:
+        origins = site.originals(parsed.origins, number)
+        market = Market(site, origins, Draw(corpus, parsed.k, number, 0))
         for target in targets:
             for kind, value in budgets:
-                order = order_of(market, target, BudgetKind(kind), float(value))
-                case: dict[str, Any] = {"seed": seed, "target": target, "budget": f"{kind}:{value}"}
+                order = order_of(market, target, kind, value)
+                budget = f"{kind}:{value}"
+                case: dict[str, Any] = {"seed": number, "target": target, "budget": budget}
                 for name in SHARING:
                     case[name] = _pack(market, order, target, name, (corpus, store))
                     share = case[name]["accuracy"]
-                    progress.finish(f"seed {seed}, {target}, {kind} {value}: {name} {share:.4f}")
+                    progress.finish(f"seed {number}, {target}, {kind} {value}: {name} {share:.4f}")
                 yield case
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    """Reads what each origin of the task is."""
+    found = take.listed(_kind, None)(text)
+    if len(found) != len(TASK.origins):
+        raise argparse.ArgumentTypeError(f"the task has {len(TASK.origins)} origins, as many kinds")
+    return found
 
 
 def _kind(text: str) -> Kind:
     arch, _, width = text.partition(":")
-    return Kind(arch, float(width))
+    return Kind(take.one_of(IMAGE_NETWORKS)(arch), take.factor(width))
+
+
+def _target(text: str) -> Classes:
+    """Reads different classes of the task, at least two."""
+    found = take.listed(take.seed)(text)
+    known = {label for classes in TASK.origins for label in classes}
+    if not set(found) <= known or len({*found}) < max(2, len(found)):
+        raise argparse.ArgumentTypeError(f"{text!r} are no two or more different ones of {known}")
+    return found
+
+
+def _budget(text: str) -> tuple[BudgetKind, float]:
+    kind, _, value = text.partition(":")
+    return BudgetKind(take.one_of(SHARED)(kind)), take.share(value)
 
 
 def _pack(
