@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.availability.ports import free_port
 
@@ -65,6 +66,15 @@ class ServiceProcess:
                 break
             time.sleep(0.02)
         raise AssertionError(f"{self.module} did not start:\n{self.log()[-4000:]}")
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Runs it as long as the block lasts, whatever comes of its start or of the block."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
 
     def log(self) -> str:
         """Returns what it logged so far."""

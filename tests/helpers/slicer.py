@@ -38,12 +38,8 @@ SLOW = plans_pb2.Recipe(method=plans_pb2.METHOD_RATE, beta=0.5, views=1, steps=6
 @contextmanager
 def slicer_process(folder: Path, *options: str) -> Iterator[ServiceProcess]:
     """Runs a slicer over a folder."""
-    process = ServiceProcess("slicer_svc", folder, options)
-    process.start()
-    try:
+    with ServiceProcess("slicer_svc", folder, options).running() as process:
         yield process
-    finally:
-        process.stop()
 
 
 @asynccontextmanager

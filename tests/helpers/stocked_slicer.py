@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,25 +68,27 @@ class StockedSlicer:
         return {one.name: one.holder for one in found.references}
 
 
-def stock(folder: Path) -> StockedSlicer:
-    """Starts a slicer, submits all models and slices all of their classes."""
-    process = ServiceProcess("slicer_svc", folder)
-    process.start()
-    fragments = {}
-    with grpc.insecure_channel(process.address) as channel:
-        slicer = SlicerStubs(channel)
-        for name, digits in MODELS.items():
-            large = name == "large"
-            model = large_digit_model(digits) if large else digit_model(digits, width=4)
-            request = slicer.submit_request(name, model)
-            if name == "plain":
-                request.model.inputs[0].tensor.SetInParent()
-            if large:
-                request.model.inputs[0].image.value_range.maximum = 255.0
-                request.model.inputs[0].image.layout = input_spec_pb2.IMAGE_LAYOUT_NHWC
-            slicer.operations.result(slicer.models.CreateModel(request), models_pb2.Model)
-            plan = slicer.plan(name, plans_pb2.Recipe(beta=0.5, views=1))
-            names = slicer.slice(name, plan.name, model.labels)
-            for label, fragment in zip(model.labels, names, strict=True):
-                fragments[f"{name}/{label}"] = fragment
-    return StockedSlicer(process, fragments)
+@contextmanager
+def stocked_slicer(folder: Path) -> Iterator[StockedSlicer]:
+    """Runs a slicer with all models, all of their classes sliced."""
+    with ServiceProcess("slicer_svc", folder).running() as process:
+        with grpc.insecure_channel(process.address) as channel:
+            slicer = SlicerStubs(channel)
+            fragments = [_stocked(slicer, name, digits) for name, digits in MODELS.items()]
+        yield StockedSlicer(process, {key: name for one in fragments for key, name in one.items()})
+
+
+def _stocked(slicer: SlicerStubs, name: str, digits: tuple[int, ...]) -> dict[str, str]:
+    """Submits a model and slices all of its classes; returns the fragments by "model/label"."""
+    large = name == "large"
+    model = large_digit_model(digits) if large else digit_model(digits, width=4)
+    request = slicer.submit_request(name, model)
+    if name == "plain":
+        request.model.inputs[0].tensor.SetInParent()
+    if large:
+        request.model.inputs[0].image.value_range.maximum = 255.0
+        request.model.inputs[0].image.layout = input_spec_pb2.IMAGE_LAYOUT_NHWC
+    slicer.operations.result(slicer.models.CreateModel(request), models_pb2.Model)
+    plan = slicer.plan(name, plans_pb2.Recipe(beta=0.5, views=1))
+    fragments = slicer.slice(name, plan.name, model.labels)
+    return {f"{name}/{label}": found for label, found in zip(model.labels, fragments, strict=True)}

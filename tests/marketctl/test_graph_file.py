@@ -9,7 +9,7 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
 from marketctl.graph_file import graph_to_upload
 from svckit.errors import InvalidArgument
-from tests.helpers.slicer_process import classifier
+from tests.helpers.perceptrons import classifier
 
 
 def exported(folder: Path) -> Path:

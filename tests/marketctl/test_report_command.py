@@ -22,10 +22,8 @@ def packer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("packer")
     asyncio.run(stock_packs(folder / "state", {"harbour": ("cat", "ship")}))
     asyncio.run(stock_packs(folder / "state", {"old": ("cat", "ship")}, roles=OLD_ROLES))
-    process = ServiceProcess("packer_svc", folder)
-    process.start()
-    yield process.address
-    process.stop()
+    with ServiceProcess("packer_svc", folder).running() as process:
+        yield process.address
 
 
 @pytest.fixture(autouse=True)

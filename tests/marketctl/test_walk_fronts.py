@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from tests.helpers.command_line import Ended, marketctl
-from tests.helpers.slicer_process import LABELS, slicer_process, submission
+from tests.helpers.perceptrons import LABELS, submission
+from tests.helpers.slicer import slicer_process
 
 
 @pytest.fixture(scope="module")
 def slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with slicer_process(tmp_path_factory.mktemp("slicer")) as address:
-        yield address
+    with slicer_process(tmp_path_factory.mktemp("slicer")) as process:
+        yield process.address
 
 
 @pytest.fixture(scope="module")

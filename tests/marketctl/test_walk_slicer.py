@@ -21,21 +21,21 @@ from typer.testing import CliRunner
 from marketctl.app import app
 from svckit.errors import DeadlineExceeded
 from tests.helpers.command_line import Ended, marketctl
-from tests.helpers.slicer_process import (
+from tests.helpers.perceptrons import (
     LABELS,
     Submission,
     classifier,
-    slicer_process,
     submission,
 )
+from tests.helpers.slicer import slicer_process
 
 NOWHERE = "127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
 def slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with slicer_process(tmp_path_factory.mktemp("slicer")) as address:
-        yield address
+    with slicer_process(tmp_path_factory.mktemp("slicer")) as process:
+        yield process.address
 
 
 @pytest.fixture(scope="module")

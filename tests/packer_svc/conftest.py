@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import grpc
 import pytest
 
 from tests.helpers.deployments_client import DeploymentsClient
-from tests.helpers.packer_state import stock_packs
+from tests.helpers.packer_process import packing_packer, stocked_packer
 from tests.helpers.packs_client import PacksClient
 from tests.helpers.processes import ServiceProcess
-from tests.helpers.stocked_slicer import StockedSlicer, stock
-
-PACKS = {"a": ("one", "two"), "b": ("one", "two"), "c": ("one", "two"), "other": ("one", "three")}
-QUICK = ("--replica-seconds", "1", "--ready-seconds", "4", "--drain-seconds", "1")
-
-
-def serving_packer(folder: Path) -> ServiceProcess:
-    """Returns a packer that has packs and is not started yet."""
-    asyncio.run(stock_packs(folder / "state", PACKS))
-    return ServiceProcess("packer_svc", folder, QUICK)
+from tests.helpers.stocked_slicer import StockedSlicer, stocked_slicer
 
 
 @pytest.fixture(scope="package")
 def shared_packer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A packer for all tests that leave it as it was."""
-    process = serving_packer(tmp_path_factory.mktemp("packer"))
-    process.start()
-    yield process
-    process.stop()
+    with stocked_packer(tmp_path_factory.mktemp("packer")).running() as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def own_packer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A packer that tests may kill and start again."""
-    process = serving_packer(tmp_path_factory.mktemp("own-packer"))
-    process.start()
-    yield process
-    process.stop()
+    with stocked_packer(tmp_path_factory.mktemp("own-packer")).running() as process:
+        yield process
 
 
 @pytest.fixture
@@ -63,15 +47,8 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="package")
 def slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockedSlicer]:
     """A slicer with sliced models."""
-    found = stock(tmp_path_factory.mktemp("slicer"))
-    yield found
-    found.process.stop()
-
-
-def packing_packer(folder: Path, slicer_address: str) -> ServiceProcess:
-    """Returns a packer that is not started yet."""
-    slicer = json.dumps({"address": slicer_address})
-    return ServiceProcess("packer_svc", folder, ["--slicer", slicer, "--drain-seconds", "1"])
+    with stocked_slicer(tmp_path_factory.mktemp("slicer")) as found:
+        yield found
 
 
 @pytest.fixture(scope="package")
@@ -79,10 +56,9 @@ def market_packer(
     slicer: StockedSlicer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
     """A packer beside the slicer, for all tests that leave it as it was."""
-    process = packing_packer(tmp_path_factory.mktemp("market-packer"), slicer.process.address)
-    process.start()
-    yield process
-    process.stop()
+    folder = tmp_path_factory.mktemp("market-packer")
+    with packing_packer(folder, slicer.process.address).running() as process:
+        yield process
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from sliceandpack.packer.v1 import packs_pb2
 from packer_svc.settings import PackerSettings
 from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import advice_of, error_info_of
+from tests.helpers.packer_process import QUICK, stocked_packer
 from tests.helpers.packer_state import stock_packs
 from tests.helpers.packs_client import PacksClient
 from tests.helpers.processes import ServiceProcess
 from tests.helpers.replica import Replica
-from tests.packer_svc.conftest import QUICK
 
 LIMIT = 0.1
 BOUNDS = {"good": 0.08, "level": LIMIT, "bad": 0.1001, "worse": 0.3}
@@ -40,21 +39,15 @@ def summary(bound: float) -> dict[str, Any]:
     }
 
 
-def limited(folder: Path, *options: str) -> ServiceProcess:
-    return ServiceProcess("packer_svc", folder, [*QUICK, *options])
-
-
 @pytest.fixture(scope="module")
 def gated_packer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A packer of a market that accepts an error of `LIMIT`; it is asked while nobody did so."""
     folder = tmp_path_factory.mktemp("gated")
     labels = dict.fromkeys([*BOUNDS, OLD], ("one", "two"))
     summaries = {name: summary(bound) for name, bound in BOUNDS.items()}
-    asyncio.run(stock_packs(folder / "state", labels, summaries))
-    process = limited(folder, "--acceptable-error", str(LIMIT))
-    process.start()
-    yield process
-    process.stop()
+    options = ["--acceptable-error", str(LIMIT)]
+    with stocked_packer(folder, labels, summaries, options).running() as process:
+        yield process
 
 
 @pytest.fixture
@@ -130,9 +123,7 @@ async def test_what_serves_goes_on_when_the_limit_falls_and_cannot_be_chosen_aga
 ) -> None:
     summaries = {"good": summary(0.05), "bad": summary(0.2)}
     await stock_packs(tmp_path / "state", dict.fromkeys(summaries, ("one", "two")), summaries)
-    process = limited(tmp_path)
-    try:
-        process.start()
+    with ServiceProcess("packer_svc", tmp_path, QUICK).running() as process:
         async with grpc.aio.insecure_channel(process.address) as channel:
             client = DeploymentsClient(channel)
             assert not (await PacksClient(channel).get("bad")).HasField("acceptance")
@@ -154,8 +145,6 @@ async def test_what_serves_goes_on_when_the_limit_falls_and_cannot_be_chosen_aga
                 await client.switch(name, "packs/good")
                 with pytest.raises(grpc.aio.AioRpcError) as back:
                     await client.begin_switch(name, "packs/bad")
-    finally:
-        process.stop()
 
     assert (kept.pack, kept.display_name) == ("packs/bad", "still here")
     assert error_info_of(back.value).reason == "PACK_NOT_ACCEPTABLE"

@@ -16,10 +16,10 @@ from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc, plans_pb2
 from tests.helpers.digit_models import digit_model
 from tests.helpers.market_client import SlicerStubs
 from tests.helpers.operations_client import OperationFailedError, metadata_of
+from tests.helpers.packer_process import packing_packer
 from tests.helpers.packs_client import PacksClient, parts
 from tests.helpers.processes import ServiceProcess
-from tests.helpers.slicer import until
-from tests.packer_svc.conftest import packing_packer
+from tests.helpers.slicer import slicer_process, until
 
 FOLDS = 5
 MODEL = "slow"
@@ -28,10 +28,8 @@ MODEL = "slow"
 @pytest.fixture(scope="module")
 def slow_slicer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A slicer that tests may stop, with a model whose folds take about a second each."""
-    process = ServiceProcess("slicer_svc", tmp_path_factory.mktemp("slow-slicer"))
-    process.start()
-    yield process
-    process.stop()
+    with slicer_process(tmp_path_factory.mktemp("slow-slicer")) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +47,9 @@ def fragments(slow_slicer: ServiceProcess) -> list[str]:
 def own_market_packer(
     slow_slicer: ServiceProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
-    process = packing_packer(tmp_path_factory.mktemp("judging"), slow_slicer.address)
-    process.start()
-    yield process
-    process.stop()
+    folder = tmp_path_factory.mktemp("judging")
+    with packing_packer(folder, slow_slicer.address).running() as process:
+        yield process
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
 
 from tests.helpers.operations_client import OperationFailedError, metadata_of
+from tests.helpers.packer_process import packing_packer
 from tests.helpers.packs_client import Fragment, PacksClient, parts, slow_head
 from tests.helpers.processes import ServiceProcess, children_of, end
 from tests.helpers.slicer import small_disk, until
 from tests.helpers.stocked_slicer import StockedSlicer
-from tests.packer_svc.conftest import packing_packer
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,9 @@ def killed_packer(
     slicer: StockedSlicer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
     """A packer beside the slicer that tests may kill and damage."""
-    process = packing_packer(tmp_path_factory.mktemp("killed"), slicer.process.address)
-    process.start()
-    yield process
-    process.stop()
+    folder = tmp_path_factory.mktemp("killed")
+    with packing_packer(folder, slicer.process.address).running() as process:
+        yield process
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ import pytest
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
 
+from tests.helpers.packer_process import packing_packer
 from tests.helpers.packs_client import Fragment, PacksClient, parts
 from tests.helpers.processes import ServiceProcess
 from tests.helpers.stocked_slicer import StockedSlicer
-from tests.packer_svc.conftest import packing_packer
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,9 @@ def packer(
     slicer: StockedSlicer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceProcess]:
     """A packer beside the slicer whose files tests may take away."""
-    process = packing_packer(tmp_path_factory.mktemp("reporting"), slicer.process.address)
-    process.start()
-    yield process
-    process.stop()
+    folder = tmp_path_factory.mktemp("reporting")
+    with packing_packer(folder, slicer.process.address).running() as process:
+        yield process
 
 
 @pytest.fixture

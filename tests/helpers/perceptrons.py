@@ -1,16 +1,8 @@
-"""A slicer in a process of its own, and small classifiers to submit to it."""
+"""Small classifiers of three classes to submit to a slicer."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,29 +11,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-START_SECONDS = 60.0
 FEATURES = 6
 LABELS = ("cat", "dog", "owl")
-
-
-@contextmanager
-def slicer_process(folder: Path) -> Iterator[str]:
-    """Runs ``python -m slicer_svc`` and yields its address."""
-    ready = folder / "ready.json"
-    command = [sys.executable, "-m", "slicer_svc", "--address", "127.0.0.1:0"]
-    command += ["--ready-file", str(ready), "--state-dir", str(folder / "state")]
-    with (folder / "slicer.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready.exists():
-            assert process.poll() is None, (folder / "slicer.log").read_text()
-            assert time.monotonic() < deadline, "the slicer did not start"
-            time.sleep(0.05)
-        yield json.loads(ready.read_text())["address"]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 @dataclass(frozen=True)
