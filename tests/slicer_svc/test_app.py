@@ -26,7 +26,7 @@ from tests.helpers.slicer import (
     until,
     workers_of,
 )
-from tests.helpers.submissions import CNN, MLP, Arrays, Submission, npz, submission
+from tests.helpers.submissions import CNN, MLP, Arrays, Submission, blobs, npz, submission
 
 DISK_BYTES = 24 * 2**20
 MEMORY_BYTES = 540_000_000
@@ -129,10 +129,10 @@ def is_mount(folder: Path) -> bool:
 
 
 def hungry() -> Submission:
-    """A submission whose samples, small as they came, take 240 MB."""
-    count = 940_000
-    arrays: Arrays = {"x": np.zeros((count, 1, 8, 8), np.float32), "labels": np.arange(count) % 3}
-    return replace(submission(MLP), samples=npz(arrays, level=1))
+    """A submission whose samples, small as they came, take 240 MB for as long as they are run."""
+    few = blobs(classes=3, per_class=8)
+    many: Arrays = {name: np.concatenate([array] * 40_000) for name, array in few.items()}
+    return replace(submission(CNN), samples=npz(many, level=1))
 
 
 def taken(folder: Path) -> int:
