@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from pydantic import Field
 
 from svckit.clients.settings import ClientSettings
+from svckit.cores import usable_cores
 from svckit.settings import ServiceSettings
 
 MOST_THREADS = 4
@@ -14,7 +13,7 @@ MOST_THREADS = 4
 
 
 def _default_threads() -> int:
-    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    return min(MOST_THREADS, usable_cores())
 
 
 class PackerSettings(

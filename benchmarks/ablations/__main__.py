@@ -8,7 +8,6 @@ is taken from ``.cache`` in ``--out``, so that a run that was interrupted goes o
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from benchmarks.paper.result import device
 from benchmarks.paper.samples import TooFewExamplesError
 from benchmarks.paper.storage import save_json
 from slicer_svc.slicing.errors import SlicingError
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.ablations"
 TARGET = "ablations.json"
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--budget-params", default="", help="shares of the parameters")
     add("--block", type=int, default=BLOCK, help="units are kept in multiples of this")
     add("--levers", default=",".join(LEVERS), help="some of " + ",".join(LEVERS))
-    add("--threads", type=int, default=os.cpu_count() or 1, help="processor threads")
+    add("--threads", type=int, default=usable_cores(), help="processor threads")
     return found
 
 

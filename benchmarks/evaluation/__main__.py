@@ -9,7 +9,6 @@ error.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS
 from onnxgraph.serialise import to_bytes
 from slicer_svc.slicing.recipe import Recipe
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.evaluation"
 TARGET = (0, 1, 3, 4, 6)
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="submit pictures that the origins were trained on, as whoever has no others does",
     )
-    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and testing")
+    add("--threads", type=take.count, default=usable_cores(), help="of training and testing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

@@ -7,7 +7,6 @@ classes, of other classes of their models, of classes that no model knows, and o
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from benchmarks.paper.corpus import read_corpus
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS, Classes, DataSet
 from slicer_svc.slicing.recipe import Recipe
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.none_of_these"
 CASES = ("T1", "T4")
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--block", type=take.count, default=16, help="their channels are kept in multiples of this")
     add("--per-class", type=take.count, default=200, help="test pictures of each class")
     add("--seed", type=take.seed, default=0, help="of origins and draws")
-    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--threads", type=take.count, default=usable_cores(), help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

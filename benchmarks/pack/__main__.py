@@ -7,7 +7,6 @@ of the same fragments, on test examples that nothing else has seen.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from benchmarks.paper.setting import Setting
 from benchmarks.paper.tasks import TASKS
 from packer_svc.fusion.heads.spec import HeadKind
 from slicer_svc.slicing.recipe import Recipe
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.pack"
 COMPARED = ("T1", "T6", "T7")
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         default=5,
         help="packs of each kind; the median is told",
     )
-    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--threads", type=take.count, default=usable_cores(), help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from benchmarks.paper.storage import save_json
 from benchmarks.paper.tasks import TASKS, LabelOrder
 from slicer_svc.slicing.errors import SlicingError
 from slicer_svc.slicing.recipe import Adaptation, Criterion, Method, Recipe
+from svckit.cores import usable_cores
 
 FAILED = 1
 REFUSED = 2
@@ -155,7 +155,7 @@ def experiment_parser(program: str, description: str) -> argparse.ArgumentParser
         default="ensemble,random",
         help="all, none, or some of " + ",".join((*BASELINES, RANDOM)),
     )
-    add("--threads", type=int, default=os.cpu_count() or 1, help="processor threads")
+    add("--threads", type=int, default=usable_cores(), help="processor threads")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import statistics
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from packer_svc.fusion.precision import Precision
 from serving.errors import ServingError
 from serving.model_config import DynamicBatching
 from serving.tuning import Tuning, tuned
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.serve"
 BATCHES = (1, 8, 32)
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--clients", type=take.count, default=4, help="clients at once")
     add("--rounds", type=take.count, default=5, help="turns of all models")
     add("--seconds", type=take.factor, default=3.0, help="of one model at one batch in a round")
-    add("--threads", type=take.count, default=os.cpu_count() or 1, help="of training and slicing")
+    add("--threads", type=take.count, default=usable_cores(), help="of training and slicing")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _measured(contest: Field, budgets: Sequence[float], pace: Pace) -> Mapping[str, object]:
     """Serves all contestants and measures them."""
     first = contest.packs[budgets[0], Precision.FP32]
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     tunings = {one.name: tuned(run_time(one), cores) for one in contest.all}
     with tempfile.TemporaryDirectory() as folder:
         async with running_site(Path(folder)) as site:

@@ -8,7 +8,6 @@ largest that the budget allows. Accuracies are those on test images that nothing
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from benchmarks.paper.tasks import Classes, DataSet, Source
 from benchmarks.sizing.market import INPUT, TASK, Kind, Market, Site
 from benchmarks.sizing.shares import alike, order_of, together
 from packer_svc.sizing import BudgetKind, Order
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.sizing"
 TARGETS = "0,1,3,4,6 2,3,5,6,8 1,4,6,7,8 0,2,3,5,7"
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--budgets", type=take.listed(_budget, None), default=BUDGETS, help="kind:share of each")
     add("--k", type=take.count, default=20, help="samples of each class")
     add("--seeds", type=take.listed(take.seed), default="0", help="of origins and draws")
-    add("--threads", type=take.count, default=os.cpu_count() or 1, help="processor threads")
+    add("--threads", type=take.count, default=usable_cores(), help="processor threads")
     add("--force", action="store_true", help="replace a document that is there")
     return found
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shlex
 import sys
@@ -32,6 +31,7 @@ from slicer_svc.slicing.plan import Plan
 from slicer_svc.slicing.planner import make_plan
 from slicer_svc.slicing.recipe import Method, Recipe
 from slicer_svc.slicing.samples import Samples, unlabelled
+from svckit.cores import usable_cores
 
 PROGRAM = "python -m benchmarks.speed"
 VIEWS = Augmentation(images=(INPUT,), flip=True, pad=4)
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument("--beta", type=float, help="share of every group's units that is kept")
     size.add_argument("--budget-macs", type=float, help="share of the MACs")
     add("--views", type=int, default=Recipe().views, help="augmented views of a sample")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="processor threads")
+    add("--threads", type=int, default=usable_cores(), help="processor threads")
     add("--out", type=Path, default=Path("out"), help="where figures are written")
     return found
 

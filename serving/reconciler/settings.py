@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, model_validator
@@ -12,6 +11,7 @@ from serving.model_config import InstanceKind
 from serving.reconciler.site import ServingProfile
 from svckit.addresses import Address
 from svckit.clients.settings import ClientSettings
+from svckit.cores import usable_cores
 from svckit.settings import ServerSettings
 
 
@@ -55,8 +55,9 @@ class ReconcilerSettings(
     intra_op_threads: int | None = Field(default=None, ge=0)
     """ONNX Runtime's threads inside one operator, per instance, 0 for all cores; left out, by the
     model's run time."""
-    cores: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
-    """The cores that a model's instances are counted by; those of this machine."""
+    cores: int = Field(default_factory=usable_cores, ge=1)
+    """The cores that a model's instances are counted by; left out, those that this process may use,
+    by its affinity and its container's limit."""
 
     probe_seconds: float = Field(default=2.0, gt=0)
     """The time between two real requests to each model that serves."""
