@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +12,15 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from serving.answers import Classification, ClassScore, Inference, ModelVersionState
 from serving.errors import (
     InferenceFailedError,
     InvalidInferenceError,
     ModelLoadError,
-    ModelNotServedError,
-    ServingError,
-    StubDiedError,
     TritonDeadlineError,
-    TritonSecretError,
     TritonUnavailableError,
 )
+from serving.refusals import typed
 
 # Triton compares the key as it was written on its command line, and gRPC metadata is lower case: a
 # key with a capital letter in it would lock everybody out.
@@ -45,65 +42,6 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 ]
-
-
-@dataclass(frozen=True)
-class ModelVersionState:
-    """One version of a model, as Triton's repository index reports it.
-
-    Attributes:
-        name: The model.
-        version: Its version; 0 for a model that was never loaded.
-        ready: Whether Triton calls it ready. True also for a version whose process died.
-        reason: Why it is not ready, in Triton's words.
-    """
-
-    name: str
-    version: int
-    ready: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Inference:
-    """The answer to one request.
-
-    Attributes:
-        version: The version that answered.
-        outputs: The output tensors by name, first axis the sample.
-    """
-
-    version: int
-    outputs: Mapping[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """One line of the classification extension.
-
-    Attributes:
-        label: The class label.
-        index: Its position on the output's class axis.
-        score: The output's value there; for a pack a probability in [0, 1], rounded to Triton's
-            six decimals.
-    """
-
-    label: str
-    index: int
-    score: float
-
-
-@dataclass(frozen=True)
-class Classification:
-    """The best classes of each sample, and other outputs of the same request.
-
-    Attributes:
-        rows: For each sample its best classes.
-        outputs: The other outputs by name, first axis the sample.
-    """
-
-    rows: tuple[tuple[ClassScore, ...], ...]
-    outputs: Mapping[str, npt.NDArray[Any]]
 
 
 class TritonClient:
@@ -144,7 +82,7 @@ class TritonClient:
         try:
             return bool(await self._client.is_server_live(client_timeout=deadline))
         except InferenceServerException as exception:
-            if isinstance(error := _typed(exception), TritonUnavailableError | TritonDeadlineError):
+            if isinstance(error := typed(exception), TritonUnavailableError | TritonDeadlineError):
                 return False
             raise error from None
 
@@ -157,7 +95,7 @@ class TritonClient:
         try:
             metadata = await self._client.get_server_metadata(client_timeout=deadline)
         except InferenceServerException as exception:
-            if isinstance(error := _typed(exception), TritonUnavailableError | TritonDeadlineError):
+            if isinstance(error := typed(exception), TritonUnavailableError | TritonDeadlineError):
                 return None
             raise error from None
         return str(metadata.name)
@@ -178,7 +116,7 @@ class TritonClient:
         try:
             await self._client.load_model(name, headers=self._headers, client_timeout=deadline)
         except InferenceServerException as exception:
-            error = _typed(exception)
+            error = typed(exception)
             if isinstance(error, InferenceFailedError | InvalidInferenceError):
                 raise ModelLoadError(
                     f"Triton could not load {name!r}: {error.message}",
@@ -199,7 +137,7 @@ class TritonClient:
         try:
             await self._client.unload_model(name, headers=self._headers, client_timeout=deadline)
         except InferenceServerException as exception:
-            raise _typed(exception) from None
+            raise typed(exception) from None
 
     async def index(self, *, deadline: float = _CALL_SECONDS) -> tuple[ModelVersionState, ...]:
         """What Triton knows of its repository, loaded or not.
@@ -215,7 +153,7 @@ class TritonClient:
                 headers=self._headers, client_timeout=deadline
             )
         except InferenceServerException as exception:
-            raise _typed(exception) from None
+            raise typed(exception) from None
         return tuple(
             ModelVersionState(
                 name=entry.name,
@@ -316,7 +254,7 @@ class TritonClient:
                 client_timeout=deadline,
             )
         except InferenceServerException as exception:
-            raise _typed(exception) from None
+            raise typed(exception) from None
 
 
 def _tensor(name: str, array: npt.NDArray[np.generic]) -> InferInput:
@@ -335,29 +273,3 @@ def _class_score(line: bytes) -> ClassScore:
     # "0.981690:2:ship"; a label may have colons of its own.
     score, index, label = line.decode().split(":", 2)
     return ClassScore(label=label, index=int(index), score=float(score))
-
-
-_BY_STATUS: Mapping[str, tuple[type[ServingError], str]] = {
-    "UNAVAILABLE": (TritonUnavailableError, "Triton is starting or down; try again shortly."),
-    "DEADLINE_EXCEEDED": (TritonDeadlineError, "Try again, or allow more time."),
-    "NOT_FOUND": (ModelNotServedError, "Look up the deployments that are ready."),
-    "INVALID_ARGUMENT": (InvalidInferenceError, "Send the inputs that the model's metadata lists."),
-}
-
-
-def _typed(exception: InferenceServerException) -> ServingError:
-    """The typed error of a failed call. Triton's codes are coarse, so its words decide some."""
-    text = exception.message() or ""
-    status = (exception.status() or "").removeprefix("StatusCode.")
-    if "protocol is restricted" in text:
-        # Triton says UNAVAILABLE here, which would invite to try again for ever.
-        return TritonSecretError(text, advice="Only the reconciler may change what Triton serves.")
-    if "is not at ready state" in text:
-        # Also UNAVAILABLE: a version that is on its way out, or was never loaded.
-        return ModelNotServedError(text, advice=_BY_STATUS["NOT_FOUND"][1])
-    if "is not healthy" in text:
-        return StubDiedError(text, advice="The reconciler loads the model anew; try again shortly.")
-    kind, advice = _BY_STATUS.get(
-        status, (InferenceFailedError, "Look at the message and at Triton's log.")
-    )
-    return kind(text, advice=advice)

@@ -18,72 +18,32 @@ beside it is what makes taking a switch back one step.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from serving.durable import move, replace_text, sync
 from serving.errors import RepositoryError
-from serving.model_config import ModelConfig, SpecificVersions, TensorConfig, from_text, to_text
+from serving.model_config import ModelConfig, SpecificVersions, from_text, to_text
+from serving.version_folder import (
+    CONFIG_FILE,
+    LABELS_FILE,
+    NewVersion,
+    Signature,
+    VersionManifest,
+    altered_files,
+    fill,
+    label_lines,
+    read_manifest,
+    read_signature,
+)
 
-MODEL_FILE = "model.onnx"
-LABELS_FILE = "labels.txt"
-SMOKE_TEST_FILE = "smoke_test.npz"
 KEPT_VERSIONS = 2
-_CONFIG_FILE = "config.pbtxt"
-_MANIFEST_FILE = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-
-
-@dataclass(frozen=True)
-class VersionManifest:
-    """What one version folder is.
-
-    Attributes:
-        version: Its number.
-        pack: Resource name of the pack, "packs/…".
-        graph_digest: The digest of the pack's graph, "sha256:…".
-        smoke_test_digest: The digest of its smoke test.
-    """
-
-    version: int
-    pack: str
-    graph_digest: str
-    smoke_test_digest: str
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """All that a version folder is made of.
-
-    Attributes:
-        manifest: What it is.
-        model: The pack's ONNX file, in the repository's staging folder; moved in.
-        smoke_test: An npz file with inputs and answers, in the staging folder; moved in.
-        config: Its configuration, the model's name in it; the version policy is set on activation.
-        labels: Class labels, in the order of the class axis.
-    """
-
-    manifest: VersionManifest
-    model: Path
-    smoke_test: Path
-    config: ModelConfig
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What clients see of a version: its inputs, its outputs and its labels, one a line."""
-
-    inputs: tuple[TensorConfig, ...]
-    outputs: tuple[TensorConfig, ...]
-    labels: str
 
 
 class ModelRepository:
@@ -128,7 +88,7 @@ class ModelRepository:
         if not folder.is_dir():
             return ()
         entries = [entry for entry in folder.iterdir() if entry.name.isdecimal()]
-        found = filter(None, map(_read_manifest, entries))
+        found = filter(None, map(read_manifest, entries))
         return tuple(sorted(found, key=lambda manifest: manifest.version))
 
     def has_folder(self, name: str, version: int) -> bool:
@@ -146,15 +106,7 @@ class ModelRepository:
         Returns:
             The name and the right digest of each.
         """
-        folder = self.version_folder(name, manifest.version)
-        return tuple(
-            (file, digest)
-            for file, digest in (
-                (MODEL_FILE, manifest.graph_digest),
-                (SMOKE_TEST_FILE, manifest.smoke_test_digest),
-            )
-            if not (folder / file).is_file() or _digest(folder / file) != digest
-        )
+        return altered_files(self.version_folder(name, manifest.version), manifest)
 
     def mend(self, name: str, version: int, file: str, source: Path) -> None:
         """Puts the right bytes in the place of an altered file, in one step.
@@ -165,9 +117,9 @@ class ModelRepository:
             file: The file's name.
             source: A file with the right bytes, in the staging folder; moved in.
         """
-        _sync(source)
-        _move(source, self.version_folder(name, version) / file)
-        _sync(self.version_folder(name, version))
+        sync(source)
+        move(source, self.version_folder(name, version) / file)
+        sync(self.version_folder(name, version))
 
     def is_configured(self, name: str, version: int) -> bool:
         """Whether a version has labels and a configuration that can be read."""
@@ -182,7 +134,7 @@ class ModelRepository:
 
         None where the configuration cannot be read: Triton could not load it either.
         """
-        path = self._folder(name) / _CONFIG_FILE
+        path = self._folder(name) / CONFIG_FILE
         if not path.is_file():
             return ()
         try:
@@ -193,7 +145,7 @@ class ModelRepository:
 
     def instances(self, name: str) -> int:
         """Copies of a model that Triton runs after a load; 1 where nobody can tell."""
-        path = self._folder(name) / _CONFIG_FILE
+        path = self._folder(name) / CONFIG_FILE
         try:
             return from_text(path.read_text()).instance_group.count
         except (OSError, ValueError):
@@ -211,16 +163,16 @@ class ModelRepository:
             labels: As of `NewVersion`.
         """
         folder = self.version_folder(name, version)
-        self._write(folder / _CONFIG_FILE, to_text(config))
-        self._write(folder / LABELS_FILE, _lines(labels))
+        self._write(folder / CONFIG_FILE, to_text(config))
+        self._write(folder / LABELS_FILE, label_lines(labels))
 
     def is_active_as_configured(self, name: str, version: int) -> bool:
         """Whether `activate` with this version last would change nothing but version numbers."""
-        path = self._folder(name) / _CONFIG_FILE
+        path = self._folder(name) / CONFIG_FILE
         if version not in self.active(name):
             return False
         folder = self.version_folder(name, version)
-        own = from_text((folder / _CONFIG_FILE).read_text())
+        own = from_text((folder / CONFIG_FILE).read_text())
         active = from_text(path.read_text())
         if replace(active, version_policy=own.version_policy) != own:
             return False
@@ -229,9 +181,7 @@ class ModelRepository:
 
     def signature(self, name: str, version: int) -> Signature:
         """What clients see of a version; two versions can be loaded together if it is the same."""
-        folder = self.version_folder(name, version)
-        config = from_text((folder / _CONFIG_FILE).read_text())
-        return Signature(config.inputs, config.outputs, (folder / LABELS_FILE).read_text())
+        return read_signature(self.version_folder(name, version))
 
     def version_folder(self, name: str, version: int) -> Path:
         """Where a version's files lie."""
@@ -259,13 +209,13 @@ class ModelRepository:
         # mkdtemp lets nobody else in, and Triton may run as another user.
         folder.chmod(0o755)
         try:
-            _fill(folder, new)
+            fill(folder, new)
             target.parent.mkdir(exist_ok=True)
             folder.rename(target)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        _sync(target.parent)
+        sync(target.parent)
 
     def activate(self, name: str, versions: Sequence[int]) -> None:
         """Writes what Triton reads at the next load: these versions, the last one's configuration.
@@ -282,16 +232,16 @@ class ModelRepository:
             RepositoryError: A version has no folder.
         """
         source = self.version_folder(name, versions[-1])
-        if not (source / _CONFIG_FILE).is_file():
+        if not (source / CONFIG_FILE).is_file():
             raise RepositoryError(
                 f"{name!r} has no version {versions[-1]}",
                 advice="Add the version before it is activated.",
             )
-        config = from_text((source / _CONFIG_FILE).read_text())
+        config = from_text((source / CONFIG_FILE).read_text())
         config = replace(config, version_policy=SpecificVersions(tuple(versions)))
         # Labels first: a configuration never names labels that are not there yet.
         self._write(self._folder(name) / LABELS_FILE, (source / LABELS_FILE).read_text())
-        self._write(self._folder(name) / _CONFIG_FILE, to_text(config))
+        self._write(self._folder(name) / CONFIG_FILE, to_text(config))
 
     def remove_version(self, name: str, version: int) -> None:
         """Removes a version's folder; one that is missing is no error.
@@ -333,14 +283,7 @@ class ModelRepository:
         if path.is_file() and path.read_bytes() == text.encode():
             # Triton loads every version anew where it sees a new time on the labels.
             return
-        handle, temporary = tempfile.mkstemp(dir=self.staging)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).rename(path)
-        _sync(path.parent)
+        replace_text(path, text, self.staging)
 
     def _folder(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -349,44 +292,3 @@ class ModelRepository:
                 advice="Use at most 128 letters, digits, '-', '_' and '.', no sign first.",
             )
         return self.models / name
-
-
-def _fill(folder: Path, new: NewVersion) -> None:
-    for source, file in ((new.model, MODEL_FILE), (new.smoke_test, SMOKE_TEST_FILE)):
-        _move(source, folder / file)
-    (folder / _CONFIG_FILE).write_text(to_text(new.config))
-    (folder / LABELS_FILE).write_text(_lines(new.labels))
-    (folder / _MANIFEST_FILE).write_text(json.dumps(asdict(new.manifest), indent=2) + "\n")
-    for path in (*folder.iterdir(), folder):
-        _sync(path)
-
-
-def _lines(labels: Sequence[str]) -> str:
-    return "".join(f"{label}\n" for label in labels)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Triton may run as another user, and is to read it."""
-    source.chmod(0o644)
-    source.rename(target)
-
-
-def _read_manifest(folder: Path) -> VersionManifest | None:
-    """What a version folder is; None where nothing in it says so, or in other words than today."""
-    try:
-        return VersionManifest(**json.loads((folder / _MANIFEST_FILE).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

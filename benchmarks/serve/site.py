@@ -16,8 +16,9 @@ from serving.client import TritonClient
 from serving.embedded.environment import locate
 from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.model_config import DataType, ModelConfig, TensorConfig
-from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
+from serving.repository import ModelRepository
 from serving.tuning import RunTime, Tuning
+from serving.version_folder import LABELS_FILE, NewVersion, VersionManifest
 
 OUTPUT = "probabilities"
 MAX_BATCH = 64

@@ -13,7 +13,7 @@ from serving.reconciler.obtain import refuse_other
 from serving.reconciler.parity import LiveParity
 from serving.reconciler.site import Site, loaded_versions
 from serving.reconciler.smoke import SmokeTest, read_smoke_test, run_smoke_test
-from serving.repository import SMOKE_TEST_FILE
+from serving.version_folder import SMOKE_TEST_FILE
 
 _log = structlog.stdlib.get_logger(__name__)
 

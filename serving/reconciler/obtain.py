@@ -13,7 +13,8 @@ from serving.reconciler.intact import make_intact
 from serving.reconciler.site import ServingProfile, Site, retire
 from serving.reconciler.smoke import read_smoke_test
 from serving.reconciler.storage import said_of_the_disk
-from serving.repository import LABELS_FILE, ModelRepository, NewVersion, VersionManifest
+from serving.repository import ModelRepository
+from serving.version_folder import LABELS_FILE, NewVersion, VersionManifest
 
 OUTPUT = "probabilities"
 NONE_OF_THESE = "none_of_these"

@@ -22,7 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 from serving.embedded.environment import TritonEnvironment, locate
 from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.model_config import DataType, DynamicBatching, ModelConfig, TensorConfig
-from serving.repository import ModelRepository, NewVersion, VersionManifest
+from serving.repository import ModelRepository
+from serving.version_folder import NewVersion, VersionManifest
 
 ROOT = Path(__file__).resolve().parents[2]
 FEATURES = 4

@@ -19,7 +19,8 @@ from serving.model_config import DataType, TensorConfig
 from serving.reconciler.desired import Desired
 from serving.reconciler.site import ServingProfile, Site
 from serving.reconciler.switch import switch
-from serving.repository import ModelRepository, NewVersion
+from serving.repository import ModelRepository
+from serving.version_folder import NewVersion
 from tests.helpers.packer import (
     LONG_SECONDS,
     FakePack,
