@@ -30,12 +30,12 @@ from packer_svc.servicer.deployments import DeploymentsServicer
 from packer_svc.servicer.packs import PacksServicer
 from packer_svc.settings import PackerSettings
 from packer_svc.slicer_client import SlicerClient
-from packer_svc.upkeep import Upkeep
 from svckit.clients.channel import channel
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
 from svckit.operations.runner import Runner
 from svckit.server import Service
+from svckit.upkeep import Upkeep
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -31,10 +31,10 @@ from svckit.operations.runner import Runner
 from svckit.operations.services import operation_services
 from svckit.operations.settings import OperationSettings
 from svckit.operations.store import OperationStore
-from svckit.operations.sweeper import OperationSweeper
 from svckit.paging import PageTokens
 from svckit.server import Service, StartupError
 from svckit.settings import ServiceSettings
+from svckit.upkeep import Upkeep
 from svckit.validation import validated
 from svckit.workers import preload
 from svckit.workers.limits import WorkerLimits
@@ -166,13 +166,16 @@ async def open_foundation(
     def measure(report: SweepReport) -> None:
         metrics.artifact_bytes.set(report.kept_bytes)
 
+    sweeper = ArtifactSweeper(database, artifacts, clock, on_sweep=measure)
     await runtime.resources.enter_async_context(
-        ArtifactSweeper(database, artifacts, clock, on_sweep=measure)
+        Upkeep("artifacts", sweeper.settle, sweeper.INTERVAL_SECONDS, clock)
     )
     figures = OperationSettings(concurrency=settings.workers + _WAITING_OPERATIONS)
     backing = Backing(database, clock, figures, metrics)
     operations = OperationStore(backing)
-    await runtime.resources.enter_async_context(OperationSweeper(operations, clock))
+    await runtime.resources.enter_async_context(
+        Upkeep("operations", operations.purge, operations.PURGE_SECONDS, clock)
+    )
     workers = await runtime.resources.enter_async_context(
         WorkerPool(
             entries | {preload.ENTRY},

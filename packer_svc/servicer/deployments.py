@@ -30,7 +30,6 @@ from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
 from packer_svc.store import deployments, packs
 from packer_svc.store.deployments import ServingState
 from packer_svc.store.tables import DeploymentRow, ReplicaRow
-from packer_svc.upkeep import Upkeep
 from svckit.clock import wait_until_set
 from svckit.errors import FieldViolation, InvalidArgument
 from svckit.etags import check_etag
@@ -40,6 +39,7 @@ from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.masks import masked_fields
 from svckit.names import id_violations
 from svckit.operations.replay import Call
+from svckit.upkeep import Upkeep
 from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -26,7 +26,6 @@ from packer_svc.recipe import refuse_duplicates
 from packer_svc.store import packs
 from packer_svc.store.failures import pack_in_use
 from packer_svc.store.tables import PackRow
-from packer_svc.upkeep import Upkeep
 from svckit.artifacts.digests import digest_from_name
 from svckit.errors import FieldViolation
 from svckit.etags import check_etag
@@ -34,6 +33,7 @@ from svckit.foundation import Check, Foundation
 from svckit.listing import Listing, ListQuery, fetch_page
 from svckit.names import WILDCARD, ResourcePattern, id_violations
 from svckit.operations.replay import Call
+from svckit.upkeep import Upkeep
 from svckit.validation import refuse
 
 Context = grpc.aio.ServicerContext[Any, Any]

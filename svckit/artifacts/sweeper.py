@@ -1,12 +1,9 @@
 """Deletes artifacts that nothing uses, and uploads that nobody finished."""
 
-import asyncio
-import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 from sqlalchemy import delete, exists, select
@@ -28,12 +25,10 @@ class SweepSchedule:
         grace: How long an artifact without a reference is kept after its last use: the time that
             a client has between an upload and the call that names it.
         upload_grace: How long an unfinished upload is kept after its last chunk.
-        interval: The time from one sweep to the next; up to a tenth more is added at random.
     """
 
     grace: timedelta = timedelta(hours=24)
     upload_grace: timedelta = timedelta(hours=24)
-    interval: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,18 @@ class SweepReport:
 
 
 class ArtifactSweeper:
-    """Sweeps at once and then again and again while it is entered as a context manager.
+    """Sweeps.
 
     Args:
         database: Where the references are.
         store: Where the artifacts are.
-        clock: Tells the time and waits.
+        clock: Tells the time.
         schedule: When things are deleted.
-        on_sweep: Gets the report of every sweep, for metrics.
+        on_sweep: Gets the report of every `settle`, for metrics.
     """
+
+    INTERVAL_SECONDS: ClassVar = 3_600.0
+    """The time from one sweep to the next."""
 
     def __init__(
         self,
@@ -78,17 +76,6 @@ class ArtifactSweeper:
         self._clock = clock
         self._schedule = schedule
         self._on_sweep = on_sweep
-        self._loop: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "ArtifactSweeper":
-        self._loop = asyncio.create_task(self._run(), name="artifact-sweeper")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
 
     async def sweep(self) -> SweepReport:
         """Deletes once what has had its grace."""
@@ -108,18 +95,11 @@ class ArtifactSweeper:
         kept = [artifact.size_bytes for artifact in stored if artifact.digest not in gone]
         return SweepReport(len(gone), leftovers, len(kept), sum(kept))
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                report = await self.sweep()
-            except Exception:
-                # A full disk or a locked database passes; the next sweep tries again.
-                _log.exception("artifact_sweep_failed")
-            else:
-                self._on_sweep(report)
-                _log.info("artifacts_swept", deleted=report.deleted, leftovers=report.leftovers)
-            pause = self._schedule.interval.total_seconds()
-            await self._clock.sleep(pause * random.uniform(1.0, 1.1))  # noqa: S311
+    async def settle(self) -> None:
+        """Sweeps once and tells about it."""
+        report = await self.sweep()
+        self._on_sweep(report)
+        _log.info("artifacts_swept", deleted=report.deleted, leftovers=report.leftovers)
 
     async def _unreferenced(self, artifacts: Sequence[StoredArtifact]) -> list[str]:
         """Returns those that nothing points at right now; `_delete` looks again under a lock."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import ClassVar
 
+import structlog
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
@@ -34,6 +36,8 @@ from svckit.operations.tables import (
     RequestIdRow,
 )
 
+_log = structlog.stdlib.get_logger(__name__)
+
 _PURGE_BATCH = 50
 
 
@@ -46,6 +50,9 @@ class OperationStore:
     Attributes:
         replay: Answers repeated requests; for mutations that are no operations, too.
     """
+
+    PURGE_SECONDS: ClassVar = 3_600.0
+    """The time from one purge to the next."""
 
     def __init__(self, backing: Backing) -> None:
         self._backing = backing
@@ -209,6 +216,7 @@ class OperationStore:
                 await session.execute(delete(OperationRow).where(OperationRow.id.in_(names)))
             purged += len(names)
             if len(names) < _PURGE_BATCH:
+                _log.info("operations_purged", count=purged)
                 return purged
 
 

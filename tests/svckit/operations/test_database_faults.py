@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from svckit.database import Database
 from svckit.operations.job import JobContext
-from svckit.operations.sweeper import OperationSweeper
+from svckit.upkeep import Upkeep
 from tests.helpers.operations import Rig, eventually, metadata, progress, text_of
 
 
@@ -97,7 +97,7 @@ async def test_a_purge_that_fails_is_repeated(rig: Rig, fault: Fault) -> None:
     await rig.store.cancel((await rig.submit()).name)
     await rig.clock.advance(30 * 86_400)
     fault.on = True
-    async with OperationSweeper(rig.store, rig.clock):
+    async with Upkeep("operations", rig.store.purge, rig.store.PURGE_SECONDS, rig.clock):
         await eventually(fault.met)
         fault.on = False
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from svckit.database import Database
 from svckit.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
 from svckit.operations.settings import OperationSettings
-from svckit.operations.sweeper import OperationSweeper
+from svckit.upkeep import Upkeep
 from tests.helpers.operations import KIND, Rig, eventually, make_rig, metadata
 
 DAY = 86_400.0
@@ -165,7 +165,7 @@ async def test_a_purge_takes_more_than_one_batch(database: Database) -> None:
     assert await rig.store.purge() == 55
 
 
-async def test_the_sweeper_purges_at_once_and_then_every_hour(rig: Rig) -> None:
+async def test_operations_are_purged_at_once_and_then_every_hour(rig: Rig) -> None:
     async def purged() -> bool:
         await rig.clock.advance(600)
         return await rig.names() == []
@@ -175,7 +175,7 @@ async def test_the_sweeper_purges_at_once_and_then_every_hour(rig: Rig) -> None:
         await rig.clock.advance(30 * DAY)
 
     await old_operation()
-    async with OperationSweeper(rig.store, rig.clock, jitter=lambda: 0.0):
+    async with Upkeep("operations", rig.store.purge, rig.store.PURGE_SECONDS, rig.clock):
         await eventually(purged)
         await old_operation()
         await eventually(purged)

@@ -1,4 +1,4 @@
-"""Work that is done again and again beside the calls: what a crash left behind is put right."""
+"""Work that is done again and again beside the calls: tidying up, and what a crash left behind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Self
 
 import structlog
 
 from svckit.clock import Clock, wait_until_set
-from svckit.database import DATABASE_FAULTS
 from svckit.errors import ServiceError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -29,7 +29,7 @@ class Upkeep:
     """
 
     def __init__(
-        self, name: str, work: Callable[[], Awaitable[None]], seconds: float, clock: Clock
+        self, name: str, work: Callable[[], Awaitable[object]], seconds: float, clock: Clock
     ) -> None:
         self._name = name
         self._work = work
@@ -38,7 +38,7 @@ class Upkeep:
         self._woken = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Upkeep:
+    async def __aenter__(self) -> Self:
         self._loop = asyncio.create_task(self._run(), name=self._name)
         return self
 
@@ -58,9 +58,10 @@ class Upkeep:
             try:
                 await self._work()
             except ServiceError as error:
-                # A slicer that is away and a full disk pass.
+                # Another service that is away passes.
                 _log.warning("upkeep_failed", work=self._name, reason=error.reason_name)
-            except DATABASE_FAULTS:
+            except Exception:
+                # So does a full disk or a locked database; a fault of ours must not end the loop.
                 _log.exception("upkeep_failed", work=self._name)
             pause = self._seconds * random.uniform(1.0, 1.1)  # noqa: S311
             await wait_until_set(self._woken, self._clock, pause)
