@@ -1,9 +1,11 @@
 """List methods over SQL: filter, order and pages that stay right while rows come and go."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy import Select
@@ -37,9 +39,18 @@ class Listing:
     key: str
 
 
+class ListRequest(Protocol):
+    """The fields that every List request has."""
+
+    page_size: int
+    page_token: str
+    filter: str
+    order_by: str
+
+
 @dataclass(frozen=True)
 class ListQuery:
-    """What a client asks of a list method; the fields of every List request.
+    """What a client asks of a list method.
 
     Attributes:
         page_size: How many at most; 0 for the default.
@@ -54,6 +65,11 @@ class ListQuery:
     filter: str = ""
     order_by: str = ""
     parent: str = ""
+
+    @classmethod
+    def of(cls, request: ListRequest, parent: str = "") -> Self:
+        """Returns what a request asks."""
+        return cls(request.page_size, request.page_token, request.filter, request.order_by, parent)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         self, request: pb.ListDeploymentsRequest, context: Context
     ) -> pb.ListDeploymentsResponse:
         """Lists deployments."""
-        query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
+        query = ListQuery.of(request)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
                 session,
@@ -147,8 +147,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
                 lambda row: encode_deployment(row, self._board.connected),
             )
             return pb.ListDeploymentsResponse(
-                deployments=page.items,
-                next_page_token=page.next_page_token,
+                deployments=page.items, next_page_token=page.next_page_token
             )
 
     async def DeleteDeployment(

@@ -134,7 +134,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         self, request: pb.ListPacksRequest, context: Context
     ) -> pb.ListPacksResponse:
         """Lists packs."""
-        query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
+        query = ListQuery.of(request)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
                 session,
@@ -144,10 +144,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
                 self._foundation.page_tokens,
                 lambda row: self._gate.shown(encode_pack(row)),
             )
-            return pb.ListPacksResponse(
-                packs=page.items,
-                next_page_token=page.next_page_token,
-            )
+            return pb.ListPacksResponse(packs=page.items, next_page_token=page.next_page_token)
 
     async def DeletePack(self, request: pb.DeletePackRequest, context: Context) -> empty_pb2.Empty:
         """Deletes a pack."""

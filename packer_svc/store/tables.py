@@ -9,10 +9,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from svckit.artifacts.digests import DIGEST_LENGTH
 from svckit.database.schema import COLUMN_TYPES, new_metadata
-
-DIGEST_LENGTH = 71
-"""The length of "sha256:" and 64 hexadecimal digits."""
 
 RESOURCE_LENGTH = 256
 """The longest resource name."""

@@ -109,29 +109,17 @@ class FragmentMethods(models_pb2_grpc.ModelsServicer):
     ) -> pb.ListFragmentsResponse:
         """Lists the fragments of a model, or of all."""
         (model_id,) = MODEL.parse(request.parent, "parent", wildcards=True)
-        query = ListQuery(
-            request.page_size,
-            request.page_token,
-            request.filter,
-            request.order_by,
-            request.parent,
-        )
+        query = ListQuery.of(request, request.parent)
         statement = select(FragmentRow)
         async with self._foundation.database.reading() as session:
             if model_id != WILDCARD:
                 await models.get(session, model_id)
                 statement = statement.where(FragmentRow.model_id == model_id)
             page = await fetch_page(
-                session,
-                statement,
-                LISTING,
-                query,
-                self._foundation.page_tokens,
-                encode_fragment,
+                session, statement, LISTING, query, self._foundation.page_tokens, encode_fragment
             )
             return pb.ListFragmentsResponse(
-                fragments=page.items,
-                next_page_token=page.next_page_token,
+                fragments=page.items, next_page_token=page.next_page_token
             )
 
     async def DeleteFragment(

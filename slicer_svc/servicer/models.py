@@ -87,7 +87,7 @@ class ModelMethods(models_pb2_grpc.ModelsServicer):
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
         """Lists models."""
-        query = ListQuery(request.page_size, request.page_token, request.filter, request.order_by)
+        query = ListQuery.of(request)
         async with self._foundation.database.reading() as session:
             page = await fetch_page(
                 session,
@@ -97,10 +97,7 @@ class ModelMethods(models_pb2_grpc.ModelsServicer):
                 self._foundation.page_tokens,
                 encode_model,
             )
-            return pb.ListModelsResponse(
-                models=page.items,
-                next_page_token=page.next_page_token,
-            )
+            return pb.ListModelsResponse(models=page.items, next_page_token=page.next_page_token)
 
     async def UpdateModel(self, request: pb.UpdateModelRequest, context: Context) -> pb.Model:
         """Changes a model's display name or licence."""

@@ -80,28 +80,14 @@ class PlanMethods(models_pb2_grpc.ModelsServicer):
     ) -> pb.ListPlansResponse:
         """Lists the plans of a model."""
         (model_id,) = MODEL.parse(request.parent, "parent")
-        query = ListQuery(
-            request.page_size,
-            request.page_token,
-            request.filter,
-            request.order_by,
-            request.parent,
-        )
+        query = ListQuery.of(request, request.parent)
         statement = select(PlanRow).where(PlanRow.model_id == model_id)
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)
             page = await fetch_page(
-                session,
-                statement,
-                LISTING,
-                query,
-                self._foundation.page_tokens,
-                encode_plan,
+                session, statement, LISTING, query, self._foundation.page_tokens, encode_plan
             )
-            return pb.ListPlansResponse(
-                plans=page.items,
-                next_page_token=page.next_page_token,
-            )
+            return pb.ListPlansResponse(plans=page.items, next_page_token=page.next_page_token)
 
     async def DeletePlan(self, request: pb.DeletePlanRequest, context: Context) -> empty_pb2.Empty:
         """Deletes a plan; fragments made from it stay."""

@@ -112,28 +112,16 @@ class ReferenceMethods(models_pb2_grpc.ModelsServicer):
     ) -> pb.ListReferencesResponse:
         """Lists the references on a model."""
         (model_id,) = MODEL.parse(request.parent, "parent")
-        query = ListQuery(
-            request.page_size,
-            request.page_token,
-            request.filter,
-            request.order_by,
-            request.parent,
-        )
+        query = ListQuery.of(request, request.parent)
         live = ReferenceRow.expire_time > self._foundation.clock.now()
         statement = select(ReferenceRow).where(ReferenceRow.model_id == model_id, live)
         async with self._foundation.database.reading() as session:
             await models.get(session, model_id)
             page = await fetch_page(
-                session,
-                statement,
-                LISTING,
-                query,
-                self._foundation.page_tokens,
-                encode_reference,
+                session, statement, LISTING, query, self._foundation.page_tokens, encode_reference
             )
             return pb.ListReferencesResponse(
-                references=page.items,
-                next_page_token=page.next_page_token,
+                references=page.items, next_page_token=page.next_page_token
             )
 
     async def UpdateReference(

@@ -9,6 +9,9 @@ from sliceandpack.error.v1 import error_reason_pb2 as pb
 
 from svckit.errors import FieldViolation, InvalidArgument
 
+DIGEST_LENGTH: Final = 71
+"""The length of ``sha256:`` and 64 hexadecimal digits."""
+
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _COLLECTION: Final = "artifacts/"
 _ADVICE: Final = "Name the artifact artifacts/sha256: and 64 lower-case hexadecimal digits."

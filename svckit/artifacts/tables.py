@@ -3,9 +3,10 @@
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from svckit.artifacts.digests import DIGEST_LENGTH
 from svckit.database.schema import KitBase
 
-_DIGEST = String(71)
+_DIGEST = String(DIGEST_LENGTH)
 
 
 class ArtifactRow(KitBase):
