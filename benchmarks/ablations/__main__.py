@@ -8,6 +8,7 @@ is taken from ``.cache`` in ``--out``, so that a run that was interrupted goes o
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -92,8 +93,8 @@ def _asked(parsed: argparse.Namespace) -> Asked:
         ValueError: A number is out of range, or a lever unknown.
     """
     for name in ("k", "draws", "threads", "width", "block"):
-        if getattr(parsed, name) <= 0:
-            raise ValueError(f"--{name} has to be above 0")
+        if not 0 < getattr(parsed, name) < math.inf:
+            raise ValueError(f"--{name} has to be above 0 and finite")
     levers = tuple(dict.fromkeys(_listed(parsed.levers)))
     unknown = sorted(set(levers) - set(LEVERS))
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -169,8 +170,8 @@ def setting_of(parsed: argparse.Namespace) -> Setting:
     """
     method, criterion, adaptation = slicing_method(parsed.method)
     for name in ("k", "draws", "threads", "width"):
-        if getattr(parsed, name) <= 0:
-            raise ValueError(f"--{name} has to be above 0")
+        if not 0 < getattr(parsed, name) < math.inf:
+            raise ValueError(f"--{name} has to be above 0 and finite")
     recipe = Recipe(
         method=method,
         criterion=Criterion(parsed.criterion) if parsed.criterion else criterion,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import shlex
 import sys
@@ -102,8 +103,8 @@ def _recipe(parsed: argparse.Namespace) -> Recipe:
         ValueError: So is a number of this command's own.
     """
     for name in ("classes", "sliced", "k", "size", "width", "threads"):
-        if getattr(parsed, name) <= 0:
-            raise ValueError(f"--{name} has to be above 0")
+        if not 0 < getattr(parsed, name) < math.inf:
+            raise ValueError(f"--{name} has to be above 0 and finite")
     if parsed.others < 0:
         raise ValueError("--others has to be at least 0")
     return Recipe(

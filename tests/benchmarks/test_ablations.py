@@ -117,6 +117,7 @@ def test_a_budget_that_the_default_cannot_reach_is_refused(
         ("--budget-macs", "1.5", "at most 1"),
         ("--budget-macs", "", "a budget has to be given"),
         ("--draws", "0", "--draws has to be above 0"),
+        ("--width", "inf", "--width has to be above 0 and finite"),
         ("--seeds", "-1", "none below 0"),
     ],
 )

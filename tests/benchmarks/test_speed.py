@@ -16,7 +16,7 @@ def test_resnet50_is_as_large_as_published() -> None:
 def test_what_is_out_of_range_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for given in (["--k", "0"], ["--others", "-1"], ["--budget-macs", "2"]):
+    for given in (["--k", "0"], ["--width", "nan"], ["--others", "-1"], ["--budget-macs", "2"]):
         assert main([*given, "--out", str(tmp_path)]) == 1
         assert given[0].strip("-").replace("-", "_") in capsys.readouterr().err.replace("-", "_")
     assert not list(tmp_path.iterdir())
