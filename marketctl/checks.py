@@ -16,7 +16,7 @@ from typing import Final
 from sliceandpack.packer.v1 import deployments_pb2
 
 from marketctl.columns import size
-from marketctl.deployments import state_text
+from marketctl.deployment_shown import state_text
 from marketctl.health import channel_is_serving
 from marketctl.session import Service, Session, pages
 from svckit.addresses import Address

@@ -1,0 +1,90 @@
+"""How a canary does beside its deployment on this replica."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.reconciler.parity import Tolerance, live_parity
+from serving.reconciler.site import Site
+from serving.reconciler.smoke import SAMPLES, ask, read_smoke_test
+from serving.repository import SMOKE_TEST_FILE
+from serving.traffic import Traffic
+
+OUTPUT = "probabilities"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two packs agree on the same inputs.
+
+    Attributes:
+        rows: Inputs that both were asked.
+        top1: The share on which both name the same class.
+        max_abs: The largest difference of a probability.
+    """
+
+    rows: int
+    top1: float
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of a canary and its deployment.
+
+    Attributes:
+        start: Since when requests are counted, seconds since 1970.
+        deployment: What was asked of the deployment.
+        canary: What was asked of the canary.
+        agreement: How far they agree on both packs' stored samples; None where clients would
+            notice the difference.
+    """
+
+    start: float
+    deployment: Traffic
+    canary: Traffic
+    agreement: Agreement | None
+
+
+def smoke_test_path(site: Site, name: str) -> Path:
+    """Returns where the smoke test lies of the version that clients of a model get."""
+    version = site.repository.active(name)[-1]
+    return site.repository.version_folder(name, version) / SMOKE_TEST_FILE
+
+
+def comparable(site: Site, *names: str) -> bool:
+    """Whether clients would notice no difference between models but in their answers."""
+    signatures = {
+        site.repository.signature(name, site.repository.active(name)[-1]) for name in names
+    }
+    return len(signatures) == 1
+
+
+async def agreement(site: Site, deployment: str, canary: str) -> Agreement:
+    """Asks both models the samples that both packs keep with their proofs.
+
+    Args:
+        site: The Triton.
+        deployment: The deployment's model.
+        canary: The canary's, with the same signature.
+
+    Raises:
+        ServingError: One of them does not answer.
+    """
+    rows, same, largest = 0, 0.0, 0.0
+    for name in (deployment, canary):
+        test = await asyncio.to_thread(read_smoke_test, smoke_test_path(site, name))
+        kinds = test.by_kind()
+        samples = kinds.get(SAMPLES) or next(iter(kinds.values()))
+        batch = site.profile.max_batch_size
+        theirs, ours = [
+            await ask(site.triton, asked, None, samples, batch=batch)
+            for asked in (deployment, canary)
+        ]
+        found = live_parity(SAMPLES, OUTPUT, (ours[OUTPUT], theirs[OUTPUT]), Tolerance())
+        rows += found.rows
+        same += found.rows * found.parity.top1
+        largest = max(largest, found.parity.max_abs)
+    return Agreement(rows, same / rows, largest)
