@@ -21,7 +21,7 @@ from packer_svc.handlers.deploy import DEPLOYMENT, PACK, refuse_altered
 from packer_svc.store import canaries, deployments, packs
 from packer_svc.store.deployments import ServingState
 from packer_svc.store.failures import canary_in_progress, no_canary
-from packer_svc.store.tables import DeploymentRow
+from packer_svc.store.tables import CANARY_SUFFIX, DeploymentRow
 from svckit.etags import check_etag
 from svckit.foundation import Foundation
 from svckit.operations.job import JobContext
@@ -145,6 +145,7 @@ async def check_start(
 
     Raises:
         NotFound: There is no such pack.
+        AlreadyExists: A deployment that was made before the name was reserved is called like it.
         Aborted: SWITCH_IN_PROGRESS.
         FailedPrecondition: CANARY_IN_PROGRESS or SIGNATURE_CHANGED.
     """
@@ -158,6 +159,7 @@ async def check_start(
         refuse_switching(canary)
         return
     refuse_switching(row)
+    await deployments.refuse_taken(session, f"{row.id}{CANARY_SUFFIX}")
     pack = await packs.get(session, pack_id)
     if not request.allow_signature_change:
         await refuse_changed_signature(session, row, pack)

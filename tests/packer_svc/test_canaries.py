@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import grpc
 import pytest
 from sliceandpack.packer.v1 import deployments_pb2 as pb
@@ -10,7 +14,10 @@ from sliceandpack.packer.v1 import packs_pb2, packs_pb2_grpc
 from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.errors import error_info_of, reason_of
 from tests.helpers.operations_client import OperationFailedError
+from tests.helpers.packer_state import stock_packs
+from tests.helpers.processes import ServiceProcess
 from tests.helpers.replica import Replica, fails_on, silent_on
+from tests.packer_svc.conftest import PACKS, QUICK
 
 
 async def test_a_canary_is_served_beside_the_deployment_under_a_name_of_its_own(
@@ -344,3 +351,34 @@ async def test_comparisons_that_make_no_sense_are_refused(
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await replica.report(desired, version=1, comparison=said)
             assert reason_of(refused.value) == "FIELD_INVALID"
+
+
+async def test_beside_an_older_deployment_of_the_reserved_name_there_is_no_canary(
+    tmp_path: Path, name: str
+) -> None:
+    await stock_packs(tmp_path / "state", PACKS)
+    process = ServiceProcess("packer_svc", tmp_path, QUICK)
+    process.start()
+    try:
+        async with grpc.aio.insecure_channel(process.address) as channel, Replica(channel):
+            client = DeploymentsClient(channel)
+            await client.create(name, "packs/a")
+            await client.create("older", "packs/b")
+        process.stop()
+        with closing(sqlite3.connect(tmp_path / "state" / "service.db")) as database, database:
+            database.execute("PRAGMA foreign_keys = OFF")
+            reserved = (f"{name}--canary",)
+            database.execute("UPDATE deployments SET id = ? WHERE id = 'older'", reserved)
+            database.execute("DELETE FROM replicas WHERE deployment_id = 'older'")
+        process.start()
+        async with grpc.aio.insecure_channel(process.address) as channel, Replica(channel):
+            client = DeploymentsClient(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await client.begin_canary(name, "packs/c", 0.1)
+            older = await client.get(f"{name}--canary")
+            switched = await client.switch(f"{name}--canary", "packs/c")
+    finally:
+        process.stop()
+
+    assert reason_of(refused.value) == "RESOURCE_EXISTS"
+    assert (older.pack, switched.pack) == ("packs/b", "packs/c")
