@@ -211,6 +211,12 @@ async def _deployments(session: Session) -> Check:
         for deployment in found
         if deployment.state != deployments_pb2.DEPLOYMENT_STATE_SERVING
     ]
+    bad += [
+        f"the canary of {deployment.name} is {state_text(deployment.canary.state)}"
+        for deployment in found
+        if deployment.HasField("canary")
+        and deployment.canary.state != deployments_pb2.DEPLOYMENT_STATE_SERVING
+    ]
     if bad:
         advice = "See why with `marketctl deployments show NAME`."
         return Check("Deployments", Status.FAIL, "; ".join(bad), advice)

@@ -25,9 +25,9 @@ COLUMNS = (
     Column("STATE", lambda deployment: state_text(deployment.state)),
     Column("PACK", lambda deployment: deployment.pack),
     Column("VERSION", lambda deployment: str(deployment.version or ""), True),
-    Column("CANARY", lambda deployment: deployment.canary.pack, spare=True),
     Column("CHANGED", lambda deployment: moment(deployment.update_time), spare=True),
 )
+CANARY_COLUMN = Column("CANARY", lambda deployment: deployment.canary.pack)
 REPLICA_COLUMNS = (
     Column("REPLICA", lambda replica: replica.replica),
     Column("STATE", lambda replica: state_text(replica.state)),

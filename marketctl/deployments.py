@@ -18,7 +18,7 @@ from marketctl.deployment_options import (
     PackOption,
     advising_on_signature,
 )
-from marketctl.deployment_shown import COLUMNS, print_deployment
+from marketctl.deployment_shown import CANARY_COLUMN, COLUMNS, print_deployment
 from marketctl.names import condition, full_name
 from marketctl.session import Session, pages
 from svckit.clients.patience import answer
@@ -88,7 +88,8 @@ async def list_deployments(
     )
     request = pb.ListDeploymentsRequest(filter=wanted)
     found = await pages(session.deployments.ListDeployments, request, "deployments")
-    session.printer.many(found, COLUMNS)
+    tries = any(deployment.HasField("canary") for deployment in found)
+    session.printer.many(found, (*COLUMNS, CANARY_COLUMN) if tries else COLUMNS)
 
 
 @command(app, "show")

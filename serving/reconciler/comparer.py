@@ -58,11 +58,15 @@ class Comparer:
             for name, pair in list(self._pairs.items()):
                 try:
                     found = await pair.look()
-                except (ServingError, OSError, ValueError) as error:
+                except ServingError as error:
                     # It is being loaded, or unloaded, or Triton is away: nothing to compare now.
-                    _log.debug("canary_not_compared", model=name, error=str(error))
+                    _log.debug("canary_not_compared", model=name, error=error.message)
                     continue
-                if found is not None and found != pair.told:
+                except Exception:
+                    # Whatever is wrong with a comparison must not end the reconciler.
+                    _log.exception("comparison_failed", model=name)
+                    continue
+                if found != pair.told:
                     pair.told = found
                     self._on_comparison(name, pair.canary.generation, found)
             await asyncio.sleep(self._seconds)
@@ -79,11 +83,13 @@ class _Pair:
         self._start: float | None = None
         self._agreement: Agreement | None = None
 
-    async def look(self) -> Comparison | None:
-        """Returns how the canary does, None before both are there."""
+    async def look(self) -> Comparison:
+        """Returns how the canary does.
+
+        Raises:
+            ServingError: One of both is not there, or does not answer.
+        """
         deployment, canary = self._meters
-        if not all(map(self._site.repository.active, (deployment.name, canary.name))):
-            return None
         for meter in self._meters:
             path = smoke_test_path(self._site, meter.name)
             await meter.look(await asyncio.to_thread(self._site.probes.read, path))

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.errors import ModelNotServedError
 from serving.reconciler.parity import Tolerance, live_parity
 from serving.reconciler.site import Site
 from serving.reconciler.smoke import SAMPLES, ask, read_smoke_test
@@ -49,17 +50,30 @@ class Comparison:
 
 
 def smoke_test_path(site: Site, name: str) -> Path:
-    """Returns where the smoke test lies of the version that clients of a model get."""
-    version = site.repository.active(name)[-1]
-    return site.repository.version_folder(name, version) / SMOKE_TEST_FILE
+    """Returns where the smoke test lies of the version that clients of a model get.
+
+    Raises:
+        ModelNotServedError: There is no such version.
+    """
+    return site.repository.version_folder(name, _served(site, name)) / SMOKE_TEST_FILE
 
 
 def comparable(site: Site, *names: str) -> bool:
-    """Whether clients would notice no difference between models but in their answers."""
-    signatures = {
-        site.repository.signature(name, site.repository.active(name)[-1]) for name in names
-    }
-    return len(signatures) == 1
+    """Whether clients would notice no difference between models but in their answers.
+
+    Raises:
+        ModelNotServedError: One of them has no version.
+    """
+    return len({site.repository.signature(name, _served(site, name)) for name in names}) == 1
+
+
+def _served(site: Site, name: str) -> int:
+    active = site.repository.active(name)
+    if not active:
+        raise ModelNotServedError(
+            f"{name!r} is not served", advice="Wait until it is loaded, or end its canary."
+        )
+    return active[-1]
 
 
 async def agreement(site: Site, deployment: str, canary: str) -> Agreement:

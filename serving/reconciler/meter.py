@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from serving.client import TritonClient
 from serving.reconciler.smoke import SmokeTest
@@ -57,7 +58,14 @@ class Meter:
         if self._seen is not None:
             more = _gained(self._seen, after) - self._weighed(own - self._own)
             # Where clients asked nothing, what is left of the times is noise.
-            self._total += more if more.requests > 0 else Traffic(more.requests, more.errors)
+            total = self._total + (
+                more if more.requests > 0 else Traffic(more.requests, more.errors)
+            )
+            # Of a model that was loaded anew, Triton forgets what the reconciler asked before; that
+            # must not be taken off what clients ask later. One request may be under way.
+            self._total = replace(
+                total, requests=max(total.requests, -1), errors=max(total.errors, 0)
+            )
         self._seen, self._own = after, own
 
     def _weighed(self, own: Traffic) -> Traffic:
@@ -73,10 +81,14 @@ class Meter:
 
 
 def _gained(before: Mapping[int, Traffic], after: Mapping[int, Traffic]) -> Traffic:
-    """What came between; a version with less than before was loaded anew meanwhile."""
+    """What came between; of a version that was loaded anew meanwhile, since then."""
     total = Traffic()
     for version, now in after.items():
         then = before.get(version, Traffic())
-        anew = now.requests + now.errors < then.requests + then.errors
-        total += now if anew else now - then
+        total += now if _is_less(now, then) else now - then
     return total
+
+
+def _is_less(now: Traffic, then: Traffic) -> bool:
+    """Whether Triton has begun to count anew."""
+    return now.requests + now.errors < then.requests + then.errors

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from serving.client import TritonClient
 from serving.errors import ModelNotServedError
 from tests.helpers.packer import LONG_SECONDS, FakePack, classifier_pack
 from tests.helpers.reconciler import World, beside, running_reconciler
-from tests.helpers.triton import answers, samples
+from tests.helpers.triton import answers, living_stubs, samples
 
 QUICK = {"comparison_seconds": 0.1}
 
@@ -151,3 +153,29 @@ async def test_a_restarted_reconciler_adopts_a_canary_and_counts_anew(
     assert after.start_time.ToNanoseconds() > before.start_time.ToNanoseconds()
     assert after.agreement == before.agreement
     assert after.canary.requests == 0
+
+
+async def test_counting_goes_on_after_a_canary_was_healed(world: World, deployment: str) -> None:
+    name = f"{deployment}--canary"
+    async with (
+        running_reconciler(world.packer_address, **beside(world.triton), **QUICK),
+        TritonClient(world.triton.grpc_address) as outside,
+    ):
+        before = living_stubs(world.triton)
+        await world.packer.deploy_and_wait(deployment, classifier_pack(1), version=1)
+        others = living_stubs(world.triton)
+        generation = await world.packer.deploy(
+            name, classifier_pack(2), version=1, canary_of=deployment
+        )
+        first = await until_compared(world, deployment, generation)
+        (stub,) = living_stubs(world.triton) - others - before
+        os.kill(stub, signal.SIGKILL)
+        await world.until_predicts(name, seed=2)
+        for _ in range(20):
+            await outside.infer(name, {"x": samples(2)})
+        after = await until_compared(
+            world, deployment, generation, lambda it: it.canary.requests >= 19
+        )
+
+    assert after.start_time == first.start_time
+    assert after.canary.requests <= 25
