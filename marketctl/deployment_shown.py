@@ -78,7 +78,9 @@ def print_deployment(session: Session, deployment: pb.Deployment) -> None:
         [*facts, *_canary_facts(deployment)],
         Section("Replicas", REPLICA_COLUMNS, deployment.replicas),
         Section("Replicas of the canary", REPLICA_COLUMNS, deployment.canary.replicas),
-        Section("Asked of both", TRAFFIC_COLUMNS, list(_traffic(deployment))),
+        Section(
+            "Asked by clients since the canary began", TRAFFIC_COLUMNS, list(_traffic(deployment))
+        ),
         Section("Live answers beside the proof's", PARITY_COLUMNS, _compared(deployment.replicas)),
         Section(
             "Live answers of the canary", PARITY_COLUMNS, _compared(deployment.canary.replicas)

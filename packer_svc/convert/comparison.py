@@ -65,7 +65,11 @@ def whole_comparison(replicas: Iterable[ReplicaRow]) -> pb.CanaryComparison | No
     total = _sum(parts)
     agreements = [part.agreement for part in parts if part.agreement.rows]
     if agreements:
-        total.agreement.CopyFrom(_agreement(agreements))
+        # All ask the same samples: to add them up would make more of them than there are.
+        total.agreement.CopyFrom(min(agreements, key=lambda found: found.top1_agreement))
+        total.agreement.max_absolute_difference = max(
+            found.max_absolute_difference for found in agreements
+        )
     return total
 
 
@@ -97,12 +101,3 @@ def _sum(parts: Sequence[pb.CanaryComparison]) -> pb.CanaryComparison:
     if starts:
         total.start_time.CopyFrom(min(starts, key=lambda start: start.ToNanoseconds()))
     return total
-
-
-def _agreement(parts: Sequence[pb.PackAgreement]) -> pb.PackAgreement:
-    rows = sum(part.rows for part in parts)
-    return pb.PackAgreement(
-        rows=rows,
-        top1_agreement=sum(part.rows * part.top1_agreement for part in parts) / rows,
-        max_absolute_difference=max(part.max_absolute_difference for part in parts),
-    )

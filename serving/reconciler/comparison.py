@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from serving.errors import ModelNotServedError
 from serving.reconciler.parity import Tolerance, live_parity
 from serving.reconciler.site import Site
-from serving.reconciler.smoke import SAMPLES, ask, read_smoke_test
+from serving.reconciler.smoke import SAMPLES, SmokeTest, ask, read_smoke_test
 from serving.repository import SMOKE_TEST_FILE
 from serving.traffic import Traffic
 
@@ -67,6 +69,19 @@ def comparable(site: Site, *names: str) -> bool:
     return len({site.repository.signature(name, _served(site, name)) for name in names}) == 1
 
 
+def _new_samples(test: SmokeTest, seen: set[bytes]) -> SmokeTest:
+    """The samples that were not seen yet, for packs of the same models keep the same ones."""
+    kinds = test.by_kind()
+    samples = kinds.get(SAMPLES) or next(iter(kinds.values()))
+    new = []
+    for row in range(len(samples.kinds)):
+        bytes_of_row = b"".join(array[row].tobytes() for array in samples.inputs.values())
+        if bytes_of_row not in seen:
+            seen.add(bytes_of_row)
+            new.append(row)
+    return samples.part(np.array(new, dtype=np.intp))
+
+
 def _served(site: Site, name: str) -> int:
     active = site.repository.active(name)
     if not active:
@@ -88,10 +103,12 @@ async def agreement(site: Site, deployment: str, canary: str) -> Agreement:
         ServingError: One of them does not answer.
     """
     rows, same, largest = 0, 0.0, 0.0
+    seen: set[bytes] = set()
     for name in (deployment, canary):
         test = await asyncio.to_thread(read_smoke_test, smoke_test_path(site, name))
-        kinds = test.by_kind()
-        samples = kinds.get(SAMPLES) or next(iter(kinds.values()))
+        samples = _new_samples(test, seen)
+        if not samples.kinds:
+            continue
         batch = site.profile.max_batch_size
         theirs, ours = [
             await ask(site.triton, asked, None, samples, batch=batch)

@@ -233,7 +233,7 @@ class PackAgreement(_message.Message):
     TOP1_AGREEMENT_FIELD_NUMBER: _builtins.int
     MAX_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
-    """How many inputs both were asked."""
+    """How many different inputs both were asked."""
     top1_agreement: _builtins.float
     """The share of inputs on which both have their largest number at the same place, in [0, 1]."""
     max_absolute_difference: _builtins.float
@@ -327,7 +327,9 @@ class Canary(_message.Message):
 
     @_builtins.property
     def comparison(self) -> Global___CanaryComparison:
-        """How it does beside the deployment, on all replicas together."""
+        """How it does beside the deployment, on all replicas together; all of them ask the same samples, so
+        the agreement is that of the replica with the least.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
