@@ -29,6 +29,7 @@ from tests.helpers.processes import TRITON, ServiceProcess, children_of, command
 from tests.helpers.triton import LABELS, answers, samples
 
 SEEDS = {"one": 1, "two": 2}
+RELABELLED = {"relabelled": 2}
 REPLICAS = ("triton-0", "triton-1", "triton-2")
 GONE = 0
 
@@ -52,9 +53,9 @@ class Processes:
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     """A packer with two packs that can be served, and three replicas."""
     folder = tmp_path_factory.mktemp("fleet")
-    packs = {name: classifier_pack(seed) for name, seed in SEEDS.items()}
+    packs = {name: classifier_pack(seed) for name, seed in (SEEDS | RELABELLED).items()}
     files = {name: {"graph": pack.graph, "smoke": pack.smoke_test} for name, pack in packs.items()}
-    labels = dict.fromkeys(SEEDS, LABELS)
+    labels = dict.fromkeys(SEEDS, LABELS) | dict.fromkeys(RELABELLED, ("a", "b", "c"))
     asyncio.run(stock_packs(folder / "packer" / "state", labels, files=files))
     packer = ServiceProcess("packer_svc", folder / "packer", ("--drain-seconds", "1"))
     ports = [free_port() for _ in REPLICAS]
@@ -97,6 +98,18 @@ class Fleet:
         """Makes the files of one version impossible to write on one replica."""
         staging = self.processes.reconcilers[place].folder / "state" / "staging"
         (staging / f"{model}-{version}-model").mkdir()
+
+    async def ask(self, *arguments: str, form: str = "json") -> Ended:
+        """Runs the command line against the packer and the first Triton."""
+        packer, triton = self.processes.packer.address, self.processes.tritons[0]
+        front = ("--packer", packer, "--triton", triton, "-o", form)
+        return await asyncio.to_thread(marketctl, *front, *arguments, COLUMNS="200")
+
+    async def said(self, *arguments: str, form: str = "json") -> Ended:
+        """Runs what is to succeed."""
+        ended = await self.ask(*arguments, form=form)
+        assert ended.code == 0, ended.err
+        return ended
 
     async def until(self, name: str, condition: Callable[[pb.Deployment], bool]) -> pb.Deployment:
         """Waits until a deployment is so."""
@@ -241,29 +254,19 @@ async def test_clients_notice_nothing_of_a_promotion_but_the_other_pack(fleet: F
 async def test_the_command_line_tries_predicts_shows_promotes_and_ends(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    def ask(*arguments: str, form: str = "json") -> Ended:
-        addresses = ("--packer", fleet.processes.packer.address)
-        triton = ("--triton", fleet.processes.tritons[0])
-        return marketctl(*addresses, *triton, "-o", form, *arguments, COLUMNS="200")
-
-    async def said(*arguments: str, form: str = "json") -> Ended:
-        ended = await asyncio.to_thread(ask, *arguments, form=form)
-        assert ended.code == 0, ended.err
-        return ended
-
     pictures = tmp_path / "samples.npz"
     np.savez(pictures, x=samples(60))
-    await said("deployments", "create", "walk", "--pack", "one")
-    started = await said("deployments", "canary", "walk", "--pack", "two", "--share", "0.5")
-    predicted = await said("predict", "walk", str(pictures), "--batch", "1")
+    await fleet.said("deployments", "create", "walk", "--pack", "one")
+    started = await fleet.said("deployments", "canary", "walk", "--pack", "two", "--share", "0.5")
+    predicted = await fleet.said("predict", "walk", str(pictures), "--batch", "1")
     await fleet.until("walk", lambda it: it.canary.comparison.canary.requests >= 15)
-    shown = await said("deployments", "show", "walk", form="table")
-    listed = await said("deployments", "list", form="table")
-    plain = await said("deployments", "show", "walk", form="yaml")
-    refused = await asyncio.to_thread(ask, "deployments", "switch", "walk", "--pack", "two")
-    promoted = await said("deployments", "promote", "walk")
-    await said("deployments", "canary", "walk", "--pack", "one", "--share", "0")
-    ended = await said("deployments", "end-canary", "walk")
+    shown = await fleet.said("deployments", "show", "walk", form="table")
+    listed = await fleet.said("deployments", "list", form="table")
+    plain = await fleet.said("deployments", "show", "walk", form="yaml")
+    refused = await fleet.ask("deployments", "switch", "walk", "--pack", "two")
+    promoted = await fleet.said("deployments", "promote", "walk")
+    await fleet.said("deployments", "canary", "walk", "--pack", "one", "--share", "0")
+    ended = await fleet.said("deployments", "end-canary", "walk")
 
     canary = started.data["canary"]
     assert (canary["model"], canary["pack"], canary["share"]) == ("walk--canary", "packs/two", 0.5)
@@ -282,6 +285,25 @@ async def test_the_command_line_tries_predicts_shows_promotes_and_ends(
     assert promoted.data["pack"] == "packs/two"
     assert "canary" not in promoted.data
     assert "canary" not in ended.data
+
+
+async def test_a_canary_that_is_asked_in_another_way_is_asked_by_name_alone(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "samples.npz"
+    np.savez(pictures, x=samples(3))
+    await fleet.client.create("named", "packs/one")
+    canary = ("deployments", "canary", "named", "--pack", "relabelled", "--share", "1")
+    refused = await fleet.ask(*canary)
+    await fleet.said(*canary, "--allow-signature-change")
+    predicted = await fleet.said("predict", "named", str(pictures))
+    await fleet.until_served("named--canary", 2, 2, 2)
+
+    assert refused.code == 5
+    assert "--allow-signature-change" in refused.err
+    assert {one["label"] for each in predicted.data for one in each["predictions"]} == set(LABELS)
+    assert "named--canary" in predicted.err
+    assert not (await fleet.client.get("named")).canary.comparison.HasField("agreement")
 
 
 async def test_a_killed_triton_and_a_killed_reconciler_come_back_with_deployment_and_canary(

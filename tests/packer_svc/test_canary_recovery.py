@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import grpc
 import pytest
+from google.longrunning import operations_pb2
 
 from tests.helpers.deployments_client import DeploymentsClient
 from tests.helpers.operations_client import OperationFailedError
@@ -104,3 +106,43 @@ async def test_a_canary_and_its_figures_outlive_the_packer(
     assert (alone.canary.pack, alone.canary.version) == ("packs/b", before.canary.version)
     assert not alone.canary.replicas[0].connected
     assert not ended.HasField("canary")
+
+
+def forget_end(process: ServiceProcess, operation: operations_pb2.Operation, scratch: str) -> None:
+    """Leaves behind what a crash does right before the end of an operation is written down."""
+    with closing(sqlite3.connect(process.folder / "state" / "service.db")) as database, database:
+        changed = database.execute(
+            "UPDATE operations SET state = 'QUEUED', end_time = NULL, response = NULL, scratch = ? "
+            "WHERE id = ?",
+            (scratch, operation.name.removeprefix("operations/")),
+        )
+    assert changed.rowcount == 1
+
+
+async def test_what_was_done_before_the_crash_is_not_done_again(
+    own_packer: ServiceProcess, name: str
+) -> None:
+    async with client_of(own_packer) as client, Replica(client.channel):
+        await client.create(name, "packs/a")
+        started = await client.begin_canary(name, "packs/b", 0.25)
+        await client.result(started)
+    await asyncio.to_thread(own_packer.kill)
+    forget_end(own_packer, started, "{}")
+    await asyncio.to_thread(own_packer.start)
+    async with client_of(own_packer) as client, Replica(client.channel) as replica:
+        again = await client.result(started)
+        promoting = await client.begin_promotion(name)
+        await client.result(promoting)
+        await replica.until(lambda: replica.desired(f"{name}--canary") is None)
+        revision = replica.states[-1].revision
+    await asyncio.to_thread(own_packer.kill)
+    forget_end(own_packer, promoting, '{"pack": "b"}')
+    await asyncio.to_thread(own_packer.start)
+    async with client_of(own_packer) as client, Replica(client.channel) as replica:
+        promoted = await client.result(promoting)
+        after = replica.states[-1].revision
+
+    assert (again.canary.pack, again.canary.version) == ("packs/b", 1)
+    assert (promoted.pack, promoted.version) == ("packs/b", 2)
+    assert not promoted.HasField("canary")
+    assert after == revision
