@@ -16,7 +16,7 @@ from typing import Final
 from sliceandpack.packer.v1 import deployments_pb2
 
 from marketctl.columns import size
-from marketctl.deployments import state_text
+from marketctl.deployment_shown import state_text
 from marketctl.health import channel_is_serving
 from marketctl.session import Service, Session, pages
 from svckit.addresses import Address
@@ -210,6 +210,12 @@ async def _deployments(session: Session) -> Check:
         f"{deployment.name} is {state_text(deployment.state)}"
         for deployment in found
         if deployment.state != deployments_pb2.DEPLOYMENT_STATE_SERVING
+    ]
+    bad += [
+        f"the canary of {deployment.name} is {state_text(deployment.canary.state)}"
+        for deployment in found
+        if deployment.HasField("canary")
+        and deployment.canary.state != deployments_pb2.DEPLOYMENT_STATE_SERVING
     ]
     if bad:
         advice = "See why with `marketctl deployments show NAME`."

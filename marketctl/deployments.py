@@ -6,66 +6,24 @@ from typing import Annotated
 
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
-from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 
-from marketctl.columns import Column, last, moment, share, small
+from marketctl import canaries
+from marketctl.columns import last
 from marketctl.command import command
-from marketctl.completion import deployment_names, pack_names
+from marketctl.completion import pack_names
+from marketctl.deployment_options import (
+    AllowSignatureChange,
+    DeploymentName,
+    PackOption,
+    advising_on_signature,
+)
+from marketctl.deployment_shown import CANARY_COLUMN, COLUMNS, print_deployment
 from marketctl.names import condition, full_name
-from marketctl.output import Section
 from marketctl.session import Session, pages
 from svckit.clients.patience import answer
-from svckit.errors import FailedPrecondition
 
 app = typer.Typer(name="deployments", help="The names that clients call.", no_args_is_help=True)
-
-DeploymentName = Annotated[
-    str,
-    typer.Argument(
-        metavar="DEPLOYMENT", help="deployments/d, or d.", autocompletion=deployment_names
-    ),
-]
-PackOption = Annotated[
-    str,
-    typer.Option("--pack", metavar="PACK", help="packs/p, or p.", autocompletion=pack_names),
-]
-
-
-def state_text(state: pb.DeploymentState.ValueType) -> str:
-    """Returns a deployment's state in a word.
-
-    Args:
-        state: The state.
-    """
-    return pb.DeploymentState.Name(state).removeprefix("DEPLOYMENT_STATE_").lower()
-
-
-COLUMNS = (
-    Column("DEPLOYMENT", lambda deployment: deployment.name),
-    Column("STATE", lambda deployment: state_text(deployment.state)),
-    Column("PACK", lambda deployment: deployment.pack),
-    Column("VERSION", lambda deployment: str(deployment.version or ""), True),
-    Column("CHANGED", lambda deployment: moment(deployment.update_time), spare=True),
-)
-REPLICA_COLUMNS = (
-    Column("REPLICA", lambda replica: replica.replica),
-    Column("CONNECTED", lambda replica: "yes" if replica.connected else "no", spare=True),
-    Column("SERVES", lambda replica: replica.pack),
-    Column("VERSION", lambda replica: str(replica.version or ""), True),
-    Column("REPORTED", lambda replica: moment(replica.report_time), spare=True),
-    Column("PROBLEM", lambda replica: replica.error.message, words=True),
-)
-PARITY_COLUMNS = (
-    Column("REPLICA", lambda shown: shown[0].replica),
-    Column("INPUTS", lambda shown: shown[1].inputs),
-    Column("OUTPUT", lambda shown: shown[1].output, spare=True),
-    Column("ROWS", lambda shown: str(shown[1].rows), True, spare=True),
-    Column("LARGEST DIFFERENCE", lambda shown: small(shown[1].max_absolute_difference), True),
-    Column("COSINE", lambda shown: f"{shown[1].cosine_similarity:.6f}", True, spare=True),
-    Column("SAME CLASS", lambda shown: share(shown[1].top1_agreement), True),
-    Column("PASSED", lambda shown: "yes" if shown[1].passed else "no"),
-)
 
 
 @command(app, "create")
@@ -87,7 +45,7 @@ async def create(
     )
     call = session.deployments.CreateDeployment(request)
     title = f"Deploying {last(name)}"
-    _print(session, await session.result(session.packer, call, pb.Deployment, title))
+    print_deployment(session, await session.result(session.packer, call, pb.Deployment, title))
 
 
 @command(app, "switch")
@@ -95,13 +53,7 @@ async def switch(
     session: Session,
     deployment: DeploymentName,
     pack: PackOption,
-    allow_signature_change: Annotated[
-        bool,
-        typer.Option(
-            "--allow-signature-change",
-            help="Also to a pack with other inputs, outputs or labels.",
-        ),
-    ] = False,
+    allow_signature_change: AllowSignatureChange = False,
 ) -> None:
     """Switch a deployment to another pack, without a failed request on the way."""
     name = full_name("deployments", deployment)
@@ -112,18 +64,12 @@ async def switch(
     )
     call = session.deployments.UpdateDeployment(request)
     title = f"Switching {last(name)}"
-    try:
+    with advising_on_signature():
         switched = await session.result(session.packer, call, pb.Deployment, title)
-    except FailedPrecondition as error:
-        if error.reason != reasons.ERROR_REASON_SIGNATURE_CHANGED:
-            raise
-        raise FailedPrecondition(
-            error.reason,
-            error.message,
-            advice="Make a deployment of another name, or give --allow-signature-change.",
-            metadata=error.metadata,
-        ) from None
-    _print(session, switched)
+    print_deployment(session, switched)
+
+
+canaries.add_to(app)
 
 
 @command(app, "list")
@@ -142,14 +88,15 @@ async def list_deployments(
     )
     request = pb.ListDeploymentsRequest(filter=wanted)
     found = await pages(session.deployments.ListDeployments, request, "deployments")
-    session.printer.many(found, COLUMNS)
+    tries = any(deployment.HasField("canary") for deployment in found)
+    session.printer.many(found, (*COLUMNS, CANARY_COLUMN) if tries else COLUMNS)
 
 
 @command(app, "show")
 async def show(session: Session, deployment: DeploymentName) -> None:
     """Show a deployment, and what each Triton serves of it."""
     request = pb.GetDeploymentRequest(name=full_name("deployments", deployment))
-    _print(session, await answer(session.deployments.GetDeployment(request)))
+    print_deployment(session, await answer(session.deployments.GetDeployment(request)))
 
 
 @command(app, "delete")
@@ -158,22 +105,3 @@ async def delete(session: Session, deployment: DeploymentName) -> None:
     name = full_name("deployments", deployment)
     await answer(session.deployments.DeleteDeployment(pb.DeleteDeploymentRequest(name=name)))
     session.printer.done(name, "deleted")
-
-
-def _print(session: Session, deployment: pb.Deployment) -> None:
-    facts = [
-        ("deployment", deployment.name),
-        ("display name", deployment.display_name),
-        ("state", state_text(deployment.state)),
-        ("pack", deployment.pack),
-        ("version", str(deployment.version or "")),
-        ("served before", deployment.previous_pack),
-        ("changed", moment(deployment.update_time)),
-    ]
-    compared = [(replica, case) for replica in deployment.replicas for case in replica.parity]
-    session.printer.one(
-        deployment,
-        facts,
-        Section("Replicas", REPLICA_COLUMNS, deployment.replicas),
-        Section("Live answers beside the proof's", PARITY_COLUMNS, compared),
-    )

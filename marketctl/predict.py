@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
+from sliceandpack.packer.v1 import deployments_pb2
 
+from marketctl.canary_share import pack_of, share_of_canary, tally_text
 from marketctl.columns import Column
 from marketctl.command import command, local
 from marketctl.completion import deployment_names
@@ -22,7 +23,7 @@ from svckit.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from marketctl.samples import Sample
-    from serving.client import TritonClient
+    from serving.canary import CanaryClient
 
 OUTPUT = "probabilities"
 """The output of every pack, shape (N, classes)."""
@@ -88,29 +89,47 @@ async def predict(
     batch: Annotated[
         int, typer.Option(min=1, max=64, help="How many samples a request has, at most.")
     ] = 32,
+    canary_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The share of requests that the deployment's canary gets; left out, what the "
+            "deployment says.",
+        ),
+    ] = None,
 ) -> None:
     """Ask a deployment which class pictures or samples are of.
 
     A picture is decoded, scaled to the model's size and normalised as the model's submission says.
     An npz has an array per input, as the model is fed. A picture of a folder that cannot be read is
-    left out; the exit code is then 4.
+    left out; the exit code is then 4. Where the deployment has a canary, some requests are sent to
+    that, and to both to compare them; `--canary-share 0` does not.
     """
     from marketctl.samples import read_samples
+    from serving.canary import CanaryClient, Sharing
     from serving.client import TritonClient
 
     name = full_name("deployments", deployment)
-    pack = await _pack_of(session, name)
+    found = await answer(
+        session.deployments.GetDeployment(deployments_pb2.GetDeploymentRequest(name=name))
+    )
+    pack = await pack_of(session, found.pack)
+    share = await share_of_canary(session, found, pack, canary_share)
     complaints = _Complaints(session.printer)
     samples = read_samples(paths, list(pack.inputs), complaints)
     async with TritonClient(session.settings.triton) as triton:
         beside = [NONE_OF_THESE] if pack.options.none_of_these else []
         model, classes = name.removeprefix("deployments/"), min(top, len(pack.labels))
-        asked = _Question(triton, model, classes, beside)
-        found = [prediction async for prediction in asked.answers(samples, batch)]
+        client = CanaryClient(triton, model, Sharing(share, compared=1.0))
+        asked = _Question(client, classes, beside)
+        told = [prediction async for prediction in asked.answers(samples, batch)]
     if not session.printer.is_table:
-        session.printer.data([_data(prediction) for prediction in found])
-    elif found:
-        session.printer.table((*COLUMNS, NONE_COLUMN) if beside else COLUMNS, found)
+        session.printer.data([_data(prediction) for prediction in told])
+    elif told:
+        session.printer.table((*COLUMNS, NONE_COLUMN) if beside else COLUMNS, told)
+    if share:
+        session.printer.note(tally_text(client.tally))
     if complaints.count:
         noun = "picture" if complaints.count == 1 else "pictures"
         session.printer.warn(f"{complaints.count} {noun} could not be read.")
@@ -132,18 +151,11 @@ class _Complaints:
         self._printer.error(local(error) if isinstance(error, OSError) else error)
 
 
-async def _pack_of(session: Session, name: str) -> packs_pb2.Pack:
-    request = deployments_pb2.GetDeploymentRequest(name=name)
-    deployment = await answer(session.deployments.GetDeployment(request))
-    return await answer(session.packs.GetPack(packs_pb2.GetPackRequest(name=deployment.pack)))
-
-
 @dataclass(frozen=True)
 class _Question:
     """What is asked of Triton about every sample."""
 
-    triton: TritonClient
-    model: str
+    client: CanaryClient
     classes: int
     beside: Sequence[str]
 
@@ -156,8 +168,12 @@ class _Question:
                 name: np.stack([sample.inputs[name] for sample in group])
                 for name in group[0].inputs
             }
-            answer = await self.triton.classify(
-                self.model, inputs, output=OUTPUT, class_count=self.classes, beside=self.beside
+            answer = await self.client.classify(
+                inputs,
+                output=OUTPUT,
+                class_count=self.classes,
+                key=group[0].source,
+                beside=self.beside,
             )
             for place, (sample, row) in enumerate(zip(group, answer.rows, strict=True)):
                 classes = [(score.label, score.score) for score in row]

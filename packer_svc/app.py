@@ -18,6 +18,7 @@ from packer_svc.deployments.gate import Gate
 from packer_svc.deployments.presence import Presence
 from packer_svc.deployments.switches import Patience, Rules, Switches
 from packer_svc.fold_slicer import FoldSlicer
+from packer_svc.handlers.canary import CanaryHandlers
 from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
 from packer_svc.handlers.evaluate import Evaluations
@@ -77,6 +78,7 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         PackHandlers(foundation.database, maker, gate),
         DeploymentHandlers(foundation, board, switches),
     )
+    _register_canaries(foundation.runner, CanaryHandlers(foundation, board, switches))
     for resource in (
         references,
         presence,
@@ -109,3 +111,9 @@ def _register(runner: Runner, packs: PackHandlers, deploy: DeploymentHandlers) -
     )
     runner.register("CreateDeployment", deploy.create, create, retry=False)
     runner.register("UpdateDeployment", deploy.update, update, retry=False)
+
+
+def _register_canaries(runner: Runner, canary: CanaryHandlers) -> None:
+    start, promote = deployments_pb2.StartCanaryRequest, deployments_pb2.PromoteCanaryRequest
+    runner.register("StartCanary", canary.start, start, retry=False)
+    runner.register("PromoteCanary", canary.promote, promote, retry=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -17,10 +18,12 @@ from serving.errors import (
     InferenceFailedError,
     InvalidInferenceError,
     ModelLoadError,
+    StubDiedError,
     TritonDeadlineError,
     TritonUnavailableError,
 )
 from serving.refusals import typed
+from serving.traffic import Traffic, traffic_of
 
 # Triton compares the key as it was written on its command line, and gRPC metadata is lower case: a
 # key with a capital letter in it would lock everybody out.
@@ -29,7 +32,8 @@ _SECRET_HEADER = f"triton-grpc-protocol-{SECRET_KEY}"
 
 _LOAD_SECONDS = 120.0
 _CALL_SECONDS = 10.0
-_INFER_SECONDS = 30.0
+INFER_SECONDS = 30.0
+"""How long an answer is waited for, unless a caller says otherwise."""
 
 # gRPC's own defaults wait a second and more before a new attempt, which is long for a server that
 # starts in a tenth of one.
@@ -57,6 +61,8 @@ class TritonClient:
         self.address = address
         self._headers = {} if secret is None else {_SECRET_HEADER: secret}
         self._client = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+        self._answered: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -164,6 +170,30 @@ class TritonClient:
             for entry in answer.models
         )
 
+    async def statistics(
+        self, name: str, *, deadline: float = _CALL_SECONDS
+    ) -> Mapping[int, Traffic]:
+        """What was asked of each loaded version of a model, since it was loaded, by anybody.
+
+        Args:
+            name: The model.
+            deadline: Seconds to wait for the answer.
+
+        Raises:
+            ServingError: As `infer`.
+        """
+        try:
+            answer = await self._client.get_inference_statistics(name, client_timeout=deadline)
+        except InferenceServerException as exception:
+            raise typed(exception) from None
+        return {
+            int(model.version): traffic_of(model.inference_stats) for model in answer.model_stats
+        }
+
+    def asked(self, name: str) -> Traffic:
+        """What this client has asked of a model so far, as far as Triton counts it; no times."""
+        return Traffic(self._answered[name], self._failed[name])
+
     async def infer(
         self,
         name: str,
@@ -171,7 +201,7 @@ class TritonClient:
         *,
         outputs: Sequence[str] = (),
         version: int | None = None,
-        deadline: float = _INFER_SECONDS,
+        deadline: float = INFER_SECONDS,
     ) -> Inference:
         """Runs a model.
 
@@ -209,7 +239,7 @@ class TritonClient:
         output: str,
         class_count: int,
         beside: Sequence[str] = (),
-        deadline: float = _INFER_SECONDS,
+        deadline: float = INFER_SECONDS,
     ) -> Classification:
         """Runs a model and lets Triton's classification extension name the best classes.
 
@@ -246,7 +276,7 @@ class TritonClient:
     ) -> InferResult:
         tensors = [_tensor(input_name, array) for input_name, array in inputs.items()]
         try:
-            return await self._client.infer(
+            result = await self._client.infer(
                 name,
                 tensors,
                 model_version="" if version is None else str(version),
@@ -254,7 +284,11 @@ class TritonClient:
                 client_timeout=deadline,
             )
         except InferenceServerException as exception:
-            raise typed(exception) from None
+            error = typed(exception)
+            self._failed[name] += isinstance(error, StubDiedError | InferenceFailedError)
+            raise error from None
+        self._answered[name] += 1
+        return result
 
 
 def _tensor(name: str, array: npt.NDArray[np.generic]) -> InferInput:

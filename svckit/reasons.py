@@ -75,6 +75,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_DEPLOYMENT_FAILED,
         pb.ERROR_REASON_SIGNATURE_CHANGED,
         pb.ERROR_REASON_SMOKE_TEST_FAILED,
+        pb.ERROR_REASON_CANARY_IN_PROGRESS,
     ),
     grpc.StatusCode.OUT_OF_RANGE: (
         pb.ERROR_REASON_WRITE_OFFSET_INVALID,

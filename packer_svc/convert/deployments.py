@@ -10,6 +10,11 @@ from google.rpc import status_pb2
 from sliceandpack.packer.v1 import deployments_pb2 as pb
 from sliceandpack.packer.v1 import packs_pb2
 
+from packer_svc.convert.comparison import (
+    comparison_violations,
+    replica_comparison,
+    whole_comparison,
+)
 from packer_svc.convert.packs import MAX_DISPLAY_NAME, input_specs
 from packer_svc.store.tables import DeploymentRow, PackRow, ReplicaRow
 from svckit.errors import FieldViolation
@@ -22,12 +27,15 @@ MAX_PARITY = 64
 MAX_PARITY_NAME = 256
 
 
-def encode_deployment(row: DeploymentRow, connected: Collection[str]) -> pb.Deployment:
+def encode_deployment(
+    row: DeploymentRow, connected: Collection[str], canary: DeploymentRow | None = None
+) -> pb.Deployment:
     """Returns the message of a deployment.
 
     Args:
         row: The deployment with its replicas.
         connected: The replicas that watch now.
+        canary: What is tried beside it, if anything is.
     """
     message = pb.Deployment(
         name=row.name,
@@ -36,12 +44,49 @@ def encode_deployment(row: DeploymentRow, connected: Collection[str]) -> pb.Depl
         version=row.version,
         previous_pack=_pack_name(row.previous_pack_id),
         state=pb.DeploymentState.Value(f"DEPLOYMENT_STATE_{row.state}"),
-        replicas=[_replica(row, one, connected) for one in row.replicas],
+        replicas=_replicas(row, connected),
         etag=etag_of(row.name, row.revision),
+        canary=None if canary is None else _canary(canary, connected),
     )
     message.create_time.FromDatetime(row.create_time)
     message.update_time.FromDatetime(row.update_time)
     return message
+
+
+def _canary(row: DeploymentRow, connected: Collection[str]) -> pb.Canary:
+    message = pb.Canary(
+        model=row.model,
+        pack=_pack_name(row.pack_id or row.candidate_pack_id),
+        version=row.version or row.candidate_version,
+        share=row.share or 0.0,
+        state=pb.DeploymentState.Value(f"DEPLOYMENT_STATE_{row.state}"),
+        replicas=_replicas(row, connected),
+        comparison=whole_comparison(row.replicas),
+    )
+    message.create_time.FromDatetime(row.create_time)
+    return message
+
+
+def _replicas(row: DeploymentRow, connected: Collection[str]) -> list[pb.ReplicaStatus]:
+    """Those that have reported, and those that are connected and have not yet, by name."""
+    found = [_replica(row, said, connected) for said in row.replicas]
+    silent = set(connected) - {said.replica for said in row.replicas}
+    found += [
+        pb.ReplicaStatus(replica=name, connected=True, state=pb.DEPLOYMENT_STATE_PENDING)
+        for name in silent
+    ]
+    return sorted(found, key=lambda replica: replica.replica)
+
+
+def _replica_state(
+    row: DeploymentRow, said: ReplicaRow, connected: Collection[str]
+) -> pb.DeploymentState.ValueType:
+    if said.replica not in connected or said.error:
+        return pb.DEPLOYMENT_STATE_DEGRADED
+    if said.generation < row.generation:
+        return pb.DEPLOYMENT_STATE_PENDING
+    wanted = row.candidate_version or row.version
+    return pb.DEPLOYMENT_STATE_SERVING if said.version == wanted else pb.DEPLOYMENT_STATE_DEGRADED
 
 
 def _replica(row: DeploymentRow, said: ReplicaRow, connected: Collection[str]) -> pb.ReplicaStatus:
@@ -58,6 +103,8 @@ def _replica(row: DeploymentRow, said: ReplicaRow, connected: Collection[str]) -
         error=status_pb2.Status.FromString(said.error) if said.error else None,
         connected=said.replica in connected,
         parity=[json_format.ParseDict(case, pb.LiveParity()) for case in said.parity],
+        state=_replica_state(row, said, connected),
+        comparison=replica_comparison(said),
     )
     message.report_time.FromDatetime(said.report_time)
     return message
@@ -92,6 +139,8 @@ def encode_desired(row: DeploymentRow, packs: Mapping[str, PackRow]) -> pb.Desir
     if summary.HasField("run_time"):
         message.run_time.CopyFrom(summary.run_time)
     message.none_of_these = _scores_none_of_these(pack)
+    if row.canary_of is not None:
+        message.canary_of = f"deployments/{row.canary_of}"
     if beside is not None:
         message.previous_version = row.version if switching else row.previous_version
     return message
@@ -112,6 +161,7 @@ def replica_violations(replica: str) -> Iterator[FieldViolation]:
 def report_violations(report: pb.ReportReadyRequest) -> Iterator[FieldViolation]:
     """Yields the broken rules of a replica's report."""
     yield from replica_violations(report.replica)
+    yield from comparison_violations(report)
     for field in ("generation", "version"):
         if getattr(report, field) < 0:
             yield FieldViolation(field, "it is at least 0")

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from packer_svc.convert.deployments import changed_signature, encode_deployment
 from packer_svc.deployments.board import DESIRED, Board, reports_on
 from packer_svc.deployments.gate import Gate
-from packer_svc.store import deployments, operations, packs
+from packer_svc.store import canaries, deployments, operations, packs
 from packer_svc.store.failures import (
     no_replica,
     signature_changed,
@@ -234,6 +234,9 @@ class Switches:
             if row is None or row.operation != operation:
                 return
             if row.pack_id is None:
+                if row.canary_of is not None:
+                    beside = await deployments.get(session, row.canary_of, lock=True)
+                    deployments.touch(beside, self._clock.now())
                 await session.delete(row)
                 await deployments.changed(session)
             else:
@@ -253,6 +256,10 @@ class Switches:
             if row.operation != operation:
                 # The operation was ended meanwhile, and what it began was taken back.
                 raise taken_back(operation)
+            promoted = await canaries.beside(session, row.id, lock=True)
+            if promoted is not None:
+                # Beside a canary, the only switch is the one to its pack.
+                await session.delete(promoted)
             row.previous_pack_id, row.previous_version = row.pack_id, row.version
             row.pack_id, row.version = row.candidate_pack_id, row.candidate_version
             _drop_candidate(row)

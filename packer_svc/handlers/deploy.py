@@ -10,7 +10,7 @@ from sliceandpack.packer.v1 import packs_pb2
 from packer_svc.convert.deployments import encode_deployment
 from packer_svc.deployments.board import Board
 from packer_svc.deployments.switches import Switches, Wish, refuse_switching
-from packer_svc.store import deployments, packs
+from packer_svc.store import canaries, deployments, packs
 from packer_svc.store.deployments import ServingState
 from packer_svc.store.failures import pack_altered
 from packer_svc.store.tables import DeploymentRow
@@ -56,7 +56,7 @@ class DeploymentHandlers:
         async with self._foundation.database.reading() as session:
             begun = await session.get(DeploymentRow, deployment_id)
         if begun is None:
-            await self._refuse_altered(pack_id)
+            await refuse_altered(self._foundation, pack_id)
         async with self._foundation.database.writing() as session:
             row = await session.get(DeploymentRow, deployment_id)
             if row is None:
@@ -98,10 +98,10 @@ class DeploymentHandlers:
         (deployment_id,) = DEPLOYMENT.parse(request.deployment.name, "deployment.name")
         fields = masked_fields(request.deployment, request.update_mask, CHANGEABLE)
         async with self._foundation.database.reading() as session:
-            row = await deployments.get(session, deployment_id)
+            row = await deployments.named(session, deployment_id)
         wish = _wish(request, fields, row)
         if wish.pack_id != row.pack_id and row.operation != operation:
-            await self._refuse_altered(wish.pack_id)
+            await refuse_altered(self._foundation, wish.pack_id)
         async with self._foundation.database.writing() as session:
             row = await deployments.get(session, deployment_id, lock=True)
             wish = _wish(request, fields, row)
@@ -110,33 +110,38 @@ class DeploymentHandlers:
                     check_etag(request.deployment.etag, encode_deployment(row, ()).etag, row.name)
                 refuse_switching(row)
                 if row.pack_id == wish.pack_id:
-                    return self._renamed(row, wish.display_name)
+                    canary = await canaries.beside(session, deployment_id)
+                    return self._renamed(row, wish.display_name, canary)
+                await canaries.refuse_beside(session, row)
                 await self._switches.begin(session, row, wish, operation)
         return await self._switches.conclude(context, wish)
 
-    async def _refuse_altered(self, pack_id: str) -> None:
-        """Looks at every byte of what is kept of a pack, before any replica hears of it.
-
-        Raises:
-            NotFound: There is no such pack.
-            DataLoss: DIGEST_MISMATCH, a byte was altered, or a file is gone.
-        """
-        async with self._foundation.database.reading() as session:
-            pack = await packs.get(session, pack_id)
-        for role in ("graph", "manifest", "proof", "smoke", "report"):
-            digest: str | None = getattr(pack, f"{role}_digest")
-            if digest is None:  # It was made before there were reports.
-                continue
-            try:
-                await self._foundation.artifacts.path(digest)
-            except (DataLoss, NotFound) as error:
-                raise pack_altered(pack.name, role, digest) from error
-
-    def _renamed(self, row: DeploymentRow, display_name: str | None) -> pb.Deployment:
+    def _renamed(
+        self, row: DeploymentRow, display_name: str | None, canary: DeploymentRow | None
+    ) -> pb.Deployment:
         if display_name is not None and row.display_name != display_name:
             row.display_name = display_name
             deployments.touch(row, self._foundation.clock.now())
-        return encode_deployment(row, self._board.connected)
+        return encode_deployment(row, self._board.connected, canary)
+
+
+async def refuse_altered(foundation: Foundation, pack_id: str) -> None:
+    """Looks at every byte of what is kept of a pack, before any replica hears of it.
+
+    Raises:
+        NotFound: There is no such pack.
+        DataLoss: DIGEST_MISMATCH, a byte was altered, or a file is gone.
+    """
+    async with foundation.database.reading() as session:
+        pack = await packs.get(session, pack_id)
+    for role in ("graph", "manifest", "proof", "smoke", "report"):
+        digest: str | None = getattr(pack, f"{role}_digest")
+        if digest is None:  # It was made before there were reports.
+            continue
+        try:
+            await foundation.artifacts.path(digest)
+        except (DataLoss, NotFound) as error:
+            raise pack_altered(pack.name, role, digest) from error
 
 
 def _wish(request: pb.UpdateDeploymentRequest, fields: Collection[str], row: DeploymentRow) -> Wish:

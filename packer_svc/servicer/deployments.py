@@ -14,6 +14,7 @@ from sliceandpack.packer.v1 import deployments_pb2_grpc
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from packer_svc.convert.comparison import kept_comparison
 from packer_svc.convert.deployments import (
     decode_error,
     decode_parity,
@@ -27,9 +28,10 @@ from packer_svc.deployments.desired import desired_state
 from packer_svc.deployments.gate import Gate
 from packer_svc.deployments.switches import refuse_changed_signature, refuse_switching
 from packer_svc.handlers.deploy import CHANGEABLE, DEPLOYMENT, PACK
-from packer_svc.store import deployments, packs
+from packer_svc.servicer.canaries import CanaryMethods
+from packer_svc.store import canaries, deployments, packs
 from packer_svc.store.deployments import ServingState
-from packer_svc.store.tables import DeploymentRow, ReplicaRow
+from packer_svc.store.tables import CANARY_SUFFIX, DeploymentRow, ReplicaRow
 from svckit.clock import wait_until_set
 from svckit.errors import FieldViolation, InvalidArgument
 from svckit.etags import check_etag
@@ -68,7 +70,7 @@ LISTING = Listing(
 )
 
 
-class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
+class DeploymentsServicer(CanaryMethods, deployments_pb2_grpc.DeploymentsServicer):
     """Says what is served, and hears from replicas.
 
     Args:
@@ -79,9 +81,7 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
     """
 
     def __init__(self, foundation: Foundation, board: Board, presence: Upkeep, gate: Gate) -> None:
-        self._foundation = foundation
-        self._gate = gate
-        self._board = board
+        super().__init__(foundation, board, gate)
         self._presence = presence
 
     async def CreateDeployment(
@@ -110,12 +110,13 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
             (pack_id,) = PACK.parse(request.deployment.pack, "deployment.pack")
 
         async def check(session: AsyncSession) -> None:
-            row = await deployments.get(session, deployment_id)
+            row = await deployments.named(session, deployment_id)
             check_etag(request.deployment.etag, encode_deployment(row, ()).etag, row.name)
             refuse_switching(row)
             if pack_id is not None:
                 pack = await packs.get(session, pack_id)
                 if pack_id != row.pack_id:
+                    await canaries.refuse_beside(session, row)
                     self._gate.refuse(pack)
                 if not request.allow_signature_change:
                     await refuse_changed_signature(session, row, pack)
@@ -129,8 +130,9 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         """Returns one deployment."""
         (deployment_id,) = DEPLOYMENT.parse(request.name)
         async with self._foundation.database.reading() as session:
-            row = await deployments.get(session, deployment_id)
-            return encode_deployment(row, self._board.connected)
+            row = await deployments.named(session, deployment_id)
+            canary = await canaries.beside(session, deployment_id)
+            return encode_deployment(row, self._board.connected, canary)
 
     async def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: Context
@@ -138,13 +140,14 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
         """Lists deployments."""
         query = ListQuery.of(request)
         async with self._foundation.database.reading() as session:
+            beside = await canaries.all_by_deployment(session)
             page = await fetch_page(
                 session,
-                select(DeploymentRow),
+                select(DeploymentRow).where(DeploymentRow.canary_of.is_(None)),
                 LISTING,
                 query,
                 self._foundation.page_tokens,
-                lambda row: encode_deployment(row, self._board.connected),
+                lambda row: encode_deployment(row, self._board.connected, beside.get(row.id)),
             )
             return pb.ListDeploymentsResponse(
                 deployments=page.items, next_page_token=page.next_page_token
@@ -153,14 +156,17 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
     async def DeleteDeployment(
         self, request: pb.DeleteDeploymentRequest, context: Context
     ) -> empty_pb2.Empty:
-        """Stops serving under a name."""
+        """Stops serving under a name, its canary too."""
         (deployment_id,) = DEPLOYMENT.parse(request.name)
 
         async def delete(session: AsyncSession) -> empty_pb2.Empty:
-            row = await deployments.get(session, deployment_id, lock=True)
+            row = await deployments.named(session, deployment_id, lock=True)
+            canary = await canaries.beside(session, deployment_id, lock=True)
             check_etag(request.etag, encode_deployment(row, ()).etag, row.name)
-            refuse_switching(row)
-            await session.delete(row)
+            for part in (row, canary):
+                if part is not None:
+                    refuse_switching(part)
+                    await session.delete(part)
             await deployments.changed(session)
             return empty_pb2.Empty()
 
@@ -195,30 +201,35 @@ class DeploymentsServicer(deployments_pb2_grpc.DeploymentsServicer):
     async def ReportReady(
         self, request: pb.ReportReadyRequest, context: Context
     ) -> pb.ReportReadyResponse:
-        """Takes what a replica says of a deployment."""
-        (deployment_id,) = DEPLOYMENT.parse(request.deployment, "deployment")
+        """Takes what a replica says of a deployment or a canary."""
+        (model,) = DEPLOYMENT.parse(request.deployment, "deployment")
         refuse(report_violations(request))
         async with self._foundation.database.writing() as session:
-            row = await deployments.get(session, deployment_id, lock=True)
+            row = await canaries.by_model(session, model, lock=True)
             if request.generation > row.generation:
                 raise _unknown_generation(request, row.generation)
-            said = await deployments.replica(session, deployment_id, request.replica)
+            said = await deployments.replica(session, row.id, request.replica)
             if said is None:
-                said = ReplicaRow(deployment_id=deployment_id, replica=request.replica)
+                said = ReplicaRow(deployment_id=row.id, replica=request.replica)
                 row.replicas.append(said)
             elif said.generation > request.generation:
                 # An older report that was overtaken on its way.
                 return pb.ReportReadyResponse()
             said.generation, said.version = request.generation, request.version
             said.error, said.parity = decode_error(request), decode_parity(request)
+            current = row.canary_of is not None and request.generation == row.generation
+            if current and request.HasField("comparison"):
+                said.comparison = kept_comparison(said.comparison, request.comparison)
             said.report_time = self._foundation.clock.now()
             row.state = deployments.state_of(row, self._board.connected)
-        self._board.changes.notify(reports_on(deployment_id))
+        self._board.changes.notify(reports_on(row.id))
         return pb.ReportReadyResponse()
 
 
 def _create_violations(request: pb.CreateDeploymentRequest) -> Iterator[FieldViolation]:
     yield from id_violations(request.deployment_id, "deployment_id")
+    if request.deployment_id.endswith(CANARY_SUFFIX):
+        yield FieldViolation("deployment_id", f'"{CANARY_SUFFIX}" at the end is for canaries')
     yield from text_violations(request.deployment)
 
 

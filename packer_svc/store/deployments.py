@@ -22,13 +22,25 @@ class ServingState(StrEnum):
 
 
 async def get(session: AsyncSession, deployment_id: str, *, lock: bool = False) -> DeploymentRow:
-    """Returns a deployment.
+    """Returns a deployment, or a canary by the id of its row.
 
     Raises:
         NotFound: There is no such deployment.
     """
     row = await session.get(DeploymentRow, deployment_id, with_for_update=lock)
     if row is None:
+        raise missing(f"deployments/{deployment_id}")
+    return row
+
+
+async def named(session: AsyncSession, deployment_id: str, *, lock: bool = False) -> DeploymentRow:
+    """Returns a deployment that a client names; no canary is one.
+
+    Raises:
+        NotFound: There is no such deployment.
+    """
+    row = await get(session, deployment_id, lock=lock)
+    if row.canary_of is not None:
         raise missing(f"deployments/{deployment_id}")
     return row
 

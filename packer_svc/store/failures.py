@@ -159,6 +159,26 @@ def switch_in_progress(deployment: str, operation: str) -> Aborted:
     )
 
 
+def canary_in_progress(deployment: str, pack_id: str) -> FailedPrecondition:
+    """Returns the error for a change of a deployment that has a canary."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_CANARY_IN_PROGRESS,
+        f"packs/{pack_id} is tried beside {deployment} as its canary.",
+        advice="Promote that canary or end it, then try again.",
+        metadata={"pack": f"packs/{pack_id}"},
+    )
+
+
+def no_canary(deployment: str) -> NotFound:
+    """Returns the error for a deployment that has no canary."""
+    return NotFound(
+        reasons.ERROR_REASON_RESOURCE_NOT_FOUND,
+        f"{deployment} has no canary.",
+        advice="Start one, or look whether it was promoted or ended meanwhile.",
+        metadata={"resource": deployment},
+    )
+
+
 def signature_changed(deployment: str, changed: str) -> FailedPrecondition:
     """Returns the error for a switch that clients would notice."""
     return FailedPrecondition(

@@ -62,4 +62,5 @@ async def users(session: AsyncSession, pack_id: str) -> Sequence[str]:
         )
         .order_by(DeploymentRow.id)
     )
-    return [row.name for row in rows]
+    # A canary is a part of its deployment.
+    return list(dict.fromkeys(f"deployments/{row.canary_of or row.id}" for row in rows))

@@ -16,6 +16,10 @@ RESOURCE_LENGTH = 256
 """The longest resource name."""
 
 
+CANARY_SUFFIX = "--canary"
+"""What follows a deployment's name in the name of its canary's model; no deployment's ends so."""
+
+
 class Base(DeclarativeBase):
     """The base of the packer's tables."""
 
@@ -178,10 +182,11 @@ class OrderedWorkRow(Base):
 
 
 class DeploymentRow(Base):
-    """One deployment.
+    """One deployment, or the canary of one: to replicas both are a name and what it serves.
 
     Attributes:
-        id: The last part of the name "deployments/{id}".
+        id: The last part of the name "deployments/{id}"; of a canary, what
+            `packer_svc.store.canaries.row_id` says.
         display_name: A name for people.
         pack_id: The pack that serves; null before the first one was ready.
         version: Its version in Triton; 0 before.
@@ -197,6 +202,9 @@ class DeploymentRow(Base):
         revision: Rises with every change; the etag is made of it.
         create_time: When it was made.
         update_time: When it was last changed.
+        canary_of: The id of the deployment that it is the canary of; null for a deployment. No
+            foreign key: SQLite cannot add one.
+        share: The share of requests that a canary is to be sent, in [0, 1]; null for a deployment.
         replicas: What each replica said of it.
     """
 
@@ -221,6 +229,8 @@ class DeploymentRow(Base):
     revision: Mapped[int] = mapped_column(default=1)
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
+    canary_of: Mapped[str | None] = mapped_column(String(63))
+    share: Mapped[float | None]
     replicas: Mapped[list["ReplicaRow"]] = relationship(
         order_by="ReplicaRow.replica",
         cascade="all, delete-orphan",
@@ -230,8 +240,13 @@ class DeploymentRow(Base):
 
     @property
     def name(self) -> str:
-        """The resource name."""
-        return f"deployments/{self.id}"
+        """The resource name; of a canary, what replicas call it."""
+        return f"deployments/{self.model}"
+
+    @property
+    def model(self) -> str:
+        """The model's name in Triton."""
+        return self.id if self.canary_of is None else f"{self.canary_of}{CANARY_SUFFIX}"
 
 
 class ReplicaRow(Base):
@@ -245,6 +260,8 @@ class ReplicaRow(Base):
         error: The serialized `google.rpc.Status`; empty if it serves what it should.
         report_time: When it reported.
         parity: How its live answers compare with the proof's, as protobuf's JSON of `LiveParity`.
+        comparison: Of a canary, how it does beside its deployment, as
+            `packer_svc.convert.comparison` keeps it; null where nothing is known.
     """
 
     __tablename__ = "replicas"
@@ -258,6 +275,7 @@ class ReplicaRow(Base):
     error: Mapped[bytes]
     report_time: Mapped[datetime]
     parity: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")
+    comparison: Mapped[dict[str, Any] | None]
 
 
 class LastVersionRow(Base):

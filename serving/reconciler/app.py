@@ -19,6 +19,7 @@ from serving.embedded.server import EmbeddedTriton, TritonOptions
 from serving.embedded.supervisor import supervise
 from serving.errors import DesiredInvalidError, RepositoryError, TritonSetupError
 from serving.pace import Backoff
+from serving.reconciler.comparer import Comparer
 from serving.reconciler.convert import desired_from, model_name
 from serving.reconciler.desired import Outcome
 from serving.reconciler.fleet import Fleet
@@ -65,8 +66,10 @@ async def compose(settings: ReconcilerSettings, runtime: Runtime) -> Sequence[Se
     deployments: deployments_pb2_grpc.DeploymentsAsyncStub
     deployments = deployments_pb2_grpc.DeploymentsStub(packer)
     reporter = Reporter(deployments, settings.replica, _RECONNECT)
+    site = Site(triton, repository, PackerArtifacts(packer), settings.profile)
+    comparer = Comparer(site, settings.comparison_seconds, reporter.compared)
     fleet = Fleet(
-        Site(triton, repository, PackerArtifacts(packer), settings.profile),
+        site,
         Rhythm(
             settings.probe_seconds,
             settings.grace_seconds,
@@ -76,10 +79,11 @@ async def compose(settings: ReconcilerSettings, runtime: Runtime) -> Sequence[Se
         ),
         reporter.put,
     )
-    inbox = Inbox(fleet, reporter)
+    inbox = Inbox(fleet, reporter, comparer)
     tasks = [
         fleet.run(),
         reporter.run(),
+        comparer.run(),
         watch_desired(deployments, settings.replica, inbox, _RECONNECT),
         publish_status(triton, fleet, runtime),
     ]
@@ -95,6 +99,7 @@ class Inbox:
 
     fleet: Fleet
     reporter: Reporter
+    comparer: Comparer
 
     def connected(self) -> None:
         """Reports everything anew: the packer may have been restored from an older state."""
@@ -113,6 +118,7 @@ class Inbox:
                 self.reporter.put(Outcome(name, message.generation, None, error))
         _log.info("desired", revision=state.revision, deployments=len(state.deployments))
         self.fleet.apply(clear, unclear=unclear)
+        self.comparer.apply(clear)
 
 
 async def _embedded_triton(

@@ -9,8 +9,10 @@ from sliceandpack.slicer.v1 import input_spec_pb2
 
 from serving.errors import DesiredInvalidError, ServingError
 from serving.model_config import DataType, TensorConfig
+from serving.reconciler.comparison import Comparison
 from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.parity import LiveParity
+from serving.traffic import Traffic
 from serving.tuning import RunTime
 from svckit.errors import from_domain
 from svckit.status import to_status
@@ -62,6 +64,7 @@ def desired_from(message: deployments_pb2.DesiredDeployment) -> Desired:
         previous_version=message.previous_version or None,
         run_time=_run_time(message),
         none_of_these=message.none_of_these,
+        canary_of=model_name(message.canary_of) or None,
     )
 
 
@@ -80,6 +83,7 @@ def report_from(outcome: Outcome, replica: str) -> deployments_pb2.ReportReadyRe
         error=None if outcome.error is None else _status(outcome.error, outcome.name, replica),
         smoke_max_absolute_difference=outcome.difference,
         parity=map(_parity, outcome.parity),
+        comparison=None if outcome.comparison is None else _comparison(outcome.comparison),
     )
 
 
@@ -100,6 +104,28 @@ def _parity(case: LiveParity) -> deployments_pb2.LiveParity:
         absolute_tolerance=case.tolerance.atol,
         relative_tolerance=case.tolerance.rtol,
         passed=case.parity.passed,
+    )
+
+
+def _comparison(found: Comparison) -> deployments_pb2.CanaryComparison:
+    message = deployments_pb2.CanaryComparison(
+        deployment=_traffic(found.deployment), canary=_traffic(found.canary)
+    )
+    message.start_time.FromMicroseconds(round(1e6 * found.start))
+    if found.agreement is not None:
+        message.agreement.rows = found.agreement.rows
+        message.agreement.top1_agreement = found.agreement.top1
+        message.agreement.max_absolute_difference = found.agreement.max_abs
+    return message
+
+
+def _traffic(traffic: Traffic) -> deployments_pb2.ModelTraffic:
+    return deployments_pb2.ModelTraffic(
+        requests=traffic.requests,
+        errors=traffic.errors,
+        request_seconds=traffic.seconds,
+        queue_seconds=traffic.queue_seconds,
+        compute_seconds=traffic.compute_seconds,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.errors import ServingError
 from serving.model_config import TensorConfig
+from serving.reconciler.comparison import Comparison
 from serving.reconciler.parity import LiveParity
 from serving.tuning import RunTime
 
@@ -26,6 +27,7 @@ class Desired:
         previous_version: The version that stays loaded beside it where it can; None for none.
         run_time: What its runs take on one thread; None where nobody measured it.
         none_of_these: Whether it has the output "none_of_these" beside "probabilities".
+        canary_of: The model that it is a canary of; None for a deployment.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Desired:
     previous_version: int | None
     run_time: RunTime | None = None
     none_of_these: bool = False
+    canary_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Outcome:
         version: The version that serves now; None for none.
         error: Why it is not the desired one, or does not answer rightly; None if all is well.
         parity: How the live answers compare with the proof's, as far as they were asked for.
+        comparison: Of a canary, how it does beside its deployment, as far as is known.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Outcome:
     version: int | None
     error: ServingError | None = None
     parity: tuple[LiveParity, ...] = ()
+    comparison: Comparison | None = None
 
     @property
     def key(self) -> tuple[int, int | None, str | None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import structlog
 from sliceandpack.packer.v1 import deployments_pb2_grpc
 
 from serving.pace import Backoff
+from serving.reconciler.comparison import Comparison
 from serving.reconciler.convert import report_from
 from serving.reconciler.desired import Outcome
 
@@ -50,8 +52,23 @@ class Reporter:
         Args:
             outcome: What became of a deployment.
         """
+        before = self._newest.get(outcome.name)
+        if outcome.comparison is None and before and before.generation == outcome.generation:
+            outcome = replace(outcome, comparison=before.comparison)
         self._newest[outcome.name] = self._waiting[outcome.name] = outcome
         self._wake.set()
+
+    def compared(self, name: str, generation: int, comparison: Comparison) -> None:
+        """Takes how a canary does; told with what became of it, so not before that is known.
+
+        Args:
+            name: The canary.
+            generation: What was desired when it was looked at.
+            comparison: How it does.
+        """
+        newest = self._newest.get(name)
+        if newest is not None and newest.generation == generation:
+            self.put(replace(newest, comparison=comparison))
 
     def keep_only(self, names: set[str]) -> None:
         """Forgets deployments that are desired no longer.

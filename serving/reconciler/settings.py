@@ -61,6 +61,8 @@ class ReconcilerSettings(
 
     probe_seconds: float = Field(default=2.0, gt=0)
     """The time between two real requests to each model that serves."""
+    comparison_seconds: float = Field(default=5.0, gt=0)
+    """The time between two looks at how each canary does beside its deployment."""
     grace_seconds: float = Field(default=5.0, ge=0)
     """How long a failure that may pass is kept to itself before it is reported."""
 

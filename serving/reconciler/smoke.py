@@ -167,7 +167,7 @@ async def run_smoke_test(
     """
     found = []
     for kind, part in test.by_kind().items():
-        answers = await _answers(triton, name, version, part, batch=batch)
+        answers = await ask(triton, name, version, part, batch=batch)
         found += [
             live_parity(kind, output, (answers[output], expected), test.tolerance)
             for output, expected in part.answers.items()
@@ -177,9 +177,21 @@ async def run_smoke_test(
     return tuple(found)
 
 
-async def _answers(
-    triton: TritonClient, name: str, version: int, test: SmokeTest, *, batch: int
+async def ask(
+    triton: TritonClient, name: str, version: int | None, test: SmokeTest, *, batch: int
 ) -> dict[str, _Array]:
+    """Returns what a model answers to all inputs of a smoke test, by output.
+
+    Args:
+        triton: The live Triton.
+        name: The model.
+        version: The version to ask; None for the one that clients get.
+        test: What to ask, and which outputs.
+        batch: The largest batch of a request, at least 1.
+
+    Raises:
+        ServingError: The request failed.
+    """
     outputs = tuple(test.answers)
     parts = []
     for start in range(0, len(test.kinds), batch):

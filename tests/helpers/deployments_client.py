@@ -53,6 +53,30 @@ class DeploymentsClient(OperationsClient):
         """Switches to another pack and waits for it."""
         return await self.result(await self.begin_switch(name, pack, **more))
 
+    async def begin_canary(
+        self, name: str, pack: str, share: float, **more: Any
+    ) -> operations_pb2.Operation:
+        """Asks for a canary beside a deployment, or for another share of the one that is there."""
+        request = pb.StartCanaryRequest(name=f"deployments/{name}", pack=pack, share=share, **more)
+        return await self.stub.StartCanary(request)
+
+    async def start_canary(self, name: str, pack: str, share: float, **more: Any) -> pb.Deployment:
+        """Starts a canary and waits for it."""
+        return await self.result(await self.begin_canary(name, pack, share, **more))
+
+    async def begin_promotion(self, name: str, **more: Any) -> operations_pb2.Operation:
+        """Asks for the switch to a canary's pack."""
+        request = pb.PromoteCanaryRequest(name=f"deployments/{name}", **more)
+        return await self.stub.PromoteCanary(request)
+
+    async def promote(self, name: str, **more: Any) -> pb.Deployment:
+        """Promotes a canary and waits for it."""
+        return await self.result(await self.begin_promotion(name, **more))
+
+    async def end_canary(self, name: str, **more: Any) -> pb.Deployment:
+        """Takes a canary back."""
+        return await self.stub.EndCanary(pb.EndCanaryRequest(name=f"deployments/{name}", **more))
+
     async def result(self, operation: operations_pb2.Operation) -> pb.Deployment:
         """Waits for an operation.
 

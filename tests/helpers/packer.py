@@ -85,7 +85,9 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
         self._artifacts[name] = data
         return artifacts_pb2.Artifact(name=name, size_bytes=len(data))
 
-    async def deploy(self, name: str, pack: FakePack, *, version: int, previous: int = 0) -> int:
+    async def deploy(
+        self, name: str, pack: FakePack, *, version: int, previous: int = 0, canary_of: str = ""
+    ) -> int:
         """Desires a pack under a name; returns the generation."""
         old = self._desired.get(name)
         generation = old.generation + 1 if old else 1
@@ -106,6 +108,7 @@ class FakePacker(deployments_pb2_grpc.DeploymentsServicer, artifacts_pb2_grpc.Ar
             ],
             previous_version=previous,
             none_of_these=pack.none_of_these,
+            canary_of=f"deployments/{canary_of}" if canary_of else "",
         )
         await self._announce()
         return generation

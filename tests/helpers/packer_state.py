@@ -25,14 +25,16 @@ async def stock_packs(
     packs: Mapping[str, Sequence[str]],
     summaries: Mapping[str, dict[str, Any]] | None = None,
     roles: Sequence[str] = ROLES,
+    files: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> None:
-    """Keeps packs with these labels, of bytes that nobody runs.
+    """Keeps packs with these labels, of bytes that nobody runs unless they are given.
 
     Args:
         state: The state folder of a packer that does not run, an absolute path.
         packs: Labels by the pack's id.
         summaries: What their proofs say, by the pack's id; nothing where left out.
         roles: The artifacts that they have, each a JSON text.
+        files: Artifacts that are another thing, by the pack's id and the role.
     """
     database = open_database(f"sqlite+aiosqlite:///{state / 'service.db'}")
     store = FolderArtifactStore(state / "artifacts")
@@ -40,7 +42,9 @@ async def stock_packs(
     try:
         await upgrade(database, MIGRATIONS)
         for pack_id, labels in packs.items():
-            kept = {role: await store.put(f'["{pack_id}", "{role}"]'.encode()) for role in roles}
+            texts = {role: f'["{pack_id}", "{role}"]'.encode() for role in roles}
+            given = {**texts, **(files or {}).get(pack_id, {})}
+            kept = {role: await store.put(data) for role, data in given.items()}
             async with database.writing() as session:
                 row = _row(pack_id, labels, kept)
                 row.proof_summary = (summaries or {}).get(pack_id, {})

@@ -131,6 +131,7 @@ class Replica:
         version: int,
         error: status_pb2.Status | None = None,
         parity: Sequence[pb.LiveParity] = (),
+        comparison: pb.CanaryComparison | None = None,
     ) -> None:
         """Reports on a desired deployment."""
         await self._stub.ReportReady(
@@ -141,6 +142,7 @@ class Replica:
                 version=version,
                 error=error,
                 parity=parity,
+                comparison=comparison,
             )
         )
 

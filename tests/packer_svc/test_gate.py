@@ -99,6 +99,20 @@ async def test_a_switch_to_such_a_pack_is_refused_and_what_serves_stays(
     assert (after.pack, after.state) == ("packs/good", pb.DEPLOYMENT_STATE_SERVING)
 
 
+@pytest.mark.parametrize("validate_only", [False, True])
+async def test_such_a_pack_is_not_tried_beside_what_serves_either(
+    gated: DeploymentsClient, name: str, validate_only: bool
+) -> None:
+    async with Replica(gated.channel):
+        await gated.create(name, "packs/good")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await gated.begin_canary(name, "packs/worse", 0.1, validate_only=validate_only)
+        after = await gated.get(name)
+
+    assert error_info_of(refused.value).reason == "PACK_NOT_ACCEPTABLE"
+    assert not after.HasField("canary")
+
+
 async def test_a_pack_that_was_never_judged_is_refused(gated: DeploymentsClient, name: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await gated.begin_create(name, f"packs/{OLD}")
@@ -129,6 +143,8 @@ async def test_what_serves_goes_on_when_the_limit_falls_and_cannot_be_chosen_aga
             assert not (await PacksClient(channel).get("bad")).HasField("acceptance")
             async with Replica(channel):
                 await client.create(name, "packs/bad")
+                await client.create(f"{name}-tries", "packs/good")
+                await client.start_canary(f"{name}-tries", "packs/bad", 0.1)
         process.stop()
         process.options = [*QUICK, "--acceptable-error", "0.1"]
         process.start()
@@ -145,9 +161,14 @@ async def test_what_serves_goes_on_when_the_limit_falls_and_cannot_be_chosen_aga
                 await client.switch(name, "packs/good")
                 with pytest.raises(grpc.aio.AioRpcError) as back:
                     await client.begin_switch(name, "packs/bad")
+                with pytest.raises(grpc.aio.AioRpcError) as promotion:
+                    await client.begin_promotion(f"{name}-tries")
+                tried = await client.get(f"{name}-tries")
 
     assert (kept.pack, kept.display_name) == ("packs/bad", "still here")
     assert error_info_of(back.value).reason == "PACK_NOT_ACCEPTABLE"
+    assert error_info_of(promotion.value).reason == "PACK_NOT_ACCEPTABLE"
+    assert tried.canary.pack == "packs/bad"
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.1, 1.01, float("nan")])

@@ -298,6 +298,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The live server answered with other numbers than the proof's stored ones.
     Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"leg": "live", "inputs": "random", "output": "probabilities", "max_abs": "0.5"}}
     """
+    ERROR_REASON_CANARY_IN_PROGRESS: _ErrorReason.ValueType  # 125
+    """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
+    Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The stable reason of a failed call or operation, sent as ErrorInfo.reason without the prefix
@@ -579,5 +583,9 @@ Example: {"reason": "SWITCH_IN_PROGRESS", "domain": "sliceandpack", "metadata": 
 ERROR_REASON_SMOKE_TEST_FAILED: ErrorReason.ValueType  # 124
 """The live server answered with other numbers than the proof's stored ones.
 Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {"leg": "live", "inputs": "random", "output": "probabilities", "max_abs": "0.5"}}
+"""
+ERROR_REASON_CANARY_IN_PROGRESS: ErrorReason.ValueType  # 125
+"""A canary is tried beside the deployment, so it can neither be switched nor have another canary.
+Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -127,6 +127,8 @@ class ReplicaStatus(_message.Message):
     REPORT_TIME_FIELD_NUMBER: _builtins.int
     CONNECTED_FIELD_NUMBER: _builtins.int
     PARITY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
     replica: _builtins.str
     """The replica's name."""
     generation: _builtins.int
@@ -137,6 +139,10 @@ class ReplicaStatus(_message.Message):
     """The pack that it serves."""
     connected: _builtins.bool
     """Whether it is connected now."""
+    state: Global___DeploymentState.ValueType
+    """Whether it serves what it should, as far as it has said: PENDING before it has said anything of
+    what is desired now, DEGRADED where it reported an error or is not connected.
+    """
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it does not serve what it should; OK if it does."""
@@ -151,6 +157,10 @@ class ReplicaStatus(_message.Message):
         generation, asked before the switch.
         """
 
+    @_builtins.property
+    def comparison(self) -> Global___CanaryComparison:
+        """Of a canary's replica: how the canary does beside the deployment there."""
+
     def __init__(
         self,
         *,
@@ -162,14 +172,188 @@ class ReplicaStatus(_message.Message):
         report_time: _timestamp_pb2.Timestamp | None = ...,
         connected: _builtins.bool = ...,
         parity: _abc.Iterable[Global___LiveParity] | None = ...,
+        state: Global___DeploymentState.ValueType = ...,
+        comparison: Global___CanaryComparison | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "report_time", b"report_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "error", b"error", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "error", b"error", "generation", b"generation", "pack", b"pack", "parity", b"parity", "replica", b"replica", "report_time", b"report_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "connected", b"connected", "error", b"error", "generation", b"generation", "pack", b"pack", "parity", b"parity", "replica", b"replica", "report_time", b"report_time", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplicaStatus: _TypeAlias = ReplicaStatus  # noqa: Y015
+
+@_typing.final
+class ModelTraffic(_message.Message):
+    """What clients asked of one Triton model, in Triton's own figures. What a replica asks itself, to see
+    that its models answer, is left out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    REQUEST_SECONDS_FIELD_NUMBER: _builtins.int
+    QUEUE_SECONDS_FIELD_NUMBER: _builtins.int
+    COMPUTE_SECONDS_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    """Requests that were answered."""
+    errors: _builtins.int
+    """Requests that failed."""
+    request_seconds: _builtins.float
+    """Seconds that all answered requests took in the server together."""
+    queue_seconds: _builtins.float
+    """Of these, seconds that they waited in the queue."""
+    compute_seconds: _builtins.float
+    """Of these, seconds of computing, with the copying of inputs and outputs."""
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        request_seconds: _builtins.float = ...,
+        queue_seconds: _builtins.float = ...,
+        compute_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "errors", b"errors", "queue_seconds", b"queue_seconds", "request_seconds", b"request_seconds", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelTraffic: _TypeAlias = ModelTraffic  # noqa: Y015
+
+@_typing.final
+class PackAgreement(_message.Message):
+    """How far two packs agree on the same inputs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    TOP1_AGREEMENT_FIELD_NUMBER: _builtins.int
+    MAX_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """How many different inputs both were asked."""
+    top1_agreement: _builtins.float
+    """The share of inputs on which both have their largest number at the same place, in [0, 1]."""
+    max_absolute_difference: _builtins.float
+    """The largest absolute difference of two probabilities."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        top1_agreement: _builtins.float = ...,
+        max_absolute_difference: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_absolute_difference", b"max_absolute_difference", "rows", b"rows", "top1_agreement", b"top1_agreement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackAgreement: _TypeAlias = PackAgreement  # noqa: Y015
+
+@_typing.final
+class CanaryComparison(_message.Message):
+    """How a canary does beside its deployment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when requests are counted. A replica that begins to count anew gives a new time."""
+
+    @_builtins.property
+    def deployment(self) -> Global___ModelTraffic:
+        """What was asked of the deployment's own model."""
+
+    @_builtins.property
+    def canary(self) -> Global___ModelTraffic:
+        """What was asked of the canary's model."""
+
+    @_builtins.property
+    def agreement(self) -> Global___PackAgreement:
+        """How far their answers agree on the samples that both packs keep with their proofs; absent where
+        their inputs, outputs or labels differ.
+        """
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        deployment: Global___ModelTraffic | None = ...,
+        canary: Global___ModelTraffic | None = ...,
+        agreement: Global___PackAgreement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "canary", b"canary", "deployment", b"deployment", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "canary", b"canary", "deployment", b"deployment", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryComparison: _TypeAlias = CanaryComparison  # noqa: Y015
+
+@_typing.final
+class Canary(_message.Message):
+    """A pack that is tried beside the one that a deployment serves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The Triton model's name, "NAME--canary": whoever names it gets the canary."""
+    pack: _builtins.str
+    """The pack."""
+    version: _builtins.int
+    """The pack's version in Triton, counted by the canary's own name."""
+    share: _builtins.float
+    """The share of requests that typed clients are to send it, in [0, 1]."""
+    state: Global___DeploymentState.ValueType
+    """Whether it is served."""
+    @_builtins.property
+    def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaStatus]:
+        """What each replica serves of it."""
+
+    @_builtins.property
+    def comparison(self) -> Global___CanaryComparison:
+        """How it does beside the deployment, on all replicas together; all of them ask the same samples, so
+        the agreement is that of the replica with the least.
+        """
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was begun."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        pack: _builtins.str = ...,
+        version: _builtins.int = ...,
+        share: _builtins.float = ...,
+        state: Global___DeploymentState.ValueType = ...,
+        replicas: _abc.Iterable[Global___ReplicaStatus] | None = ...,
+        comparison: Global___CanaryComparison | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "create_time", b"create_time", "model", b"model", "pack", b"pack", "replicas", b"replicas", "share", b"share", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Canary: _TypeAlias = Canary  # noqa: Y015
 
 @_typing.final
 class Deployment(_message.Message):
@@ -187,6 +371,7 @@ class Deployment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "deployments/{deployment}"; the last part is the model's name in Triton."""
     display_name: _builtins.str
@@ -213,6 +398,10 @@ class Deployment(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def canary(self) -> Global___Canary:
+        """The pack that is tried beside it; absent if there is none."""
+
     def __init__(
         self,
         *,
@@ -226,10 +415,11 @@ class Deployment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        canary: Global___Canary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "pack", b"pack", "previous_pack", b"previous_pack", "replicas", b"replicas", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "pack", b"pack", "previous_pack", b"previous_pack", "replicas", b"replicas", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,7 +436,7 @@ class CreateDeploymentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     deployment_id: _builtins.str
-    """The last part of the name, ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$."""
+    """The last part of the name, ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$; it may not end in "--canary"."""
     request_id: _builtins.str
     """A replay with the same id returns the first result; kept for 7 days."""
     validate_only: _builtins.bool
@@ -428,6 +618,114 @@ class DeleteDeploymentRequest(_message.Message):
 Global___DeleteDeploymentRequest: _TypeAlias = DeleteDeploymentRequest  # noqa: Y015
 
 @_typing.final
+class StartCanaryRequest(_message.Message):
+    """Starts a canary, or changes its share."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ALLOW_SIGNATURE_CHANGE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The deployment's name."""
+    pack: _builtins.str
+    """The pack to try. The one that the canary has already: only its share is changed."""
+    share: _builtins.float
+    """The share of requests that typed clients are to send the canary, in [0, 1]; 0 leaves it to those
+    that name its model.
+    """
+    allow_signature_change: _builtins.bool
+    """Whether the pack may have other inputs, outputs or labels than the deployment's."""
+    request_id: _builtins.str
+    """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        pack: _builtins.str = ...,
+        share: _builtins.float = ...,
+        allow_signature_change: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_signature_change", b"allow_signature_change", "name", b"name", "pack", b"pack", "request_id", b"request_id", "share", b"share", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartCanaryRequest: _TypeAlias = StartCanaryRequest  # noqa: Y015
+
+@_typing.final
+class PromoteCanaryRequest(_message.Message):
+    """Makes a canary's pack the deployment's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The deployment's name."""
+    etag: _builtins.str
+    """The etag that the deployment must still have, if given."""
+    request_id: _builtins.str
+    """A replay with the same id returns the first result; kept for 7 days."""
+    validate_only: _builtins.bool
+    """Only the request is checked; nothing is kept."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteCanaryRequest: _TypeAlias = PromoteCanaryRequest  # noqa: Y015
+
+@_typing.final
+class EndCanaryRequest(_message.Message):
+    """Takes a canary back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The deployment's name."""
+    etag: _builtins.str
+    """The etag that the deployment must still have, if given."""
+    request_id: _builtins.str
+    """A replay with the same id returns the first result; kept for 7 days."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndCanaryRequest: _TypeAlias = EndCanaryRequest  # noqa: Y015
+
+@_typing.final
 class WatchDesiredRequest(_message.Message):
     """Asks for what a replica is to serve."""
 
@@ -494,8 +792,9 @@ class DesiredDeployment(_message.Message):
     PREVIOUS_VERSION_FIELD_NUMBER: _builtins.int
     RUN_TIME_FIELD_NUMBER: _builtins.int
     NONE_OF_THESE_FIELD_NUMBER: _builtins.int
+    CANARY_OF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The deployment's name."""
+    """The deployment's name; of a canary, that of its deployment with "--canary" after it."""
     generation: _builtins.int
     """Rises with every change of this deployment; reports name it."""
     pack: _builtins.str
@@ -506,6 +805,8 @@ class DesiredDeployment(_message.Message):
     """The version that stays loaded beside it, the one that served before; 0 for none."""
     none_of_these: _builtins.bool
     """Whether the pack has the output "none_of_these" beside "probabilities"."""
+    canary_of: _builtins.str
+    """Of a canary: the name of the deployment that it is tried beside; empty for all others."""
     @_builtins.property
     def graph(self) -> _artifacts_pb2.Artifact:
         """The pack's graph."""
@@ -544,10 +845,11 @@ class DesiredDeployment(_message.Message):
         previous_version: _builtins.int = ...,
         run_time: _packs_pb2.RunTime | None = ...,
         none_of_these: _builtins.bool = ...,
+        canary_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["graph", b"graph", "run_time", b"run_time", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "none_of_these", b"none_of_these", "pack", b"pack", "previous_version", b"previous_version", "run_time", b"run_time", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_of", b"canary_of", "generation", b"generation", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "name", b"name", "none_of_these", b"none_of_these", "pack", b"pack", "previous_version", b"previous_version", "run_time", b"run_time", "smoke_test", b"smoke_test", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -566,10 +868,11 @@ class ReportReadyRequest(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     SMOKE_MAX_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PARITY_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
     replica: _builtins.str
     """The replica's name."""
     deployment: _builtins.str
-    """The deployment's name."""
+    """The name that was desired, the deployment's or its canary's."""
     generation: _builtins.int
     """The generation that the report is about."""
     version: _builtins.int
@@ -584,6 +887,12 @@ class ReportReadyRequest(_message.Message):
     def parity(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveParity]:
         """How its live answers compare with the proof's, by kind of input and output."""
 
+    @_builtins.property
+    def comparison(self) -> Global___CanaryComparison:
+        """Of a canary: how it does beside its deployment, since the start_time in it; absent where nothing
+        is new.
+        """
+
     def __init__(
         self,
         *,
@@ -594,10 +903,11 @@ class ReportReadyRequest(_message.Message):
         error: _status_pb2.Status | None = ...,
         smoke_max_absolute_difference: _builtins.float = ...,
         parity: _abc.Iterable[Global___LiveParity] | None = ...,
+        comparison: Global___CanaryComparison | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "error", b"error", "generation", b"generation", "parity", b"parity", "replica", b"replica", "smoke_max_absolute_difference", b"smoke_max_absolute_difference", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "deployment", b"deployment", "error", b"error", "generation", b"generation", "parity", b"parity", "replica", b"replica", "smoke_max_absolute_difference", b"smoke_max_absolute_difference", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

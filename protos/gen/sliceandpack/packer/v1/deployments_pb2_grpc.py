@@ -62,6 +62,21 @@ class DeploymentsStub:
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.DeleteDeploymentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.StartCanary = channel.unary_unary(
+                '/sliceandpack.packer.v1.Deployments/StartCanary',
+                request_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.StartCanaryRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.PromoteCanary = channel.unary_unary(
+                '/sliceandpack.packer.v1.Deployments/PromoteCanary',
+                request_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.PromoteCanaryRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.EndCanary = channel.unary_unary(
+                '/sliceandpack.packer.v1.Deployments/EndCanary',
+                request_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.EndCanaryRequest.SerializeToString,
+                response_deserializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.Deployment.FromString,
+                _registered_method=True)
         self.WatchDesired = channel.unary_stream(
                 '/sliceandpack.packer.v1.Deployments/WatchDesired',
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.WatchDesiredRequest.SerializeToString,
@@ -116,6 +131,31 @@ class DeploymentsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartCanary(self, request, context):
+        """Serves another pack beside a deployment, as the Triton model "NAME--canary", to a share of its
+        clients; or gives the canary that has this pack another share. The operation ends when every
+        connected replica serves it, or it was taken back; its response is the Deployment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteCanary(self, request, context):
+        """Switches a deployment to the pack of its canary. Once every connected replica serves it under
+        the deployment's own name, the canary is unloaded; where one cannot, the switch is taken back and
+        the canary stays. The response of the operation is the Deployment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndCanary(self, request, context):
+        """Takes a canary back: it is served no longer, the deployment stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchDesired(self, request, context):
         """Streams what a replica is to serve: the whole of it at once, then again after every change.
         """
@@ -157,6 +197,21 @@ def add_DeploymentsServicer_to_server(servicer, server):
                     servicer.DeleteDeployment,
                     request_deserializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.DeleteDeploymentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'StartCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartCanary,
+                    request_deserializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.StartCanaryRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'PromoteCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteCanary,
+                    request_deserializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.PromoteCanaryRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'EndCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndCanary,
+                    request_deserializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.EndCanaryRequest.FromString,
+                    response_serializer=sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.Deployment.SerializeToString,
             ),
             'WatchDesired': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchDesired,
@@ -305,6 +360,87 @@ class Deployments:
             '/sliceandpack.packer.v1.Deployments/DeleteDeployment',
             sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.DeleteDeploymentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.packer.v1.Deployments/StartCanary',
+            sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.StartCanaryRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.packer.v1.Deployments/PromoteCanary',
+            sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.PromoteCanaryRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.packer.v1.Deployments/EndCanary',
+            sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.EndCanaryRequest.SerializeToString,
+            sliceandpack_dot_packer_dot_v1_dot_deployments__pb2.Deployment.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,18 @@ class DeploymentsStub:
     """
     DeleteDeployment: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.DeleteDeploymentRequest, _empty_pb2.Empty]
     """Stops serving under a name."""
+    StartCanary: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.StartCanaryRequest, _operations_pb2.Operation]
+    """Serves another pack beside a deployment, as the Triton model "NAME--canary", to a share of its
+    clients; or gives the canary that has this pack another share. The operation ends when every
+    connected replica serves it, or it was taken back; its response is the Deployment.
+    """
+    PromoteCanary: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.PromoteCanaryRequest, _operations_pb2.Operation]
+    """Switches a deployment to the pack of its canary. Once every connected replica serves it under
+    the deployment's own name, the canary is unloaded; where one cannot, the switch is taken back and
+    the canary stays. The response of the operation is the Deployment.
+    """
+    EndCanary: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.EndCanaryRequest, _deployments_pb2.Deployment]
+    """Takes a canary back: it is served no longer, the deployment stays as it is."""
     WatchDesired: _grpc.UnaryStreamMultiCallable[_deployments_pb2.WatchDesiredRequest, _deployments_pb2.DesiredState]
     """Streams what a replica is to serve: the whole of it at once, then again after every change."""
     ReportReady: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.ReportReadyRequest, _deployments_pb2.ReportReadyResponse]
@@ -75,6 +87,18 @@ class DeploymentsAsyncStub(DeploymentsStub):
     """
     DeleteDeployment: _aio.UnaryUnaryMultiCallable[_deployments_pb2.DeleteDeploymentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Stops serving under a name."""
+    StartCanary: _aio.UnaryUnaryMultiCallable[_deployments_pb2.StartCanaryRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Serves another pack beside a deployment, as the Triton model "NAME--canary", to a share of its
+    clients; or gives the canary that has this pack another share. The operation ends when every
+    connected replica serves it, or it was taken back; its response is the Deployment.
+    """
+    PromoteCanary: _aio.UnaryUnaryMultiCallable[_deployments_pb2.PromoteCanaryRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Switches a deployment to the pack of its canary. Once every connected replica serves it under
+    the deployment's own name, the canary is unloaded; where one cannot, the switch is taken back and
+    the canary stays. The response of the operation is the Deployment.
+    """
+    EndCanary: _aio.UnaryUnaryMultiCallable[_deployments_pb2.EndCanaryRequest, _deployments_pb2.Deployment]  # type: ignore[assignment]
+    """Takes a canary back: it is served no longer, the deployment stays as it is."""
     WatchDesired: _aio.UnaryStreamMultiCallable[_deployments_pb2.WatchDesiredRequest, _deployments_pb2.DesiredState]  # type: ignore[assignment]
     """Streams what a replica is to serve: the whole of it at once, then again after every change."""
     ReportReady: _aio.UnaryUnaryMultiCallable[_deployments_pb2.ReportReadyRequest, _deployments_pb2.ReportReadyResponse]  # type: ignore[assignment]
@@ -127,6 +151,36 @@ class DeploymentsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Stops serving under a name."""
+
+    @_abc_1.abstractmethod
+    def StartCanary(
+        self,
+        request: _deployments_pb2.StartCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Serves another pack beside a deployment, as the Triton model "NAME--canary", to a share of its
+        clients; or gives the canary that has this pack another share. The operation ends when every
+        connected replica serves it, or it was taken back; its response is the Deployment.
+        """
+
+    @_abc_1.abstractmethod
+    def PromoteCanary(
+        self,
+        request: _deployments_pb2.PromoteCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Switches a deployment to the pack of its canary. Once every connected replica serves it under
+        the deployment's own name, the canary is unloaded; where one cannot, the switch is taken back and
+        the canary stays. The response of the operation is the Deployment.
+        """
+
+    @_abc_1.abstractmethod
+    def EndCanary(
+        self,
+        request: _deployments_pb2.EndCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deployments_pb2.Deployment, _abc.Awaitable[_deployments_pb2.Deployment]]:
+        """Takes a canary back: it is served no longer, the deployment stays as it is."""
 
     @_abc_1.abstractmethod
     def WatchDesired(
