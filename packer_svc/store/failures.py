@@ -74,7 +74,8 @@ def budget_unreachable(kind: str, budget: float, least: float) -> InvalidArgumen
     """
     # Rounded up, so that what is advised can be had.
     reachable = f"{math.ceil(least * 1e4) / 1e4:.4f}"
-    unit = "ms" if kind == "latency_ms" else f"of the full originals' {kind}"
+    units = {"latency_ms": "ms", "macs": "of the full originals' MACs"}
+    unit = units.get(kind, f"of the full originals' {kind}")
     return InvalidArgument(
         reasons.ERROR_REASON_BUDGET_UNREACHABLE,
         f"The budget is {budget:.4g} {unit}; the smallest pack of these classes has {reachable}.",

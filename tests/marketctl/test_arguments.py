@@ -62,6 +62,13 @@ def test_a_label_for_no_fragment_is_refused(label: str) -> None:
         labelled(["pets/f-1"], [label])
 
 
+def test_two_labels_for_one_fragment_are_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="'cat' and 'dog'"):
+        labelled(["pets/f-1"], ["pets/f-1=cat", "models/pets/fragments/f-1=dog"])
+    again = labelled(["pets/f-1"], ["pets/f-1=cat", "pets/f-1=cat"])
+    assert [part.label for part in again] == ["cat"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
