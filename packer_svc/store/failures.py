@@ -19,6 +19,7 @@ from svckit.errors import (
     NotFound,
     Unavailable,
 )
+from svckit.names import listed
 
 
 def duplicate_fragment(fragment: str) -> InvalidArgument:
@@ -98,7 +99,7 @@ def pack_in_use(pack: str, deployments: Sequence[str]) -> FailedPrecondition:
     """Returns the error for a pack that deployments point to."""
     return FailedPrecondition(
         reasons.ERROR_REASON_PACK_IN_USE,
-        f"{pack} is served, or can be switched back to, by {', '.join(deployments[:10])}.",
+        f"{pack} is served, or can be switched back to, by {listed(deployments)}.",
         advice="Delete those deployments, or switch them twice to other packs, then try again.",
         metadata={"deployments": ",".join(deployments)},
     )

@@ -116,6 +116,13 @@ def test_a_service_that_does_not_answer_is_named_with_its_address() -> None:
     assert "marketctl up" in ended.err
 
 
+def test_a_service_that_does_not_answer_has_a_reason_to_branch_on() -> None:
+    ended = marketctl("models", "list", "--slicer", NOWHERE, "-o", "json")
+    error = json.loads(ended.err)["error"]
+    assert (error["code"], error["reason"]) == ("UNAVAILABLE", "SERVICE_UNREACHABLE")
+    assert error["metadata"] == {"service": "slicer", "address": NOWHERE}
+
+
 def test_no_command_has_an_option_of_the_same_name_as_a_global_one() -> None:
     root = get_command(app)
     taken = {name for option in root.params for name in option.opts} - {"--help"}
