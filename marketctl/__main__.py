@@ -1,10 +1,16 @@
 """``marketctl`` and ``python -m marketctl``."""
 
-from marketctl.app import app
+import sys
 
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    try:
+        # A second or more of a command goes into this import, and Ctrl-C may well come here.
+        from marketctl.app import app
+    except KeyboardInterrupt:
+        # As `ExitCode.INTERRUPTED`, whose import may be what was interrupted.
+        sys.exit(130)
     app(prog_name="marketctl")
 
 

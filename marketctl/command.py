@@ -104,10 +104,11 @@ def named(error: ServiceError, settings: Settings) -> ServiceError:
         # gRPC's own text names the address that it tried.
         if address in error.message:
             return Unavailable(
-                error.reason,
+                error.reason or reasons.ERROR_REASON_SERVICE_UNREACHABLE,
                 f"The {name} at {address} cannot be reached: {error.message.rpartition(': ')[2]}.",
                 advice=f"Start it with `marketctl up`, or say where it is with --{name}; see that "
                 "both sides use TLS or neither does.",
+                metadata={"service": name, "address": address},
             )
     return error
 

@@ -18,7 +18,8 @@ from svckit.artifacts.digests import artifact_name
 from svckit.artifacts.files import digest_of_file
 from svckit.artifacts.threads import in_thread
 from svckit.clients.artifacts import download
-from svckit.errors import AlreadyExists
+from svckit.clients.transfer import OnProgress
+from svckit.errors import AlreadyExists, DataLoss, NotFound
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ async def fetch(
         if path.exists() and not options.force:
             raise _taken(path)
         with transfer_progress(session.printer, f"Receiving {path.name}") as on_progress:
-            await download(service.channel, artifact.name, path, on_progress=on_progress)
+            await receive(service, artifact, path, on_progress)
     if session.printer.is_table:
         session.printer.line(f"{path} ({size(artifact.size_bytes)})")
     else:
@@ -105,6 +106,36 @@ async def fetch(
             {"name": artifact.name, "path": str(path), "size_bytes": artifact.size_bytes}
         )
     return path
+
+
+async def receive(
+    service: Service,
+    artifact: artifacts_pb2.Artifact,
+    path: Path,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Downloads an artifact that a resource names.
+
+    Args:
+        service: Who has it.
+        artifact: What to download.
+        path: The file to write.
+        on_progress: Is told how many bytes have come.
+
+    Raises:
+        DataLoss: DIGEST_MISMATCH, the service has found its bytes altered, and has them no more.
+        ServiceError: The service refused, or is away for too long.
+    """
+    try:
+        await download(service.channel, artifact.name, path, on_progress=on_progress)
+    except NotFound as error:
+        raise DataLoss(
+            reasons.ERROR_REASON_DIGEST_MISMATCH,
+            f"{artifact.name} is stored no more: it was altered, or is gone.",
+            advice="Have its owner restore artifacts/ from a backup, or make anew what it belongs "
+            "to.",
+            metadata=error.metadata,
+        ) from error
 
 
 def _name_of(path: Path) -> str:

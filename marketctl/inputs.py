@@ -21,10 +21,17 @@ def _meaning(spec: pb.InputSpec) -> str:
     match spec.WhichOneof("semantics"):
         case "image":
             bounds = spec.image.value_range
-            normalised = spec.image.mean or spec.image.standard_deviation
-            how = ", normalised" if normalised else ""
+            how = _normalisation(spec.image)
             return f"image, {bounds.minimum:g} to {bounds.maximum:g}{how}"
         case "text":
             return f"text of {spec.text.vocabulary_size} tokens"
         case _:
             return "tensor"
+
+
+def _normalisation(image: pb.ImageSemantics) -> str:
+    """By what values are normalised, in the words of the options of ``models submit``."""
+    numbers = {"mean": image.mean, "std": image.standard_deviation}
+    told = [f"{name} {','.join(f'{one:g}' for one in found)}" for name, found in numbers.items()]
+    given = [one for one, found in zip(told, numbers.values(), strict=True) if found]
+    return f", normalised by {' and '.join(given)}" if given else ""

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
 _ROLES: Mapping[str, str] = {"fragment": "graph", "model": "samples"}
+_PARTS = ("graph", "manifest", "proof", "smoke_test", "report")
 _DIGITS = 12
+
+
+def roles_of(pack: pb.Pack) -> dict[str, str]:
+    """Returns what a pack's own artifacts are, by their names."""
+    return {getattr(pack, part).name: part.replace("_", " ") for part in _PARTS}
 
 
 def lineage_lines(lineage: pb.Lineage, pack: pb.Pack) -> Iterator[str]:
@@ -20,8 +26,7 @@ def lineage_lines(lineage: pb.Lineage, pack: pb.Pack) -> Iterator[str]:
         pack: The pack, which says what its artifacts are.
     """
     nodes = {node.name: node for node in lineage.nodes}
-    parts = ("graph", "manifest", "proof", "smoke_test")
-    roles = {getattr(pack, part).name: part.replace("_", " ") for part in parts}
+    roles = roles_of(pack)
     followed: set[str] = set()
 
     def below(name: str, depth: int, role: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ from typing import Final
 import typer
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
+from marketctl.lineage import roles_of
+
 _KINDS: Final = ("pack", "fragment", "model")
 """A column each, from left to right."""
 
@@ -116,8 +118,7 @@ def _roles(lineage: pb.Lineage, pack: pb.Pack) -> dict[str, str]:
         if node.kind in own
         for parent in node.parents
     }
-    parts = ("graph", "manifest", "proof", "smoke_test")
-    return found | {getattr(pack, part).name: part.replace("_", " ") for part in parts}
+    return found | roles_of(pack)
 
 
 def _lines(node: pb.LineageNode, roles: dict[str, str], labels: dict[str, str]) -> list[str]:

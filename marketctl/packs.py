@@ -257,10 +257,11 @@ def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFra
         labels: ``FRAGMENT=LABEL``, of some of them.
 
     Raises:
-        typer.BadParameter: A label is for no fragment of the list, or for none at all.
+        typer.BadParameter: A label is for no fragment of the list, or for none at all, or a
+            fragment has two.
     """
     names = [nested_name("fragments", fragment) for fragment in fragments]
-    chosen = {}
+    chosen: dict[str, str] = {}
     for text in labels:
         fragment, assigned, label = text.partition("=")
         name = nested_name("fragments", fragment)
@@ -270,7 +271,10 @@ def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFra
             raise typer.BadParameter(
                 f"{fragment!r} is none of the fragments to pack", param_hint="--label"
             )
-        chosen[name] = label
+        if chosen.setdefault(name, label) != label:
+            raise typer.BadParameter(
+                f"{fragment!r} is given two: {chosen[name]!r} and {label!r}", param_hint="--label"
+            )
     return [pb.PackFragment(fragment=name, label=chosen.get(name, "")) for name in names]
 
 

@@ -12,10 +12,9 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from marketctl.columns import last
-from marketctl.download import DownloadOptions
+from marketctl.download import DownloadOptions, receive
 from marketctl.session import Session
 from svckit.artifacts.threads import in_thread
-from svckit.clients.artifacts import download
 from svckit.errors import FailedPrecondition
 
 
@@ -57,7 +56,7 @@ async def print_proof(session: Session, pack: pb.Pack) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "proof.json")
-        await download(session.packer.channel, pack.proof.name, path)
+        await receive(session.packer, pack.proof, path)
         session.printer.data(json.loads(await in_thread(path.read_bytes)))
 
 

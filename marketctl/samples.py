@@ -108,6 +108,8 @@ def _pictures_in(folder: Path, complaints: Complaints) -> list[Path]:
 
 def _arrays(path: Path, inputs: Sequence[pb.InputSpec], complaints: Complaints) -> Iterator[Sample]:
     try:
+        if not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("it is no zip archive")
         # numpy leaves a file open that it cannot read; this one is closed here.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {spec.name: _array(path, archive, spec, complaints) for spec in inputs}

@@ -12,7 +12,8 @@ MOST_THREADS = 4
 """More fragments at once win little: a pack's proof waits for the slowest."""
 
 
-def _default_threads() -> int:
+def usable_cores_at_most_4() -> int:
+    """Returns the default, under the name that ``--help`` shows for it."""
     return min(MOST_THREADS, usable_cores())
 
 
@@ -25,7 +26,7 @@ class PackerSettings(
     """Where the packer listens, ``host:port``; port 0 takes a free one."""
     slicer: ClientSettings = ClientSettings(address="127.0.0.1:7101")
     """Where the slicer is, and how to reach it."""
-    worker_threads: int = Field(default_factory=_default_threads, ge=1)
+    worker_threads: int = Field(default_factory=usable_cores_at_most_4, ge=1)
     """How many fragments a worker runs at once, each on one thread."""
     feature_cache_bytes: int = Field(default=2**30, ge=0)
     """What is kept of fragments' answers to samples, so that changing a pack is quick; the

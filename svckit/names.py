@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,16 @@ _ID: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _SEGMENT: Final = r"([A-Za-z0-9][A-Za-z0-9._:-]{0,127})"
 _SEGMENT_OR_WILDCARD: Final = r"(-|[A-Za-z0-9][A-Za-z0-9._:-]{0,127})"
 _VARIABLE: Final = re.compile(r"\{[a-z_]+\}")
+
+
+_MOST_LISTED: Final = 10
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns names as a message has them: the first ten, and how many more there are."""
+    shown = ", ".join(names[:_MOST_LISTED])
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
     ),
     grpc.StatusCode.UNAVAILABLE: (
         pb.ERROR_REASON_SHUTTING_DOWN,
+        pb.ERROR_REASON_SERVICE_UNREACHABLE,
         pb.ERROR_REASON_WORKER_DIED,
         pb.ERROR_REASON_SLICER_UNAVAILABLE,
         pb.ERROR_REASON_TRITON_UNAVAILABLE,
@@ -109,6 +110,7 @@ CODES: Mapping[pb.ErrorReason.ValueType, grpc.StatusCode] = MappingProxyType(
 RETRY_SECONDS: Mapping[pb.ErrorReason.ValueType, float] = MappingProxyType(
     {
         pb.ERROR_REASON_SHUTTING_DOWN: 1.0,
+        pb.ERROR_REASON_SERVICE_UNREACHABLE: 1.0,
         pb.ERROR_REASON_QUEUE_FULL: 5.0,
         pb.ERROR_REASON_WORKER_DIED: 1.0,
         pb.ERROR_REASON_SLICER_UNAVAILABLE: 2.0,

@@ -133,7 +133,9 @@ def _arrays(path: Path) -> Inputs:
 
 def _truth(given: NDArray[np.generic], labels: Sequence[str]) -> Labels:
     """The place of each sample's class in the pack."""
-    if given.dtype.kind != "U" or given.ndim != 1 or not len(given):
+    if given.shape == (0,):
+        raise _mismatch(LABELS, "The evaluation samples hold no sample.")
+    if given.dtype.kind != "U" or given.ndim != 1:
         raise _mismatch(LABELS, f"labels are {given.dtype} {given.shape}, not texts (n,).")
     places = {label: place for place, label in enumerate(labels)}
     unknown = sorted(set(given.tolist()) - set(places))

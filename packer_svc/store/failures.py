@@ -19,6 +19,7 @@ from svckit.errors import (
     NotFound,
     Unavailable,
 )
+from svckit.names import listed
 
 
 def duplicate_fragment(fragment: str) -> InvalidArgument:
@@ -74,7 +75,8 @@ def budget_unreachable(kind: str, budget: float, least: float) -> InvalidArgumen
     """
     # Rounded up, so that what is advised can be had.
     reachable = f"{math.ceil(least * 1e4) / 1e4:.4f}"
-    unit = "ms" if kind == "latency_ms" else f"of the full originals' {kind}"
+    units = {"latency_ms": "ms", "macs": "of the full originals' MACs"}
+    unit = units.get(kind, f"of the full originals' {kind}")
     return InvalidArgument(
         reasons.ERROR_REASON_BUDGET_UNREACHABLE,
         f"The budget is {budget:.4g} {unit}; the smallest pack of these classes has {reachable}.",
@@ -97,7 +99,7 @@ def pack_in_use(pack: str, deployments: Sequence[str]) -> FailedPrecondition:
     """Returns the error for a pack that deployments point to."""
     return FailedPrecondition(
         reasons.ERROR_REASON_PACK_IN_USE,
-        f"{pack} is served, or can be switched back to, by {', '.join(deployments[:10])}.",
+        f"{pack} is served, or can be switched back to, by {listed(deployments)}.",
         advice="Delete those deployments, or switch them twice to other packs, then try again.",
         metadata={"deployments": ",".join(deployments)},
     )

@@ -51,7 +51,7 @@ class ReconcilerSettings(
     instances: int | None = Field(default=None, ge=1)
     """Copies of each model; left out, by the model's run time."""
     instance_kind: InstanceKind = InstanceKind.CPU
-    """Where they run; KIND_GPU needs a Triton with GPUs."""
+    """Where they run; GPU needs a Triton with GPUs."""
     intra_op_threads: int | None = Field(default=None, ge=0)
     """ONNX Runtime's threads inside one operator, per instance, 0 for all cores; left out, by the
     model's run time."""

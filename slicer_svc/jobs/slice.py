@@ -61,7 +61,8 @@ def slice_checked(
     start = time.perf_counter()
     for sliced in _slices(request, checked, plan, report):
         _check_finite(sliced, request["labels"])
-        path = Path(request["folder"]) / f"{'-'.join(map(str, sliced.classes))}.onnx"
+        # Every class is cut once, so the first tells fragments apart; all make too long a name.
+        path = Path(request["folder"]) / f"{sliced.classes[0]}.onnx"
         path.write_bytes(to_bytes(sliced.model))
         seconds = time.perf_counter() - start
         report({"fragment": _describe(sliced, path, seconds)})

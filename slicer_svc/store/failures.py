@@ -11,13 +11,14 @@ from svckit.errors import (
     FieldViolation,
     InvalidArgument,
 )
+from svckit.names import listed
 
 
 def in_use(name: str, packs: Sequence[str]) -> FailedPrecondition:
     """Returns the error for what packs hold references on."""
     return FailedPrecondition(
         reasons.ERROR_REASON_MODEL_IN_USE,
-        f"{name} is needed by {', '.join(packs[:10])}.",
+        f"{name} is needed by {listed(packs)}.",
         advice="Delete those packs first, or force the deletion of the model: packs keep copies.",
         metadata={"packs": ",".join(packs)},
     )

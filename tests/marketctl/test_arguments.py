@@ -62,6 +62,13 @@ def test_a_label_for_no_fragment_is_refused(label: str) -> None:
         labelled(["pets/f-1"], [label])
 
 
+def test_two_labels_for_one_fragment_are_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="'cat' and 'dog'"):
+        labelled(["pets/f-1"], ["pets/f-1=cat", "models/pets/fragments/f-1=dog"])
+    again = labelled(["pets/f-1"], ["pets/f-1=cat", "pets/f-1=cat"])
+    assert [part.label for part in again] == ["cat"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -107,6 +114,13 @@ def test_a_service_that_does_not_answer_is_named_with_its_address() -> None:
     ended = marketctl("models", "list", "--slicer", NOWHERE)
     assert f"The slicer at {NOWHERE} cannot be reached: Connection refused." in ended.err
     assert "marketctl up" in ended.err
+
+
+def test_a_service_that_does_not_answer_has_a_reason_to_branch_on() -> None:
+    ended = marketctl("models", "list", "--slicer", NOWHERE, "-o", "json")
+    error = json.loads(ended.err)["error"]
+    assert (error["code"], error["reason"]) == ("UNAVAILABLE", "SERVICE_UNREACHABLE")
+    assert error["metadata"] == {"service": "slicer", "address": NOWHERE}
 
 
 def test_no_command_has_an_option_of_the_same_name_as_a_global_one() -> None:

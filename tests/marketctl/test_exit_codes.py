@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import grpc
 import pytest
 
@@ -28,3 +31,18 @@ def test_each_kind_of_error_has_its_exit_code(code: grpc.StatusCode, expected: i
 
 def test_no_error_ends_as_a_success() -> None:
     assert ExitCode.OK not in {exit_code_of(code) for code in grpc.StatusCode}
+
+
+def test_ctrl_c_while_the_program_is_still_loading_leaves_no_traceback() -> None:
+    code = """
+import sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "marketctl.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatient())
+from marketctl.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, b"")

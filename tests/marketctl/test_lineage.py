@@ -13,19 +13,21 @@ def artifact(digit: int) -> str:
 
 def test_every_thing_has_a_line_with_its_role_below_what_was_made_of_it() -> None:
     pack = pb.Pack(name="packs/p")
-    pack.graph.name, pack.proof.name = artifact(1), artifact(2)
+    pack.graph.name, pack.proof.name, pack.report.name = artifact(1), artifact(2), artifact(5)
     first, second = "models/m/fragments/f-1", "models/m/fragments/f-2"
     lineage = pb.Lineage(
         nodes=[
             pb.LineageNode(
-                name="packs/p", kind="pack", parents=[first, second, artifact(1), artifact(2)]
+                name="packs/p",
+                kind="pack",
+                parents=[first, second, artifact(1), artifact(2), artifact(5)],
             ),
             pb.LineageNode(
                 name=first, kind="fragment", licence="MIT", parents=["models/m", artifact(3)]
             ),
             pb.LineageNode(name=second, kind="fragment", licence="MIT", parents=["models/m"]),
             pb.LineageNode(name="models/m", kind="model", licence="MIT", parents=[artifact(4)]),
-            *(pb.LineageNode(name=artifact(digit), kind="artifact") for digit in (1, 2, 3, 4)),
+            *(pb.LineageNode(name=artifact(digit), kind="artifact") for digit in (1, 2, 3, 4, 5)),
         ]
     )
     assert list(lineage_lines(lineage, pack)) == [
@@ -38,4 +40,5 @@ def test_every_thing_has_a_line_with_its_role_below_what_was_made_of_it() -> Non
         "    model  models/m  MIT  (see above)",
         "  graph  artifacts/sha256:111111111111…",
         "  proof  artifacts/sha256:222222222222…",
+        "  report  artifacts/sha256:555555555555…",
     ]

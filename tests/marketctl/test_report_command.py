@@ -17,10 +17,15 @@ PAGE = '["harbour", "report"]'
 
 
 @pytest.fixture(scope="module")
-def packer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A packer with a pack, and one that was made before there were reports."""
-    folder = tmp_path_factory.mktemp("packer")
-    asyncio.run(stock_packs(folder / "state", {"harbour": ("cat", "ship")}))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packer")
+
+
+@pytest.fixture(scope="module")
+def packer(folder: Path) -> Iterator[str]:
+    """A packer with two packs, and one that was made before there were reports."""
+    packs = {"harbour": ("cat", "ship"), "altered": ("cat", "lion")}
+    asyncio.run(stock_packs(folder / "state", packs))
     asyncio.run(stock_packs(folder / "state", {"old": ("cat", "ship")}, roles=OLD_ROLES))
     with ServiceProcess("packer_svc", folder).running() as process:
         yield process.address
@@ -82,6 +87,22 @@ def test_a_pack_without_a_report_says_where_its_proof_is(packer: str, tmp_path: 
     assert "packs download old --part proof" in " ".join(refused.err.split())
     assert list(tmp_path.iterdir()) == []
     assert report(packer, "old", "-o", "json").data == ["old", "proof"]
+
+
+@pytest.mark.parametrize(("part", "options"), [("report", ()), ("proof", ("-o", "json"))])
+def test_what_was_altered_is_called_damaged_also_after_the_packer_put_it_aside(
+    packer: str, folder: Path, tmp_path: Path, part: str, options: tuple[str, ...]
+) -> None:
+    found = marketctl("--packer", packer, "packs", "show", "altered", "-o", "json").data
+    digits = found[part]["name"].removeprefix("artifacts/sha256:")
+    path = folder / "state" / "artifacts" / "objects" / digits[:2] / digits
+    path.write_bytes(path.read_bytes().replace(b"altered", b"ALTERED"))
+    for _ in range(2):
+        refused = report(packer, "altered", *options)
+        assert refused.code == 9
+        assert "DIGEST_MISMATCH" in refused.err
+    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pack_that_is_not_there_is_told(packer: str) -> None:

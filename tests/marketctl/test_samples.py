@@ -49,6 +49,15 @@ def saved(path: Path, pixels: Any, mode: str | None = None) -> Path:
     return path
 
 
+@pytest.mark.parametrize("data", [b"", b"junk", b"\x93NUMPY\x01\x00"])
+def test_what_is_no_npz_is_called_so_and_no_pickle(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "samples.npz"
+    path.write_bytes(data)
+    with pytest.raises(InvalidArgument, match="it is no zip archive") as caught:
+        read(path)
+    assert "pickle" not in str(caught.value)
+
+
 def test_a_grey_picture_becomes_values_of_the_declared_range(tmp_path: Path) -> None:
     pixels = np.arange(16, dtype=np.uint8).reshape(4, 4) * 17
     array = PictureReader([GREY]).read(saved(tmp_path / "p.png", pixels))

@@ -141,6 +141,7 @@ async def test_a_budget_beyond_reach_says_what_can_be_had(
     with pytest.raises(OperationFailedError) as caught:
         await ordered(packs, "tiny", named, pb.PackBudget(macs=0.001))
     assert (caught.value.code, caught.value.reason) == ("INVALID_ARGUMENT", "BUDGET_UNREACHABLE")
+    assert "0.001 of the full originals' MACs" in str(caught.value)
     least = float(caught.value.metadata["least"])
     assert 0.001 < least < 0.2
     made = await ordered(packs, "least", named, pb.PackBudget(macs=least))

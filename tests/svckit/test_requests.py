@@ -9,7 +9,7 @@ from sliceandpack.slicer.v1 import fragments_pb2, input_spec_pb2, models_pb2
 from svckit.errors import Aborted, InvalidArgument
 from svckit.etags import check_etag, etag_of
 from svckit.masks import masked_fields
-from svckit.names import ResourcePattern, id_violations, new_id
+from svckit.names import ResourcePattern, id_violations, listed, new_id
 from svckit.required import missing_fields
 
 Model = models_pb2.Model
@@ -159,3 +159,10 @@ def test_a_mask_that_names_what_cannot_change_is_refused_path_by_path() -> None:
     assert caught.value.reason == pb.ERROR_REASON_FIELD_INVALID
     assert len(caught.value.violations) == 2
     assert "display_name, licence" in caught.value.advice
+
+
+def test_a_message_lists_ten_names_and_counts_the_others() -> None:
+    names = [f"packs/p{place}" for place in range(12)]
+    assert listed(names[:2]) == "packs/p0, packs/p1"
+    assert listed(names[:10]).endswith(", packs/p9")
+    assert listed(names).endswith(", packs/p9 and 2 more")

@@ -95,10 +95,19 @@ def _meaning(given: Mapping[str, Any]) -> str:
     image, text = given.get("image"), given.get("text")
     if image:
         order = "channels last" if image["channels_last"] else "channels first"
-        return f"pictures, {order}, values from {image['minimum']:g} to {image['maximum']:g}"
+        values = f"values from {image['minimum']:g} to {image['maximum']:g}"
+        return f"pictures, {order}, {values}{_normalisation(image)}"
     if text:
         return f"text, {plural(text['vocabulary_size'], 'token')} in the vocabulary"
     return "plain numbers"
+
+
+def _normalisation(image: Mapping[str, Any]) -> str:
+    """How a client has to normalise what it sends; where it need not, nothing."""
+    lists = {"mean": image["mean"], "standard deviation": image["deviation"]}
+    told = [f"{name} {', '.join(f'{one:g}' for one in found)}" for name, found in lists.items()]
+    given = [one for one, found in zip(told, lists.values(), strict=True) if found]
+    return f"; then normalised with {' and '.join(given)}" if given else ""
 
 
 def _model(fragment: str) -> str:

@@ -63,6 +63,7 @@ def test_equal_samples_count_once_unless_they_are_labelled_differently(tmp_path:
     [
         ({"labels": np.arange(9) % 3}, R.SAMPLES_MISMATCH, "int64"),
         ({"labels": np.array([["cat"]])}, R.SAMPLES_MISMATCH, "(1, 1)"),
+        ({"labels": np.array([])}, R.SAMPLES_MISMATCH, "no sample"),
         ({"labels": np.array(["cat", "Dog", "ship"] * 3)}, R.CLASS_UNKNOWN, "'Dog'"),
         ({"labels": np.array(["cat", "dog", "dog"] * 3)}, R.SAMPLES_CLASS_MISSING, "'ship'"),
         ({"labels": np.array(["cat", "dog", "ship"])}, R.SAMPLES_MISMATCH, "(3, 2, 3)"),

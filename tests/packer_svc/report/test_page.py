@@ -225,8 +225,19 @@ def test_inputs_are_told_by_what_they_mean() -> None:
     given = papers.manifest(LABELS, inputs=[papers.image(), words, plain])
     found = Read(page(papers.proof(3), given, Title("packs/fed")))
     assert "float32 3 × 32 × 32, pictures, channels first, values from -2 to 2" in found.text
+    assert "then normalised" not in found.text
     assert "int64 40, text, 9,000 tokens in the vocabulary" in found.text
     assert "plain numbers" in found.text
+
+
+def test_a_picture_is_told_with_the_normalisation_that_clients_owe_it() -> None:
+    fed = papers.image()
+    fed["image"] |= {"minimum": 0, "maximum": 1, "mean": [0.5, 0.4, 0.3], "deviation": [0.25]}
+    found = Read(page(papers.proof(3), papers.manifest(LABELS, inputs=[fed]), Title("packs/fed")))
+    assert (
+        "values from 0 to 1; then normalised with mean 0.5, 0.4, 0.3 and standard deviation 0.25"
+        in found.text
+    )
 
 
 def test_the_layout_is_told_with_the_times_that_it_rests_on() -> None:

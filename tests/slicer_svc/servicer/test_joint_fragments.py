@@ -57,6 +57,18 @@ async def test_the_same_set_of_classes_is_cut_once_whatever_its_order(
     assert len(await slicer.fragments(model.name)) == 3
 
 
+async def test_so_many_classes_are_cut_together_that_no_file_could_be_named_after_all(
+    slicer: SlicerClient,
+) -> None:
+    many = submission(MLP, classes=120, width=64, per_class=2)
+    model = await slicer.submit(many)
+    plan = await slicer.plan(model.name)
+    fragments = await slicer.slice(plan.name, joint=True)
+    assert [one.label for one in fragments] == list(model.labels)
+    assert len({one.graph.name for one in fragments}) == 1
+    await slicer.call("DeleteModel", pb.DeleteModelRequest(name=model.name, force=True))
+
+
 async def test_another_set_makes_other_fragments(
     slicer: SlicerClient, model: pb.Model, plan: str
 ) -> None:

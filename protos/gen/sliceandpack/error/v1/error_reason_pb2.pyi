@@ -76,6 +76,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """This service does not offer the method.
     Example: {"reason": "METHOD_NOT_FOUND", "domain": "sliceandpack", "metadata": {}}
     """
+    ERROR_REASON_SERVICE_UNREACHABLE: _ErrorReason.ValueType  # 14
+    """Nothing answers at the service's address; said by clients, never by a service.
+    Example: {"reason": "SERVICE_UNREACHABLE", "domain": "sliceandpack", "metadata": {"service": "packer", "address": "127.0.0.1:7102"}}
+    """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 20
     """The queue of waiting work is full.
     Example: {"reason": "QUEUE_FULL", "domain": "sliceandpack", "metadata": {"limit": "64"}}
@@ -361,6 +365,10 @@ Example: {"reason": "SHUTTING_DOWN", "domain": "sliceandpack", "metadata": {}}
 ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 13
 """This service does not offer the method.
 Example: {"reason": "METHOD_NOT_FOUND", "domain": "sliceandpack", "metadata": {}}
+"""
+ERROR_REASON_SERVICE_UNREACHABLE: ErrorReason.ValueType  # 14
+"""Nothing answers at the service's address; said by clients, never by a service.
+Example: {"reason": "SERVICE_UNREACHABLE", "domain": "sliceandpack", "metadata": {"service": "packer", "address": "127.0.0.1:7102"}}
 """
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 20
 """The queue of waiting work is full.
