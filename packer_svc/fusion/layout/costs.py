@@ -18,7 +18,7 @@ from onnxgraph.siblings.find import Layout, Siblings, groups_of, weight_shape_of
 from onnxgraph.siblings.joined import axis_of
 from packer_svc.fusion.kept_files import keep
 from packer_svc.fusion.processor import processor
-from packer_svc.fusion.turns import FEW, MOST, least_times
+from packer_svc.fusion.turns import least_times
 
 Times = Mapping[int, float]
 """Seconds by batch."""
@@ -37,7 +37,7 @@ TIMED = (2, 3, 4, 6, 8)
 number: a pack of one class more often asks nothing new. Many joined layers find less in the cache
 than a few: it shows at six or eight."""
 
-TURNS = {1: (FEW, MOST), 8: (2, 4), 32: (2, 4)}
+TURNS = {1: (6, 16), 8: (2, 4), 32: (2, 4)}
 """Few and most by batch: a long run sees as much of what others do as many short ones."""
 
 HOPELESS = 1.5
