@@ -1,4 +1,4 @@
-"""Packs of branches of equal shape and new weights."""
+"""Packs of branches with new weights, of one shape or of one for each origin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ SAMPLES = 4
 """Of each class of a pack."""
 
 TOKENS = 40
-TEXT = TextShape(vocabulary=2000, embedding=128, units=32)
+VOCABULARY, EMBEDDING = 2000, 128
+UNITS = 128
+"""Filters of each size of a text network of full width."""
+
+CLASSES_OF_ORIGIN = 3
+"""Fragments of one origin have one shape."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +42,28 @@ class Architecture:
 
     Attributes:
         network: `vgg16`, `resnet34` or `cnn`.
-        width: Factor on the channels of a picture network.
+        widths: Factors on the channels or filters of the full network, one for each origin; the
+            first comes again when all are used.
     """
 
     network: str
-    width: float
+    widths: tuple[float, ...]
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    # A quarter and an eighth of the MACs of the origins of half the width.
-    "vgg16-25": Architecture("vgg16", 0.25),
-    "vgg16-12": Architecture("vgg16", 0.177),
-    "resnet34-25": Architecture("resnet34", 0.25),
-    "resnet34-6": Architecture("resnet34", 0.125),
-    "text-cnn": Architecture("cnn", 1.0),
+    # A quarter and an eighth of the MACs of the origins: pictures' have half the width.
+    "vgg16-25": Architecture("vgg16", (0.25,)),
+    "vgg16-25-mixed": Architecture("vgg16", (0.25, 0.21875, 0.28125, 0.234375)),
+    "vgg16-12": Architecture("vgg16", (0.177,)),
+    "resnet34-25": Architecture("resnet34", (0.25,)),
+    "resnet34-12": Architecture("resnet34", (0.177,)),
+    "text-cnn-25": Architecture("cnn", (0.25,)),
+    "text-cnn-12": Architecture("cnn", (0.125,)),
 }
 
 
-def equal_branches(name: str, count: int) -> tuple[bytes, dict[str, NDArray[np.generic]]]:
-    """A pack of several branches, and samples for it.
+def branches(name: str, count: int) -> tuple[bytes, dict[str, NDArray[np.generic]]]:
+    """A pack of several branches, equal ones of an origin, and samples for it.
 
     Args:
         name: Of `ARCHITECTURES`.
@@ -73,24 +81,25 @@ def equal_branches(name: str, count: int) -> tuple[bytes, dict[str, NDArray[np.g
 def _samples(architecture: Architecture, count: int) -> dict[str, NDArray[np.generic]]:
     random = np.random.default_rng(0)
     if architecture.network == "cnn":
-        return {"tokens": random.integers(1, TEXT.vocabulary, (count, TOKENS))}
+        return {"tokens": random.integers(1, VOCABULARY, (count, TOKENS))}
     return {"image": random.normal(size=(count, 3, 32, 32)).astype(np.float32)}
 
 
-def _fragment(architecture: Architecture, seed: int) -> bytes:
-    torch.manual_seed(seed)
-    name, network = _network(architecture)
-    example = torch.from_numpy(_samples(architecture, 2)[name])
+def _fragment(architecture: Architecture, place: int) -> bytes:
+    torch.manual_seed(place)
+    widths = architecture.widths
+    network = _network(architecture.network, widths[place // CLASSES_OF_ORIGIN % len(widths)])
+    ((name, samples),) = _samples(architecture, 2).items()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        export_with_free_batch(network.eval(), example, name, path)
+        export_with_free_batch(network.eval(), torch.from_numpy(samples), name, path)
         model = normalise(load_model(path.read_bytes()))
     return to_bytes(as_fragment(model, find_classifier(model)))
 
 
-def _network(architecture: Architecture) -> tuple[str, nn.Module]:
-    """What its input is called, and a network with new weights."""
-    if architecture.network == "cnn":
-        return "tokens", TextCnn(CLASSES, TEXT)
-    make = {"vgg16": vgg16, "resnet34": resnet34}[architecture.network]
-    return "image", make(CLASSES, architecture.width)
+def _network(name: str, width: float) -> nn.Module:
+    """A network with new weights."""
+    if name == "cnn":
+        return TextCnn(CLASSES, TextShape(VOCABULARY, EMBEDDING, round(width * UNITS)))
+    make = {"vgg16": vgg16, "resnet34": resnet34}[name]
+    return make(CLASSES, width)

@@ -21,6 +21,7 @@ from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.conversion import adapted, converted
 from packer_svc.fusion.inputs import in_eight_bits
+from packer_svc.fusion.layout.costs import BATCHES
 from packer_svc.fusion.layout.quickest import Laid, Target, plans, quickest
 from packer_svc.fusion.precision import Precision, lower
 from packer_svc.fusion.probes import Inputs
@@ -85,7 +86,8 @@ class Field:
         ensemble_in_bytes: The same for images in bytes.
         packs: By budget and precision, fed as the originals are.
         packs_in_bytes: The same for images in bytes.
-        regret: The largest run time of a chosen layout over that of the quickest, measured again.
+        regret: The largest run time of a chosen layout over that of the quickest, measured again at
+            every batch.
     """
 
     ensemble: Contestant
@@ -169,11 +171,11 @@ def _laid(graph: bytes, precision: Precision, inputs: Inputs) -> Laid:
 
 
 def _regret(laid: Laid, graph: bytes, precision: Precision, inputs: Inputs) -> float:
-    """Run time of the chosen layout over that of the quickest, all measured anew and in turns.
+    """Run time of the chosen layout over that of the quickest, at the batch where it is largest.
 
-    Beside the chosen one stand all plans that give every layer one layout. The least of many runs
-    is taken: of a few, the noise alone is worth some percent, and the maximum over all packs tells
-    the worst of it.
+    All are measured anew and in turns. Beside the chosen one stand all plans that give every layer
+    one layout. The least of many runs is taken: of a few, the noise alone is worth some percent,
+    and the maximum over all packs and batches tells the worst of it.
     """
     graphs = {
         str(plan): lower(one, precision, inputs).graph
@@ -181,8 +183,9 @@ def _regret(laid: Laid, graph: bytes, precision: Precision, inputs: Inputs) -> f
     }
     graphs[_CHOSEN] = laid.lowered.graph
     runners = {name: Runner(graph) for name, graph in graphs.items()}
-    times = run_times(runners, inputs, repeats=REGRET_REPEATS)
-    return times[_CHOSEN].batch_seconds / min(time.batch_seconds for time in times.values())
+    turns = dict.fromkeys(BATCHES, (REGRET_REPEATS, REGRET_REPEATS))
+    times = run_times(runners, inputs, BATCHES, turns=turns)
+    return max(one[_CHOSEN] / min(one.values()) for one in times.values())
 
 
 def _packed(trial: Trial, graphs: Sequence[bytes]) -> Pack:

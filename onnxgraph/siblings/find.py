@@ -53,7 +53,7 @@ def find_siblings(model: ir.Model) -> list[Siblings]:
     """
     one_value: dict[object, list[ir.Node]] = {}
     beside: dict[object, list[ir.Node]] = {}
-    depths = _depths(model.graph)
+    depths = depths_of(model.graph)
     for node in model.graph:
         kind = _kind(node)
         if kind is not None and node.op_type == "Conv" and groups_of(node) == 1:
@@ -114,8 +114,12 @@ def reader_of(node: ir.Node) -> str | None:
     return use.node.op_type
 
 
-def _depths(graph: ir.Graph) -> dict[int, int]:
-    """Of every node how many heavy ones stand before it on the longest way."""
+def depths_of(graph: ir.Graph) -> dict[int, int]:
+    """Of every node, by its identity, how many heavy ones stand before it on the longest way.
+
+    Args:
+        graph: Its nodes in order.
+    """
     depths: dict[int, int] = {}
     for node in graph:
         before = [value.producer() for value in node.inputs if value is not None]

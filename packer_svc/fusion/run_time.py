@@ -1,8 +1,9 @@
 """How long a pack runs on one thread: instances and batching follow from it where it is served."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -10,19 +11,16 @@ import numpy as np
 from onnxgraph.parity import Runner
 from packer_svc.fusion.pack import PROBABILITIES
 from packer_svc.fusion.probes import Inputs
+from packer_svc.fusion.turns import FEW, MOST, least_times
 
 Name = TypeVar("Name", bound=str)
 
 BATCH = 8
-REPEATS = 3
-
-SLOW_SECONDS = 1.0
-"""What takes longer is timed once: what a single run of it is off by does not matter."""
 
 
 @dataclass(frozen=True)
 class RunTime:
-    """Least of `REPEATS` runs by ONNX Runtime on this machine, in processor time.
+    """The least of some runs by ONNX Runtime on this machine, in processor time.
 
     Other work on the machine does not count; a run on one thread waits for nothing else.
 
@@ -50,43 +48,35 @@ def run_time(
     """
     runner = graph if isinstance(graph, Runner) else Runner(graph)
     asked = runner.outputs if outputs is None else outputs
-    return run_times({"": runner}, samples, outputs=asked)[""]
+    times = run_times({"": runner}, samples, (1, BATCH), outputs=asked)
+    return RunTime(times[1][""], times[BATCH][""])
 
 
 def run_times(
     runners: Mapping[Name, Runner],
     samples: Inputs,
+    batches: Sequence[int],
     *,
     outputs: Sequence[str] = (PROBABILITIES,),
-    repeats: int = REPEATS,
-) -> dict[Name, RunTime]:
-    """Times several graphs in turns, so that what the machine does meanwhile falls on all of them.
+    turns: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+) -> dict[int, dict[Name, float]]:
+    """Seconds of several graphs by batch, in turns.
 
     Args:
         runners: The graphs by any name.
         samples: What they are run on, one array per input by its name.
+        batches: Samples of a run.
         outputs: What they are asked for.
-        repeats: Runs of each; fewer where they take long.
+        turns: Few and most as of `least_times`, by batch; its own where left out.
     """
-    single, batch = (_least(runners, _feed(samples, size), outputs, repeats) for size in (1, BATCH))
-    return {name: RunTime(single[name], batch[name]) for name in runners}
+    found = {}
+    for size in batches:
+        feed = _feed(samples, size)
+        runs = {name: partial(runner.run, feed, outputs) for name, runner in runners.items()}
+        few, most = turns.get(size, (FEW, MOST))
+        found[size] = least_times(runs, few=few, most=most)
+    return found
 
 
 def _feed(samples: Inputs, size: int) -> Inputs:
     return {name: np.resize(samples[name], (size, *samples[name].shape[1:])) for name in samples}
-
-
-def _least(
-    runners: Mapping[Name, Runner], feed: Inputs, outputs: Sequence[str], repeats: int
-) -> dict[Name, float]:
-    """The first run of a size, which sets memory aside, is never the least."""
-    least = dict.fromkeys(runners, float("inf"))
-    begun = time.thread_time()
-    for _ in range(repeats):
-        for name, runner in runners.items():
-            start = time.thread_time()
-            runner.run(feed, outputs)
-            least[name] = min(least[name], time.thread_time() - start)
-        if time.thread_time() - begun > SLOW_SECONDS:
-            break
-    return least

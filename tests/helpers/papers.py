@@ -119,7 +119,7 @@ def manifest(labels: Sequence[str], **changed: Any) -> Json:
         }
         for place, label in enumerate(labels)
     ]
-    times = {"single_seconds": 0.0025, "batch_seconds": 0.015}
+    times = {"1": 0.0025, "8": 0.015}
     return {
         "classes": list(labels),
         "fragments": fragments,

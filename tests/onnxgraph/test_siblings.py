@@ -159,7 +159,7 @@ def test_siblings_alone_compute_what_they_compute_joined(text: str) -> None:
     model = normalise(load_model(parse(text).SerializeToString()))
     for siblings in find_siblings(model):
         apart, *joined = [
-            (alone(siblings, layout, 2), layout is Layout.STACKED) for layout in siblings.layouts
+            (alone(siblings, layout), layout is Layout.STACKED) for layout in siblings.layouts
         ]
         given = _given(apart[0])
         expected = np.concatenate(list(Runner(as_file(apart[0])).run(given).values()), axis=1)
@@ -173,11 +173,11 @@ def test_siblings_alone_compute_what_they_compute_joined(text: str) -> None:
 
 
 def _given(model: ir.Model) -> dict[str, NDArray[np.float32]]:
-    """Something for each input of a graph of known sizes."""
+    """A batch for each input of a graph."""
     generator = np.random.default_rng(0)
     return {
         str(value.name): generator.standard_normal(
-            [int(str(size)) for size in value.shape or ()]
+            [2, *(int(str(size)) for size in list(value.shape or ())[1:])]
         ).astype(np.float32)
         for value in model.graph.inputs
     }

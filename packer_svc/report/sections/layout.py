@@ -8,34 +8,48 @@ from packer_svc.report.markup import code, escaped, paragraph
 from packer_svc.report.tables import Column, Kind, table
 
 SHOWN = 12
+SINGLE = "1"
+"""The batch at which all layers are timed."""
 
 
 def layout(found: Mapping[str, Any] | None) -> str:
-    """The layout chosen, with the times of all that were tried."""
+    """The layout chosen, what it loses at which batch, and the times of all that were tried."""
     if not found:
         return ""
     chosen = str(found["chosen"])
-    told = paragraph(
-        f"Chosen by measurement: <strong>{escaped(chosen.replace('_', ' '))}</strong>."
+    told = f"Chosen by measurement: <strong>{escaped(chosen.replace('_', ' '))}</strong>."
+    return (
+        paragraph(told + _regret(found))
+        + _plans(found.get("run_times") or {}, chosen)
+        + _layers(found.get("layers") or ())
     )
-    return told + _plans(found.get("run_times") or {}, chosen) + _layers(found.get("layers") or ())
+
+
+def _regret(found: Mapping[str, Any]) -> str:
+    """What the choice loses against the best for each batch."""
+    regret: Mapping[str, float] = found.get("regret") or {}
+    if not regret:
+        return ""
+    ratios = ", ".join(f"{ratio:.3f} at {batch}" for batch, ratio in regret.items())
+    beyond = ", ".join(found["beyond_bound"])
+    kept = f"More than {found['bound']} is lost at {beyond}." if beyond else ""
+    return escaped(f" Run time over that of the best layout for each batch: {ratios}. {kept}")
 
 
 def _plans(times: Mapping[str, Mapping[str, float]], chosen: str) -> str:
+    batches = list(dict.fromkeys(batch for one in times.values() for batch in one))
     columns = (
         Column("Layout"),
-        Column("Batch of 1", Kind.NUMBER),
-        Column("Batch of 8", Kind.NUMBER),
+        *(Column(f"Batch of {batch}", Kind.NUMBER) for batch in batches),
         Column("Chosen"),
     )
     rows = [
         (
             escaped(name.replace("_", " ")),
-            milliseconds(time["single_seconds"]),
-            milliseconds(time["batch_seconds"]),
+            *(milliseconds(one[batch]) for batch in batches),
             "✓ chosen" if name == chosen else NOTHING,
         )
-        for name, time in times.items()
+        for name, one in times.items()
     ]
     return table("The whole pack, in layouts that compute the same", columns, rows)
 
@@ -53,9 +67,9 @@ def _layers(layers: Sequence[Mapping[str, Any]]) -> str:
         (
             code(one["first"]),
             f"{one['members']:,}",
-            *(milliseconds(one["seconds"].get(name)) for name in names),
+            *(milliseconds(one["seconds"].get(name, {}).get(SINGLE)) for name in names),
             escaped(str(one["layout"]).replace("_", " ")),
         )
         for one in layers
     ]
-    return table("Groups of layers that are alike, batch of 8", columns, rows, most=SHOWN)
+    return table("Groups of layers that are alike, batch of 1", columns, rows, most=SHOWN)

@@ -245,13 +245,21 @@ def test_the_layout_is_told_with_the_times_that_it_rests_on() -> None:
         "first": "fragment0.conv1",
         "members": 3,
         "layout": "block_diagonal",
-        "seconds": {"separate": 0.002, "block_diagonal": 0.001},
+        "seconds": {"separate": {"1": 0.002, "8": 0.009}, "block_diagonal": {"1": 0.001}},
     }
-    times = {"separate": {"single_seconds": 0.001, "batch_seconds": 0.004}}
-    chosen = {"chosen": "separate", "run_times": times, "layers": [layer]}
+    chosen = {
+        "chosen": "separate",
+        "regret": {"1": 1.062, "8": 1.0, "32": 1.01},
+        "bound": 1.05,
+        "beyond_bound": {"1": 1.062},
+        "run_times": {"separate": {"1": 0.001, "8": 0.004}},
+        "layers": [layer],
+    }
     found = Read(page(papers.proof(3), papers.manifest(LABELS, layout=chosen), Title("packs/laid")))
     assert ["separate", "1 ms", "4 ms", "✓ chosen"] in found.rows
     assert ["fragment0.conv1", "3", "2 ms", "1 ms", "block diagonal"] in found.rows
+    assert "1.062 at 1, 1.000 at 8, 1.010 at 32" in found.text
+    assert "More than 1.05 is lost at 1." in found.text
 
 
 def test_originals_stand_beside_the_pack_and_those_left_out_say_why() -> None:
