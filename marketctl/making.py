@@ -77,8 +77,8 @@ class MakingOptions:
         float | None,
         typer.Option(
             metavar="MS",
-            help="The same for the milliseconds of one sample on one thread, as predicted for the "
-            "slicer's machine.",
+            help="The same for the milliseconds of one sample on one thread; a pack that the "
+            "packer measures to take over a tenth longer is made anew, smaller.",
             rich_help_panel=_SIZE,
         ),
     ] = None

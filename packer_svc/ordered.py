@@ -1,8 +1,8 @@
 """Remembers what the packer had the slicer do, so that nothing stays of packs that came to nothing.
 
 A fragment that was ordered for a pack belongs to its model like any other once that pack is kept:
-other packs may use it. Of an operation that leaves no pack, the fragments that its plans made and
-that nobody holds are deleted, and the plans.
+other packs may use it. Those that it is not made of, since a pack of them was too slow, are deleted
+unless somebody holds them, and so are all of an operation that leaves no pack, and the plans.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from packer_svc.slicer_client import CALL_SECONDS, reached
 from packer_svc.slicer_work import SlicerWork
 from packer_svc.store import operations
-from packer_svc.store.tables import HeldReferenceRow, OrderedWorkRow, PackRow
+from packer_svc.store.tables import HeldReferenceRow, OrderedWorkRow, PackFragmentRow, PackRow
 from svckit.database import Database
 from svckit.errors import FailedPrecondition, NotFound
 
@@ -62,30 +62,34 @@ class OrderedWork:
             for row in await session.scalars(select(OrderedWorkRow)):
                 works.setdefault(row.operation, []).append(row.work)
             ended = await operations.ended(session, works.keys())
-            packed = await _those(session, PackRow.operation, ended)
+            packed = await _packed(session, ended)
             held = await _those(session, HeldReferenceRow.operation, ended)
         for operation in ended:
             # What the operation itself holds is let go of first.
             if operation in packed or operation not in held:
-                await self._settle(operation, works[operation], kept=operation in packed)
+                await self._settle(operation, works[operation], packed.get(operation, set()))
 
-    async def _settle(self, operation: str, works: Sequence[str], *, kept: bool) -> None:
+    async def _settle(self, operation: str, works: Sequence[str], kept: Collection[str]) -> None:
         found = [await self._work.ended(work) for work in works]
         if not all(work is None or work.done for work in found):
             return
         for plan in _plans(found):
             with suppress(NotFound):  # The model is gone, and all with it.
-                await self._tidy(plan, kept=kept)
+                await self._tidy(plan, kept)
         async with self._database.writing() as session:
             await session.execute(
                 delete(OrderedWorkRow).where(OrderedWorkRow.operation == operation)
             )
 
-    async def _tidy(self, plan: str, *, kept: bool) -> None:
-        """Deletes a plan that made no fragment, and first those that nobody needs."""
-        left = await self._fragments(plan)
-        if not kept:
-            left = [name for name in left if not await self._deleted(name)]
+    async def _tidy(self, plan: str, kept: Collection[str]) -> None:
+        """Deletes a plan that made no fragment, and first those that nobody needs.
+
+        Args:
+            plan: The plan.
+            kept: What the pack is made of.
+        """
+        made = await self._fragments(plan)
+        left = [name for name in made if name in kept or not await self._deleted(name)]
         if not left:
             request = models_pb2.DeletePlanRequest(name=plan)
             await reached(self._models.DeletePlan(request, timeout=CALL_SECONDS))
@@ -116,6 +120,19 @@ def _plans(works: Sequence[Operation | None]) -> list[str]:
         plan = plans_pb2.Plan()
         if work is not None and work.response.Unpack(plan):
             found.append(plan.name)
+    return found
+
+
+async def _packed(session: AsyncSession, operations: Collection[str]) -> dict[str, set[str]]:
+    """By those of some operations that left a pack the fragments that it is made of."""
+    query = (
+        select(PackRow.operation, PackFragmentRow.fragment)
+        .join(PackFragmentRow, PackFragmentRow.pack_id == PackRow.id)
+        .where(PackRow.operation.in_(operations))
+    )
+    found: dict[str, set[str]] = {}
+    for operation, fragment in await session.execute(query):
+        found.setdefault(operation, set()).add(fragment)
     return found
 
 

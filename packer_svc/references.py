@@ -58,6 +58,9 @@ class HeldReferences:
     ) -> None:
         """Takes the references of a pack that is being made, each written down beforehand.
 
+        What the operation held before and the pack is not made of is let go of: fragments of an
+        earlier attempt, or of a pack that was too slow.
+
         Args:
             pack: The name of the pack.
             operation: The name of the operation that makes it.
@@ -73,7 +76,7 @@ class HeldReferences:
             by_model.setdefault(model_of(fragment), []).append(fragment)
         rows = [
             HeldReferenceRow(
-                name=f"{model}/references/{_reference_id(operation, model)}",
+                name=_reference(operation, model, held),
                 operation=operation,
                 holder=pack,
                 fragments=held,
@@ -91,6 +94,11 @@ class HeldReferences:
                     await self._hold_new(row, kept)
 
         await all_of(one(row) for row in rows)
+        async with self._database.reading() as session:
+            of_it = HeldReferenceRow.operation == operation
+            names = set(await session.scalars(select(HeldReferenceRow.name).where(of_it)))
+        for name in sorted(names - {_reference(operation, *one) for one in by_model.items()}):
+            await self._let_go(name)
 
     async def _hold_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
         """Holds what is not kept by another pack, after the slicer did not find it all.
@@ -132,8 +140,7 @@ class HeldReferences:
             expiring = (await session.scalars(select(HeldReferenceRow).where(soon))).all()
         for name in needless:
             with _one_at_a_time(name):
-                await self._slicer.release(name)
-                await self._forget(name)
+                await self._let_go(name)
         for row in expiring:
             if row.name not in needless:
                 with _one_at_a_time(row.name):
@@ -146,6 +153,10 @@ class HeldReferences:
             # The model was deleted by force: the pack lives on with its own copies.
             _log.warning("reference_lost", reference=row.name)
             await self._forget(row.name)
+
+    async def _let_go(self, name: str) -> None:
+        await self._slicer.release(name)
+        await self._forget(name)
 
     async def _forget(self, name: str) -> None:
         async with self._database.writing() as session:
@@ -175,6 +186,7 @@ async def _needless(session: AsyncSession) -> Collection[str]:
     return [row.name for row in rows if row.operation in ended]
 
 
-def _reference_id(operation: str, model: str) -> str:
-    text = f"{operation}\n{model}"
-    return f"pack-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+def _reference(operation: str, model: str, fragments: Sequence[str]) -> str:
+    """The name of an operation's reference on fragments of a model: a reference never changes."""
+    text = "\n".join((operation, model, *sorted(fragments)))
+    return f"{model}/references/pack-{hashlib.sha256(text.encode()).hexdigest()[:20]}"

@@ -1,4 +1,4 @@
-"""Has the classes of a pack planned together and sliced anew, each at a size of its own."""
+"""Has the classes of a pack planned together and sliced anew, those of a model as one trunk."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sliceandpack.operation.v1.operation_events_pb2 import OperationEvent, Progr
 from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc, plans_pb2
 
 from packer_svc.ordered import OrderedWork
-from packer_svc.origins import model_of
+from packer_svc.origins import Origin, model_of
 from packer_svc.recipe import Ingredient
-from packer_svc.sizing import SIZES, Order
+from packer_svc.sizing import SIZES, Front, Order
 from packer_svc.slicer_client import CALL_SECONDS, SlicerClient, all_of
 from packer_svc.slicer_work import SlicerWork, Wanted
 from packer_svc.store.failures import class_named_twice
@@ -35,20 +35,22 @@ _PARTS = 100
 
 @dataclass(frozen=True)
 class Resized:
-    """What came of it, by the fragments that were named.
+    """What came of it.
 
     Attributes:
-        fragments: The new fragments.
-        points: What they were predicted to come to.
+        fragments: By the fragments that were named the new ones.
+        points: By branch what it was predicted to come to.
+        shared: By branch the new fragments that share it.
     """
 
     fragments: Sequence[str]
     points: Sequence[plans_pb2.FrontPoint]
+    shared: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What fragments are planned alike by.
+    """What classes are planned alike and cut together by.
 
     Attributes:
         model: Their model.
@@ -87,8 +89,9 @@ class Resizer:
     ) -> Resized:
         """Plans classes together and has them sliced.
 
-        Everything but the size is as the fragments named were sliced: method, views, seed, and
-        whether samples of other models are read.
+        Classes of one model become one trunk. Everything else but the size is as the fragments
+        named were sliced: method, views, seed, and whether samples of other models are read; where
+        these differ within a model, it has a trunk for each.
 
         Args:
             context: The operation's.
@@ -106,26 +109,26 @@ class Resizer:
             _Kind(model_of(name), _without_size(recipe))
             for name, recipe in zip(names, recipes, strict=True)
         ]
-        fronts = await self._fronts(context, order, kinds)
-        points = order.choose([fronts[kind] for kind in kinds])
-        plans: dict[tuple[_Kind, float], list[str]] = {}
-        for one, kind, point in zip(ingredients, kinds, points, strict=True):
-            plans.setdefault((kind, point.size), []).append(one.origin.label)
-        made = await self._sliced(context, order, plans)
-        found = [
-            made[kind, point.size][one.origin.label]
-            for one, kind, point in zip(ingredients, kinds, points, strict=True)
-        ]
-        return Resized(found, points)
+        cuts: dict[_Kind, list[Origin]] = {}
+        for one, kind in zip(ingredients, kinds, strict=True):
+            cuts.setdefault(kind, []).append(one.origin)
+        fronts = await self._fronts(context, order, cuts)
+        points = order.choose(fronts)
+        sizes = {kind: point.size for kind, point in zip(cuts, points, strict=True)}
+        made = await self._sliced(context, order, cuts, sizes)
+        return Resized(
+            [made[kind][one.origin.label] for one, kind in zip(ingredients, kinds, strict=True)],
+            points,
+            [[made[kind][origin.label] for origin in cut] for kind, cut in cuts.items()],
+        )
 
     async def _fronts(
-        self, context: JobContext, order: Order, kinds: Sequence[_Kind]
-    ) -> Mapping[_Kind, Sequence[plans_pb2.FrontPoint]]:
-        different = list(dict.fromkeys(kinds))
-        progress = _JointProgress(context, "front", len(different))
+        self, context: JobContext, order: Order, cuts: Mapping[_Kind, Sequence[Origin]]
+    ) -> Sequence[Front]:
+        progress = _JointProgress(context, "front", len(cuts))
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def front(place: int, kind: _Kind) -> models_pb2.PredictFrontResponse:
+        async def front(place: int, kind: _Kind, cut: Sequence[Origin]) -> Front:
             request = models_pb2.PredictFrontRequest(
                 name=kind.model, recipe=kind.sized(order.kind.recipe_size, 1.0), sizes=SIZES
             )
@@ -135,34 +138,35 @@ class Resizer:
                 models_pb2.PredictFrontResponse,
             )
             async with gate:
-                return await self._run(context, wanted, progress.of(place))
+                found = await self._run(context, wanted, progress.of(place))
+            return Front(found.points, cut[0].model.classes, len(cut))
 
-        found = await all_of(front(place, kind) for place, kind in enumerate(different))
-        return {kind: one.points for kind, one in zip(different, found, strict=True)}
+        return await all_of(
+            front(place, kind, cut) for place, (kind, cut) in enumerate(cuts.items())
+        )
 
     async def _sliced(
         self,
         context: JobContext,
         order: Order,
-        plans: Mapping[tuple[_Kind, float], Sequence[str]],
-    ) -> Mapping[tuple[_Kind, float], Mapping[str, str]]:
-        """By plan and label the names of fragments."""
-        progress = _JointProgress(context, "slice", len(plans))
+        cuts: Mapping[_Kind, Sequence[Origin]],
+        sizes: Mapping[_Kind, float],
+    ) -> Mapping[_Kind, Mapping[str, str]]:
+        """By kind and label the names of fragments."""
+        progress = _JointProgress(context, "slice", len(cuts))
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def fragments(
-            place: int, kind: _Kind, size: float, labels: Sequence[str]
-        ) -> Mapping[str, str]:
+        async def fragments(place: int, kind: _Kind, cut: Sequence[Origin]) -> Mapping[str, str]:
             async with gate:
-                recipe = kind.sized(order.kind.recipe_size, size)
+                recipe = kind.sized(order.kind.recipe_size, sizes[kind])
                 plan = await self._plan(context, kind.model, recipe)
+                labels = [origin.label for origin in cut]
                 return await self._slice(context, plan, labels, progress.of(place))
 
         found = await all_of(
-            fragments(place, kind, size, labels)
-            for place, ((kind, size), labels) in enumerate(plans.items())
+            fragments(place, kind, cut) for place, (kind, cut) in enumerate(cuts.items())
         )
-        return dict(zip(plans, found, strict=True))
+        return dict(zip(cuts, found, strict=True))
 
     async def _plan(self, context: JobContext, model: str, recipe: plans_pb2.Recipe) -> str:
         request = models_pb2.CreatePlanRequest(parent=model, plan=plans_pb2.Plan(recipe=recipe))
@@ -178,7 +182,7 @@ class Resizer:
     ) -> Mapping[str, str]:
         """By label the names of fragments."""
         model = plan.partition("/plans/")[0]
-        request = models_pb2.SliceModelRequest(name=model, plan=plan, labels=labels)
+        request = models_pb2.SliceModelRequest(name=model, plan=plan, labels=labels, joint=True)
         wanted = Wanted(
             f"slice {plan} {labels}",
             partial(_asked, self._models.SliceModel, request),

@@ -1,18 +1,23 @@
-"""``python -m benchmarks.sizing``: packs of a size to order, planned together or all alike.
+"""``python -m benchmarks.sizing``: packs of a size to order, shared in three ways.
 
-Every pack has one budget. *Together*: the packer's way, each fragment at the size at which the sum
-of all predicted errors is least. *Alike*: every fragment keeps the same share of its model, the
-largest that the budget allows. Accuracies are those on test images that nothing else has seen.
+Every pack has one budget. *Trunks*: the packer's way, the classes of an origin cut together, each
+trunk at the size at which the sum of all predicted errors is least. *Together*: a fragment for each
+class, at such sizes. *Alike*: every fragment keeps the same share of its model, the largest that
+the budget allows. Accuracies are those on test images that nothing else has seen; intervals are
+drawn over seeds and test images.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import arguments as take
 from benchmarks.paper.command_line import FAILURES, write_measured
@@ -22,9 +27,10 @@ from benchmarks.paper.networks import IMAGE_NETWORKS
 from benchmarks.paper.packs import make_pack
 from benchmarks.paper.progress import Progress
 from benchmarks.paper.samples import Draw
+from benchmarks.paper.statistics import accuracy, paired_difference
 from benchmarks.paper.tasks import Classes, DataSet, Source
 from benchmarks.sizing.market import INPUT, TASK, Kind, Market, Site
-from benchmarks.sizing.shares import alike, order_of, together
+from benchmarks.sizing.shares import Branch, alike, order_of, together, trunks
 from packer_svc.sizing import BudgetKind, Order
 from svckit.cores import usable_cores
 
@@ -34,10 +40,34 @@ BUDGETS = "macs:0.25 macs:0.12 parameters:0.13"
 SHARED = (BudgetKind.MACS.value, BudgetKind.PARAMETERS.value)
 """The kinds of budget that are shares of the full originals."""
 
-SHARING: Mapping[str, Callable[[Market, Order, Sequence[Source]], list[float]]] = {
+SHARING: Mapping[str, Callable[[Market, Order, Sequence[Source]], list[Branch]]] = {
     "alike": alike,
     "together": together,
+    "trunks": trunks,
 }
+GAINS = (("trunks", "alike"), ("trunks", "together"), ("together", "alike"))
+"""What is compared: the one, and the other that is taken off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One pack of one seed.
+
+    Attributes:
+        seed: Of origins and draw.
+        target: Its classes.
+        budget: Of it, as it was asked for.
+        way: How the budget was shared.
+        right: Whether each test image was classified rightly `(n,)`.
+        told: What else is told of it.
+    """
+
+    seed: int
+    target: Classes
+    budget: str
+    way: str
+    right: NDArray[np.bool_]
+    told: Mapping[str, object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,8 +84,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(parsed: argparse.Namespace) -> dict[str, object]:
-    cases = list(_cases(parsed))
-    return {"gains": _gains(cases), "cases": cases}
+    packs = list(_packs(parsed))
+    budgets = dict.fromkeys(one.budget for one in packs)
+    return {
+        "summary": {
+            budget: _summary([one for one in packs if one.budget == budget]) for budget in budgets
+        },
+        "packs": [
+            {
+                "seed": one.seed,
+                "target": one.target,
+                "budget": one.budget,
+                "way": one.way,
+                "accuracy": float(one.right.mean()),
+                **one.told,
+            }
+            for one in packs
+        ],
+    }
 
 
 def _document_name(parsed: argparse.Namespace) -> str:
@@ -82,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     return found
 
 
-def _cases(parsed: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _packs(parsed: argparse.Namespace) -> Iterator[Measured]:
     targets, budgets = parsed.targets, parsed.budgets
     corpus = read_corpus(DataSet.CIFAR10, parsed.data)
     progress = Progress(len(parsed.seeds) * len(targets) * len(budgets) * len(SHARING))
@@ -95,12 +141,11 @@ def _cases(parsed: argparse.Namespace) -> Iterator[dict[str, Any]]:
             for kind, value in budgets:
                 order = order_of(market, target, kind, value)
                 budget = f"{kind}:{value}"
-                case: dict[str, Any] = {"seed": number, "target": target, "budget": budget}
-                for name in SHARING:
-                    case[name] = _pack(market, order, target, name, (corpus, store))
-                    share = case[name]["accuracy"]
-                    progress.finish(f"seed {number}, {target}, {kind} {value}: {name} {share:.4f}")
-                yield case
+                for way, share in SHARING.items():
+                    branches = share(market, order, TASK.sources(target))
+                    right, told = _pack(market, order, target, branches, (corpus, store))
+                    progress.finish(f"seed {number}, {target}, {budget}: {way} {right.mean():.4f}")
+                    yield Measured(number, target, budget, way, right, told)
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:
@@ -131,48 +176,71 @@ def _budget(text: str) -> tuple[BudgetKind, float]:
 
 
 def _pack(
-    market: Market, order: Order, target: Classes, name: str, tools: tuple[Corpus, FeatureStore]
-) -> dict[str, Any]:
+    market: Market,
+    order: Order,
+    target: Classes,
+    branches: Sequence[Branch],
+    tools: tuple[Corpus, FeatureStore],
+) -> tuple[NDArray[np.bool_], dict[str, object]]:
     corpus, store = tools
-    sources = TASK.sources(target)
-    sizes = SHARING[name](market, order, sources)
-    graphs = [
-        market.fragment(source, order.kind, size)
-        for source, size in zip(sources, sizes, strict=True)
-    ]
+    start = time.perf_counter()
+    graphs = {
+        one.label: graph
+        for branch in branches
+        for graph in [market.cut(branch.sources, order.kind, branch.size)]
+        for one in branch.sources
+    }
+    sliced = time.perf_counter() - start
     samples = market.draw.samples(target, INPUT)
-    pack = make_pack(graphs, samples.inputs, samples.labels, store, market.draw.seed)
+    pack = make_pack(
+        [graphs[label] for label in target],
+        samples.inputs,
+        samples.labels,
+        store,
+        market.draw.seed,
+    )
     used = pack.size.macs if order.kind is BudgetKind.MACS else pack.size.parameters
     if used > order.limit:
         raise ValueError(f"{used} are beyond the budget of {order.limit:.0f}")
     rows = corpus.test.rows_of(target)
-    right = guesses(pack.graph, {INPUT: corpus.test.read(rows)}, 1)
-    return {
-        "accuracy": float((right == corpus.test.places(rows, target)).mean()),
-        "shares": [round(size, 4) for size in sizes],
+    found = guesses(pack.graph, {INPUT: corpus.test.read(rows)}, 1)
+    return found == corpus.test.places(rows, target), {
+        "shares": {
+            ",".join(str(one.label) for one in branch.sources): round(branch.size, 4)
+            for branch in branches
+        },
         "spent": used / order.limit,
         "parameters": pack.size.parameters,
         "macs": pack.size.macs,
+        "slice_seconds": sliced,
     }
 
 
-def _gains(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By budget: mean accuracies, and what planning together wins, with how often it does."""
-    found = {}
-    for budget in dict.fromkeys(case["budget"] for case in cases):
-        those = [case for case in cases if case["budget"] == budget]
-        gains = [case["together"]["accuracy"] - case["alike"]["accuracy"] for case in those]
-        means = {
-            name: statistics.mean(case[name]["accuracy"] for case in those) for name in SHARING
-        }
-        found[budget] = {
-            **means,
-            "gain": statistics.mean(gains),
-            "least_gain": min(gains),
-            "won": sum(gain > 0 for gain in gains),
-            "packs": len(gains),
-        }
-    return found
+def _summary(packs: Sequence[Measured]) -> dict[str, object]:
+    """Mean accuracies of a budget, and what one way wins over another, over all targets and each.
+
+    Where a target has several classes of an origin, trunks are not what is planned together.
+    """
+    targets = list(dict.fromkeys(one.target for one in packs))
+    return {
+        "all": _compared(packs, targets),
+        **{",".join(map(str, target)): _compared(packs, [target]) for target in targets},
+    }
+
+
+def _compared(packs: Sequence[Measured], targets: Sequence[Classes]) -> dict[str, object]:
+    seeds = list(dict.fromkeys(one.seed for one in packs))
+    right = {(one.seed, one.target, one.way): one.right[None] for one in packs}
+    # By way and seed, as the resampling takes them.
+    ways = {
+        way: [[right[seed, target, way] for target in targets] for seed in seeds] for way in SHARING
+    }
+    means = {way: float(np.mean([accuracy(seed) for seed in ways[way]])) for way in SHARING}
+    gains = {
+        f"{one} - {other}": asdict(paired_difference(ways[one], ways[other]))
+        for one, other in GAINS
+    }
+    return {"accuracy": means, "gain": gains}
 
 
 if __name__ == "__main__":

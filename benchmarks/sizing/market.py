@@ -12,9 +12,11 @@ from benchmarks.paper.corpus import Corpus
 from benchmarks.paper.originals import Original, OriginRequest, prepare_origins
 from benchmarks.paper.progress import Progress
 from benchmarks.paper.samples import Draw
-from benchmarks.paper.slices import Sliceable, planned, sliced
+from benchmarks.paper.slices import Sliceable, planned, told
 from benchmarks.paper.tasks import TASKS, Source
+from onnxgraph.serialise import to_bytes
 from packer_svc.sizing import BudgetKind
+from slicer_svc.slicing.fragments import slice_jointly
 from slicer_svc.slicing.front import predict_front
 from slicer_svc.slicing.measurements import Measurements
 from slicer_svc.slicing.network import Network
@@ -81,7 +83,7 @@ class Market:
         self._site = site
         self._sources = {place: self._source(place) for place in originals}
         self._measured = {place: self._curves(place) for place in originals}
-        self._pieces: dict[tuple[Source, BudgetKind, float], bytes] = {}
+        self._pieces: dict[tuple[int, tuple[int, ...], BudgetKind, float], bytes] = {}
 
     def front(self, place: int, kind: BudgetKind, sizes: Sequence[float]) -> list[FrontPoint]:
         """What fragments of an origin of some sizes would come to."""
@@ -90,20 +92,29 @@ class Market:
         found = predict_front(network, measured, self._recipe(kind, 1.0), sizes)
         return [FrontPoint(**asdict(point)) for point in found]
 
-    def fragment(self, source: Source, kind: BudgetKind, size: float) -> bytes:
-        """The fragment of a class at a size."""
-        key = (source, kind, size)
+    def cut(self, sources: Sequence[Source], kind: BudgetKind, size: float) -> bytes:
+        """What is left at a size of an origin for classes of it that are cut together."""
+        (origin,) = {one.origin for one in sources}
+        places = tuple(sorted(one.place for one in sources))
+        key = (origin, places, kind, size)
         if key not in self._pieces:
-            sliceable = self._sources[source.origin]
+            sliceable = self._sources[origin]
             plan = make_plan(
                 sliceable.model,
                 sliceable.samples,
                 self._recipe(kind, size),
                 augment=sliceable.augmentation,
-                curves=self._measured[source.origin].curves,
+                curves=self._measured[origin].curves,
             )
-            found = sliced(sliceable, plan, [source.place], self._site.progress.tell)
-            self._pieces[key] = found[source.place].graph
+            (found,) = slice_jointly(
+                sliceable.model,
+                sliceable.samples,
+                plan,
+                places,
+                augment=sliceable.augmentation,
+                report=lambda step: self._site.progress.tell(told(step)),
+            )
+            self._pieces[key] = to_bytes(found.model)
         return self._pieces[key]
 
     def _recipe(self, kind: BudgetKind, size: float) -> Recipe:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sliceandpack.operation.v1.operation_events_pb2 import Progress
 from sliceandpack.packer.v1 import packs_pb2 as pb
+from sliceandpack.slicer.v1.plans_pb2 import FrontPoint
 
 from packer_svc.convert.packs import encode_pack, head_json, inputs_json, options_json
 from packer_svc.feature_folder import trim
@@ -29,7 +30,7 @@ from packer_svc.recipe import (
 )
 from packer_svc.references import HeldReferences
 from packer_svc.resizing import Resizer
-from packer_svc.sizing import Order
+from packer_svc.sizing import Order, TooSlowError
 from packer_svc.slicer_client import SlicerClient, all_of
 from packer_svc.store import packs
 from packer_svc.store.tables import PackRow
@@ -67,10 +68,14 @@ class Sized:
     """What takes the place of the fragments that were named, with a budget.
 
     Attributes:
+        order: The size that is asked for.
+        points: What it is planned as, by branch.
         fragments: New fragments of the same classes, in the same order.
         budget: What the worker is told of it.
     """
 
+    order: Order
+    points: Sequence[FrontPoint]
     fragments: Sequence[pb.PackFragment]
     budget: dict[str, Any]
 
@@ -118,11 +123,40 @@ class PackMaker:
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = combine(recipe.fragments, await self._origins(recipe))
         inputs = inputs_of(ingredients, recipe.options)
-        sized = None
         if recipe.options.HasField("budget"):
-            sized = await self._resized(context, recipe, ingredients)
-            recipe = replace(recipe, fragments=sized.fragments)
-            ingredients = combine(recipe.fragments, await self._origins(recipe))
+            return await self._to_order(context, recipe, ingredients, inputs)
+        return await self._of(context, recipe, ingredients, inputs, None)
+
+    async def _to_order(
+        self,
+        context: JobContext,
+        recipe: PackRecipe,
+        named: Sequence[Ingredient],
+        inputs: Sequence[Input],
+    ) -> pb.Pack:
+        """Makes a pack of smaller and smaller fragments until it is as quick as it was ordered.
+
+        Sizes are predicted to the parameter; only time has to be measured.
+        """
+        order = Order.of(recipe.options, named)
+        while True:
+            sized = await self._resized(context, order, named)
+            resized = replace(recipe, fragments=sized.fragments)
+            ingredients = combine(resized.fragments, await self._origins(resized))
+            try:
+                return await self._of(context, resized, ingredients, inputs, sized)
+            except TooSlowError as slow:
+                order = order.after(sized.points, slow)
+
+    async def _of(
+        self,
+        context: JobContext,
+        recipe: PackRecipe,
+        ingredients: Sequence[Ingredient],
+        inputs: Sequence[Input],
+        sized: Sized | None,
+    ) -> pb.Pack:
+        """Makes a pack of fragments, which are held from now on."""
         await self._references.take(
             f"packs/{recipe.pack_id}",
             context.job.operation,
@@ -132,20 +166,20 @@ class PackMaker:
         return await self._join(context, recipe, ingredients, inputs, sized)
 
     async def _resized(
-        self, context: JobContext, recipe: PackRecipe, named: Sequence[Ingredient]
+        self, context: JobContext, order: Order, named: Sequence[Ingredient]
     ) -> Sized:
         """Has the classes of the fragments named sliced anew, at sizes that meet the budget."""
         with self._foundation.scratch() as folder:
             # Read now: nothing holds them in the slicer.
             before = await self._job_parts(named, folder)
-        order = Order.of(recipe.options, named)
         found = await self._resizer.resize(context, order, named)
         fragments = [
             pb.PackFragment(fragment=name, label=one.label)
             for name, one in zip(found.fragments, named, strict=True)
         ]
-        told = order.told(found.points, found.fragments)
-        return Sized(fragments, {**told, "most": order.most, "before": before})
+        told = order.told(found.points, found.shared)
+        budget = {**told, "most": order.most, "before": before, "after": list(found.fragments)}
+        return Sized(order, found.points, fragments, budget)
 
     async def _origins(self, recipe: PackRecipe) -> list[Origin]:
         """Returns the fragments; the slicer is asked only for those that no pack kept."""
@@ -186,6 +220,9 @@ class PackMaker:
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
             )
+            if sized is not None:
+                run_time = found["proof_summary"]["run_time"]
+                sized.order.require(1_000 * run_time["single_seconds"])
             put = self._foundation.artifacts.put_file
             kept = await all_of(put(folder / name) for name in _FILES.values())
         stored = dict(zip(_FILES, kept, strict=True))

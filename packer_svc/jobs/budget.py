@@ -58,9 +58,10 @@ class Weighing:
         """Says what a pack costs and what it is worth before and after its budget.
 
         Args:
-            budget: ``asked`` and ``shares`` as they are to be told; ``most``, the parameters or
-                MACs that the pack may have, or None; ``before``, the fragments that were named,
-                as `pack_fragments` takes them. None for a pack without a budget.
+            budget: ``asked``, ``shares`` and, where there is any, ``too_slow`` as they are to be
+                told; ``most``, the parameters or MACs that the pack may have, or None; ``before``,
+                the fragments that were named, as `pack_fragments` takes them, and ``after``, the
+                names of the pack's own. None for a pack without a budget.
             after: The size of the pack and the report of its head.
 
         Raises:
@@ -70,13 +71,13 @@ class Weighing:
             return Weighed({}, {})
         size, report = after
         _require(budget, size)
-        names = [share["fragment"] for share in budget["shares"]]
         before = self._before(budget["before"])
         told = {
             "asked": budget["asked"],
             "before": before,
-            "after": _told(size, report, names),
+            "after": _told(size, report, budget["after"]),
             "shares": budget["shares"],
+            **({"too_slow": budget["too_slow"]} if "too_slow" in budget else {}),
         }
         accuracy = NO_ACCURACY if before["accuracy"] is None else float(before["accuracy"])
         return Weighed({"budget": told}, {"cross_validated_accuracy_before": accuracy})

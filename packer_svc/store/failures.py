@@ -85,6 +85,24 @@ def budget_unreachable(kind: str, budget: float, least: float) -> InvalidArgumen
     )
 
 
+def latency_missed(budget: float, measured: Sequence[float]) -> InvalidArgument:
+    """Returns the error for a budget of time that no pack kept to.
+
+    Args:
+        budget: The milliseconds asked for.
+        measured: What the packs that were made take.
+    """
+    # Rounded up: what is advised was there.
+    reached = f"{math.ceil(min(measured) * 1e4) / 1e4:.4f}"
+    return InvalidArgument(
+        reasons.ERROR_REASON_BUDGET_UNREACHABLE,
+        f"The budget is {budget:.4g} ms; of {len(measured)} packs that were made the quickest "
+        f"takes {reached} ms for one sample on one thread, as the packer measured.",
+        advice=f"Ask for at least {reached}, or leave out a class.",
+        metadata={"budget": f"{budget:.6f}", "least": reached, "kind": "latency_ms"},
+    )
+
+
 def class_named_twice(first: str, second: str) -> InvalidArgument:
     """Returns the error for two fragments that a budget would make one of."""
     return InvalidArgument(

@@ -167,13 +167,13 @@ def evaluation(classes: int, kind: str = "evaluation_samples") -> Json:
 
 def budget() -> Json:
     """A budget, as the planner writes it."""
-    fragments = ["models/pets/fragments/f-1"]
-    share = {"fragment": fragments[0], "share": 0.3, "parameters": 800_000, "predicted_error": 0.02}
+    fragments = ["models/pets/fragments/f-1", "models/pets/fragments/f-2"]
+    share = {"share": 0.3, "parameters": 800_000, "predicted_error": 0.02}
     return {
         "asked": {"kind": "macs", "value": 0.25},
         "before": {"parameters": 3_000_000, "accuracy": 0.93, "fragments": fragments},
         "after": {"parameters": 1_459_253, "accuracy": 0.912, "fragments": fragments},
-        "shares": [share],
+        "shares": [{"fragments": fragments} | share],
     }
 
 

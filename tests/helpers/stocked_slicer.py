@@ -42,20 +42,21 @@ class StockedSlicer:
             plan = slicer.plan(model, plans_pb2.Recipe(beta=beta, views=1))
             return slicer.slice(model, plan.name, labels, joint=True)
 
-    def add(self, name: str, digits: tuple[int, ...], beta: float) -> list[str]:
+    def add(self, name: str, digits: tuple[int, ...], beta: float, *, width: int = 4) -> list[str]:
         """Submits a model of digits and slices all of its classes.
 
         Args:
             name: The model's id.
             digits: What it tells apart.
             beta: The share of the units that every group keeps.
+            width: Channels of its first convolution.
 
         Returns:
             The names of its fragments.
         """
         with grpc.insecure_channel(self.process.address) as channel:
             slicer = SlicerStubs(channel)
-            model = slicer.submit(name, digit_model(digits, width=4))
+            model = slicer.submit(name, digit_model(digits, width=width))
             plan = slicer.plan(name, plans_pb2.Recipe(beta=beta, views=1))
             return slicer.slice(name, plan.name, model.labels)
 

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sliceandpack.operation.v1.operation_events_pb2 import OperationEvent
 from sliceandpack.packer.v1 import packs_pb2 as pb
+from sliceandpack.slicer.v1 import fragments_pb2
+from sliceandpack.slicer.v1.plans_pb2 import Recipe
 
 from svckit.clients.operations import Operations
 from svckit.clients.patience import answer
@@ -68,14 +70,72 @@ async def test_a_pack_within_a_share_of_the_macs_is_made_of_new_fragments(
     summary = made.proof_summary
     assert told["before"]["accuracy"] == summary.cross_validated_accuracy_before > 0.9
     assert told["after"]["accuracy"] == summary.cross_validated_accuracy > 0.9
-    assert [share["fragment"] for share in told["shares"]] == new
+    # Classes of one model are cut together, at one size.
+    assert [share["fragments"] for share in told["shares"]] == [new[:2], new[2:]]
     for share in told["shares"]:
-        found = next(
-            one
-            for one in await market.fragments(share["fragment"].partition("/fragments/")[0])
-            if one.name == share["fragment"]
-        )
-        assert (share["parameters"], share["macs"]) == (found.parameters, found.macs)
+        for name in share["fragments"]:
+            found = await fragment_of(market, name)
+            assert (share["parameters"], share["macs"]) == (found.parameters, found.macs)
+
+
+async def fragment_of(market: SlicerClient, name: str) -> fragments_pb2.Fragment:
+    found = await market.fragments(name.partition("/fragments/")[0])
+    return next(one for one in found if one.name == name)
+
+
+async def test_classes_of_a_model_become_one_trunk_that_costs_once(
+    packs: PacksClient, slicer: StockedSlicer, market: SlicerClient
+) -> None:
+    named = slicer.named("low/two", "mixed/three", "low/zero")
+    made = await ordered(packs, "with-a-trunk", named, pb.PackBudget(macs=0.5))
+
+    assert list(made.labels) == ["two", "three", "zero"]
+    two, three, zero = [await fragment_of(market, one.fragment) for one in made.fragments]
+    assert [one.label for one in (two, three, zero)] == ["two", "three", "zero"]
+    assert list(two.joint_labels) == list(zero.joint_labels) == ["zero", "two"]
+    assert not three.joint_labels
+    assert two.graph == zero.graph
+    # What is cut together is paid for once, so that the order is filled.
+    assert 0.4 * made.ensemble_macs < made.macs <= 0.5 * made.ensemble_macs
+    assert two.macs + three.macs < made.macs < 2 * two.macs + three.macs
+    told = json.loads(await packs.read(made.proof))["budget"]
+    assert [one["fragments"] for one in told["shares"]] == [[two.name, zero.name], [three.name]]
+    assert told["after"]["fragments"] == [two.name, three.name, zero.name]
+
+
+async def test_classes_of_one_model_alone_can_be_ordered(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    named = slicer.named("low/zero", "low/one", "low/two")
+    made = await ordered(packs, "all-of-one", named, pb.PackBudget(parameters=0.4))
+    assert 0.2 * made.ensemble_parameters < made.parameters <= 0.4 * made.ensemble_parameters
+    fewer = pb.RemoveClassesRequest(name=made.name, labels=["one"], pack_id="two-of-one")
+    left = await packs.result(await packs.stub.RemoveClasses(fewer))
+    assert list(left.labels) == ["zero", "two"]
+
+
+async def test_two_classes_of_a_model_on_one_output_are_cut_together(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    zero, one, three = slicer.named("low/zero", "low/one", "mixed/three")
+    named: list[Fragment] = [(zero, "few"), three, (one, "few")]
+    made = await packs.result(
+        await packs.stub.CreatePack(sized("mapped", named, pb.PackBudget(macs=0.5)))
+    )
+    assert list(made.labels) == ["few", "three"]
+    assert made.proof_summary.top1_agreement == 1.0
+
+
+async def test_classes_of_a_model_sliced_by_two_recipes_are_cut_apart(
+    packs: PacksClient, slicer: StockedSlicer, market: SlicerClient
+) -> None:
+    plan = await market.plan("models/low", Recipe(beta=0.5, views=2))
+    [other] = await market.slice(plan.name, ["one"])
+    zero, three = slicer.named("low/zero", "mixed/three")
+    made = await ordered(packs, "apart", [zero, other.name, three], pb.PackBudget(macs=0.5))
+    found = [await fragment_of(market, one.fragment) for one in made.fragments]
+    assert not any(one.joint_labels for one in found)
+    assert made.macs <= 0.5 * made.ensemble_macs
 
 
 async def test_a_pack_within_a_share_of_the_parameters(

@@ -33,11 +33,12 @@ def budget(proof: Mapping[str, Any]) -> str:
         "budget",
         "Budget",
         paragraph(
-            "The fragments were planned again together, under one budget, and sliced again. Before "
+            "The classes were planned again together, under one budget, and sliced again, those of "
+            "one model as one branch. Before "
             "is the pack of the fragments that were named; accuracy is the head’s alone, "
             "cross-validated: optimistic."
         ),
-        facts(_asked(found.get("asked") or {})),
+        facts([*_asked(found.get("asked") or {}), *_too_slow(found.get("too_slow") or ())]),
         table("The pack before and after", columns, rows),
         _shares(found.get("shares") or ()),
     )
@@ -51,17 +52,31 @@ def _asked(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(_title(key), escaped(one)) for key, one in asked.items()]
 
 
-def _shares(found: Any) -> str:  # noqa: ANN401 - of somebody else's making.
-    """What each fragment got of the budget."""
-    if not found:
-        return ""
-    keys = [key for key in dict.fromkeys(key for one in found for key in one) if key != "fragment"]
-    columns = (Column("Fragment"), *(Column(_title(key), Kind.NUMBER) for key in keys))
-    rows = [
-        (code(one.get("fragment", "")), *(_written(key, one.get(key)) for key in keys))
+def _too_slow(found: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - of somebody else's making.
+    """The packs that were made before this one and took too long."""
+    told = [
+        "{measured} ms, planned as {predicted} ms".format(
+            **{key: _written(key, one.get(key)) for key in ("measured", "predicted")}
+        )
         for one in found
     ]
-    return table("What each fragment got", columns, rows, most=SHOWN)
+    return [("Too slow before", "; ".join(told))] if told else []
+
+
+def _shares(found: Any) -> str:  # noqa: ANN401 - of somebody else's making.
+    """What each branch got of the budget, with the fragments that share it."""
+    if not found:
+        return ""
+    keys = [key for key in dict.fromkeys(key for one in found for key in one) if key != "fragments"]
+    columns = (Column("Fragments"), *(Column(_title(key), Kind.NUMBER) for key in keys))
+    rows = [
+        (
+            " ".join(code(name) for name in one.get("fragments", ())),
+            *(_written(key, one.get(key)) for key in keys),
+        )
+        for one in found
+    ]
+    return table("What each branch got", columns, rows, most=SHOWN)
 
 
 def _plain(value: object) -> bool:

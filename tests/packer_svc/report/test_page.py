@@ -165,6 +165,19 @@ def test_a_budget_tells_before_and_after() -> None:
     assert "at most 0.25 of the originals’ MACs" in found.text
     assert ["Parameters", "3,000,000", "1,459,253"] in found.rows
     assert ["Accuracy", "93.0 %", "91.2 %"] in found.rows
+    assert ["models/pets/fragments/f-1 models/pets/fragments/f-2", "0.3", "800,000", "0.02"] in (
+        found.rows
+    )
+
+
+def test_packs_that_were_too_slow_for_an_order_are_told() -> None:
+    slow = papers.budget() | {
+        "asked": {"kind": "latency_ms", "value": 3.0},
+        "too_slow": [{"predicted": 3.0, "measured": 4.5}],
+    }
+    found, _ = read(budget=slow)
+    assert "at most 3.0 ms for one sample" in found.text
+    assert "4.5 ms, planned as 3 ms" in found.text
 
 
 @pytest.mark.parametrize(

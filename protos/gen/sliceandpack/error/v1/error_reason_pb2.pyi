@@ -247,7 +247,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "CLASS_UNKNOWN", "domain": "sliceandpack", "metadata": {"label": "cat"}}
     """
     ERROR_REASON_BUDGET_UNREACHABLE: _ErrorReason.ValueType  # 91
-    """The recipe asks for what no plan can give, or the pack for what no plans of its classes can.
+    """The recipe asks for what no plan can give, or the pack for what no plans of its classes can, or
+    for a time that none of the packs made of them keeps to.
     Example: {"reason": "BUDGET_UNREACHABLE", "domain": "sliceandpack", "metadata": {"budget": "0.001", "least": "0.02"}}
     """
     ERROR_REASON_FRAGMENTS_INCOMPATIBLE: _ErrorReason.ValueType  # 100
@@ -537,7 +538,8 @@ ERROR_REASON_CLASS_UNKNOWN: ErrorReason.ValueType  # 90
 Example: {"reason": "CLASS_UNKNOWN", "domain": "sliceandpack", "metadata": {"label": "cat"}}
 """
 ERROR_REASON_BUDGET_UNREACHABLE: ErrorReason.ValueType  # 91
-"""The recipe asks for what no plan can give, or the pack for what no plans of its classes can.
+"""The recipe asks for what no plan can give, or the pack for what no plans of its classes can, or
+for a time that none of the packs made of them keeps to.
 Example: {"reason": "BUDGET_UNREACHABLE", "domain": "sliceandpack", "metadata": {"budget": "0.001", "least": "0.02"}}
 """
 ERROR_REASON_FRAGMENTS_INCOMPATIBLE: ErrorReason.ValueType  # 100

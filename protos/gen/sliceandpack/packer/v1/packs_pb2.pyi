@@ -193,8 +193,9 @@ class PackBudget(_message.Message):
     macs: _builtins.float
     """The share of their MACs, in (0, 1]."""
     latency_ms: _builtins.float
-    """Milliseconds of all fragments for one sample on one thread, above 0, as predicted from what
-    was measured on the slicer's machine.
+    """Milliseconds for one sample on one thread, above 0. Fragments are planned by what was measured
+    on the slicer's machine; a pack that takes over a tenth longer, as the packer measures it, is
+    made anew from smaller ones, at most twice.
     """
     def __init__(
         self,
@@ -243,8 +244,9 @@ class PackOptions(_message.Message):
     @_builtins.property
     def budget(self) -> Global___PackBudget:
         """How large it may be. The fragments named then say which classes of which models are wanted: they
-        are planned together and sliced anew, and the pack names the new ones. Only CreatePack takes it;
-        AddClasses and RemoveClasses keep fragments as they are and leave the budget behind.
+        are planned together and sliced anew, those of one model as one graph, and the pack names the new
+        ones. Only CreatePack takes it; AddClasses and RemoveClasses keep fragments as they are and leave
+        the budget behind.
         """
 
     def __init__(
