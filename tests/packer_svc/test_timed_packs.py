@@ -14,10 +14,10 @@ from sliceandpack.slicer.v1 import models_pb2
 from packer_svc.sizing import ROUNDS, TOLERANCE
 from tests.helpers.hasty_slicer import hasty_slicer
 from tests.helpers.operations_client import OperationFailedError
+from tests.helpers.packer_process import packing_packer
 from tests.helpers.packs_client import PacksClient, parts
 from tests.helpers.slicer import SlicerClient, slicer_client, until
 from tests.helpers.stocked_slicer import StockedSlicer
-from tests.packer_svc.conftest import packing_packer
 
 
 @pytest.fixture
