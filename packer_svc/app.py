@@ -32,10 +32,12 @@ from packer_svc.settings import PackerSettings
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.upkeep import Upkeep
 from svckit.clients.channel import channel
+from svckit.devices import known_device
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
 from svckit.operations.runner import Runner
 from svckit.server import Service
+from svckit.workers.warming import warming
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -48,9 +50,13 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         runtime: Takes what has to be closed.
 
     Raises:
-        StartupError: Another process uses the state folder.
+        StartupError: Another process uses the state folder, or workers compute elsewhere than
+            was asked for.
     """
     foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
+    device = known_device(foundation.workers, entries.DEVICE, settings.device, runtime.metrics)
+    await runtime.resources.enter_async_context(device)
+    await runtime.resources.enter_async_context(warming(foundation.workers, entries.ALL))
     slicer_channel = await runtime.resources.enter_async_context(channel(settings.slicer))
     slicer = SlicerClient(slicer_channel, foundation.artifacts)
     held = HeldReferences(foundation.database, slicer, foundation.clock)
