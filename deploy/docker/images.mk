@@ -9,7 +9,8 @@ IMAGE_PREFIX ?= slice-and-pack
 IMAGE_TAG ?= dev$(if $(filter cuda,$(VARIANT)),-cuda)
 IMAGES := slicer packer $(if $(filter cpu,$(VARIANT)),reconciler triton-embedded)
 REQUIREMENTS := deploy/docker/requirements
-WHEELHOUSE := build/wheelhouse
+# One a variant: of two builds of torch pip would take the wrong one.
+WHEELHOUSE := build/wheelhouse/$(VARIANT)
 TOOLS := build/tools
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
