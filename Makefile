@@ -12,7 +12,7 @@ PACKAGES := onnxgraph svckit slicer_svc packer_svc serving marketctl benchmarks
 .PHONY: help setup demo up test check proto fmt lint type imports contracts sizes docs clean
 
 help: ## Print this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(VENV)/.complete $(TRITON)/.complete ## Make .venv and .triton, and check the system's libraries
 
@@ -72,6 +72,8 @@ docs: setup
 
 type: setup
 	$(BIN)/mypy $(PACKAGES) tests protos/generate.py .ci/sizes.py
+
+include deploy/docker/images.mk
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(TRITON) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,9 +16,11 @@ from slicer_svc.handlers.slice_model import SliceModelHandler
 from slicer_svc.jobs import entries
 from slicer_svc.servicer import ModelsServicer
 from slicer_svc.settings import SlicerSettings
+from svckit.devices import known_device
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
 from svckit.server import Service
+from svckit.workers.warming import warming
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -31,9 +33,13 @@ async def compose(settings: SlicerSettings, runtime: Runtime) -> Sequence[Servic
         runtime: Takes what has to be closed.
 
     Raises:
-        StartupError: Another process uses the state folder.
+        StartupError: Another process uses the state folder, or workers compute elsewhere than
+            was asked for.
     """
     foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
+    device = known_device(foundation.workers, entries.DEVICE, settings.device, runtime.metrics)
+    await runtime.resources.enter_async_context(device)
+    await runtime.resources.enter_async_context(warming(foundation.workers, entries.ALL))
     runner = foundation.runner
     runner.register("CreateModel", CreateModelHandler(foundation), models_pb2.CreateModelRequest)
     planning = Planning(foundation)

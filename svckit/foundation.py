@@ -39,7 +39,6 @@ from svckit.validation import validated
 from svckit.workers import preload
 from svckit.workers.limits import WorkerLimits
 from svckit.workers.pool import PoolSettings, WorkerPool
-from svckit.workers.warming import warming
 
 # Operations that run beside those that keep the workers busy: some only wait, such as a deployment
 # for its replicas, and may hold up no others.
@@ -183,7 +182,6 @@ async def open_foundation(
             on_death=lambda cause: metrics.worker_deaths.labels(cause=cause).inc(),
         )
     )
-    await runtime.resources.enter_async_context(warming(workers, entries))
     metrics.queue_depth.labels(queue="workers").set_function(lambda: workers.queued)
     return Foundation(
         clock=clock,
@@ -207,12 +205,19 @@ def _open_database(path: Path) -> Database:
 
 
 def _pool_settings(settings: ServiceSettings) -> PoolSettings:
+    # CUDA maps far more than any card has.
+    mapped = None if settings.device == "cuda" else settings.worker_memory_bytes + _MAPPED_BYTES
     limits = WorkerLimits(
-        address_space_bytes=settings.worker_memory_bytes + _MAPPED_BYTES,
+        address_space_bytes=mapped,
         resident_bytes=settings.worker_memory_bytes,
         cpu_seconds=settings.worker_cpu_seconds,
     )
-    return PoolSettings(size=settings.workers, threads=settings.library_threads, limits=limits)
+    return PoolSettings(
+        size=settings.workers,
+        threads=settings.library_threads,
+        gpus=settings.device != "cpu",
+        limits=limits,
+    )
 
 
 def _empty_folder(folder: Path) -> Path:

@@ -48,6 +48,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
         self._readiness = readiness or Readiness()
         self._changed = self._readiness.changed
 
+    @property
+    def serving(self) -> bool:
+        """Whether the server takes calls now."""
+        return self._serving and self._readiness.ready
+
     async def serve(self) -> None:
         """Says SERVING from now on."""
         async with self._changed:
@@ -95,8 +100,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
             yield now
 
     def _response(self, service: str) -> health_pb2.HealthCheckResponse:
-        serving = self._serving and self._readiness.ready
-        status = "SERVING" if serving else "NOT_SERVING"
+        status = "SERVING" if self.serving else "NOT_SERVING"
         return health_pb2.HealthCheckResponse(
             status=status if service in self._services else "SERVICE_UNKNOWN"
         )

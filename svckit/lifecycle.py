@@ -92,7 +92,7 @@ class Lifecycle(Generic[S]):
         wanted = Address.parse(self._settings.metrics_address)
         try:
             metrics_address = await self._resources.enter_async_context(
-                metrics_endpoint(metrics.registry, wanted)
+                metrics_endpoint(metrics.registry, wanted, self._is_serving)
             )
         except OSError as error:
             raise StartupError(
@@ -132,6 +132,9 @@ class Lifecycle(Generic[S]):
                 await self._server.in_flight.until_idle()
             await self._resources.aclose()
         _log.info("stopped")
+
+    def _is_serving(self) -> bool:
+        return self._health is not None and self._health.serving
 
     def _write_ready_file(self, metrics_address: Address, facts: Mapping[str, str]) -> None:
         """Writes the bound addresses in one step, so that nobody reads half of them."""

@@ -1,8 +1,11 @@
-"""Serves the metrics to Prometheus over HTTP, without a thread of its own."""
+"""Serves metrics and readiness over HTTP, without a thread of its own.
+
+Readiness is here for whoever cannot ask over gRPC: Kubernetes' own gRPC probe knows no TLS.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -21,12 +24,15 @@ _CLIENT_FAULTS: Final = (
 
 
 @contextlib.asynccontextmanager
-async def metrics_endpoint(registry: CollectorRegistry, address: Address) -> AsyncIterator[Address]:
-    """Answers ``GET /metrics`` while it is open.
+async def metrics_endpoint(
+    registry: CollectorRegistry, address: Address, ready: Callable[[], bool]
+) -> AsyncIterator[Address]:
+    """Answers ``GET /metrics`` and ``GET /ready`` while it is open.
 
     Args:
         registry: What is shown.
         address: Where to listen; port 0 takes a free one.
+        ready: Whether the server is SERVING; ``/ready`` is 200 then, else 503.
 
     Yields:
         The bound address.
@@ -40,7 +46,7 @@ async def metrics_endpoint(registry: CollectorRegistry, address: Address) -> Asy
         with contextlib.closing(writer), contextlib.suppress(*_CLIENT_FAULTS):
             async with asyncio.timeout(_REQUEST_SECONDS):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(request, registry))
+                writer.write(_response(request, registry, ready))
                 await writer.drain()
 
     server = await asyncio.start_server(
@@ -52,15 +58,21 @@ async def metrics_endpoint(registry: CollectorRegistry, address: Address) -> Asy
         server.close()
 
 
-def _response(request: bytes, registry: CollectorRegistry) -> bytes:
+def _response(request: bytes, registry: CollectorRegistry, ready: Callable[[], bool]) -> bytes:
     """Returns the whole HTTP response to a request."""
     method, _, rest = request.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
+    if method == b"GET" and path == b"/ready":
+        return _empty(b"200 OK" if ready() else b"503 Service Unavailable")
     if method != b"GET" or path != b"/metrics":
-        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        return _empty(b"404 Not Found")
     body = generate_latest(registry)
     head = (
         f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _empty(status: bytes) -> bytes:
+    return b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

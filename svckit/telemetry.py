@@ -28,6 +28,7 @@ class Metrics:
         worker_deaths: Workers that died in the middle of work, by ``cause``.
         artifact_bytes: Bytes of all stored artifacts.
         deployment_ready: Deployments on this replica, by ``state``.
+        execution_provider: 1 for where workers compute, by ``library`` and ``provider``.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,12 @@ class Metrics:
             "sliceandpack_deployment_ready",
             "Deployments on this replica, by how they stand.",
             ("state",),
+            registry=self.registry,
+        )
+        self.execution_provider = Gauge(
+            "sliceandpack_execution_provider",
+            "Where workers compute, as a worker found at the start.",
+            ("library", "provider"),
             registry=self.registry,
         )
 

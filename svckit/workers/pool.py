@@ -32,6 +32,7 @@ class PoolSettings:
         size: How many jobs run at once.
         queue: How many more may wait.
         threads: How many threads the numeric libraries of a worker may use.
+        gpus: Whether a worker sees the machine's GPUs.
         jobs_per_worker: After so many jobs a worker is replaced.
         recycle_bytes: A worker that has more memory in use after a job is replaced.
         limits: The limits of a job that comes without its own.
@@ -40,6 +41,7 @@ class PoolSettings:
     size: int = 1
     queue: int = 64
     threads: int = 1
+    gpus: bool = True
     jobs_per_worker: int = 100
     recycle_bytes: int = 3 * 2**29
     limits: WorkerLimits = field(default_factory=WorkerLimits)
@@ -207,7 +209,7 @@ class WorkerPool:
                 return worker
             await worker.kill()
         try:
-            return await WorkerProcess.spawn(self._settings.threads)
+            return await WorkerProcess.spawn(self._settings.threads, gpus=self._settings.gpus)
         except OSError as error:
             _log.exception("worker_not_started")
             raise failures.died(None) from error

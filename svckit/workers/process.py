@@ -29,14 +29,15 @@ class WorkerEndedError(Exception):
     """The process has ended, or what it sends makes no sense any more."""
 
 
-def child_environment(threads: int) -> Mapping[str, str]:
+def child_environment(threads: int, *, gpus: bool = True) -> Mapping[str, str]:
     """Returns all that a worker's environment holds: nothing of the server's own, no secret.
 
     Args:
         threads: How many threads OpenMP, MKL and OpenBLAS may use.
+        gpus: Whether CUDA is to find the machine's GPUs.
     """
     temporary = tempfile.gettempdir()
-    return {
+    environment = {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": temporary,
@@ -51,6 +52,7 @@ def child_environment(threads: int) -> Mapping[str, str]:
         # Each further arena of glibc maps 64 MiB, which RLIMIT_AS counts.
         "MALLOC_ARENA_MAX": "2",
     }
+    return environment if gpus else environment | {"CUDA_VISIBLE_DEVICES": ""}
 
 
 class WorkerProcess:
@@ -75,7 +77,7 @@ class WorkerProcess:
         self._drain = asyncio.create_task(self._drain_output(), name=f"worker-{process.pid}-log")
 
     @classmethod
-    async def spawn(cls, threads: int) -> "WorkerProcess":
+    async def spawn(cls, threads: int, *, gpus: bool = True) -> "WorkerProcess":
         """Starts a worker, the leader of a session of its own.
 
         It ends when the thread that called this ends, however that happens: the event loop is
@@ -83,6 +85,7 @@ class WorkerProcess:
 
         Args:
             threads: How many threads its numeric libraries may use.
+            gpus: Whether it sees the machine's GPUs.
 
         Raises:
             OSError: The system starts no further process.
@@ -97,7 +100,7 @@ class WorkerProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
-                env=child_environment(threads),
+                env=child_environment(threads, gpus=gpus),
                 cwd=tempfile.gettempdir(),
                 start_new_session=True,
             )

@@ -59,6 +59,18 @@ def inspect(request: Json, report: Report) -> Json:
     }
 
 
+def computes_on_cpu(request: Json, report: Report) -> Json:
+    return {"torch": "cpu", "onnxruntime": "CPUExecutionProvider"}
+
+
+def computes_on_cuda(request: Json, report: Report) -> Json:
+    return {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"}
+
+
+def computes_on_half_of_cuda(request: Json, report: Report) -> Json:
+    return {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"}
+
+
 def descriptors() -> list[Path]:
     return [path for path in Path("/proc/self/fd").iterdir() if path.exists()]
 
