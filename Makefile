@@ -89,7 +89,7 @@ $(CHECKOV)/.complete: deploy/helm/check/checkov-requirements.txt
 chart-tools: $(CHART)/.complete $(CHECKOV)/.complete
 
 chart-check: setup chart-tools ## Check the Helm chart: schemas, policy, what they miss, rules
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/deploy -m chart -rs --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/deploy/chart -m chart -rs --numprocesses 2 --dist loadfile
 
 chart-docs: setup ## Generate the chart's README from its values
 	$(BIN)/python deploy/helm/check/readme.py

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "deploy/helm/slice-and-pack"
 TOOLS = ROOT / ".chart/bin"
-OWN_PROFILES = ROOT / "tests/deploy/values"
+OWN_PROFILES = ROOT / "tests/deploy/chart/values"
 
 Manifest = Mapping[str, Any]
 
