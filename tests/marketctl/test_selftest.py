@@ -9,11 +9,12 @@ import onnxruntime
 
 from marketctl.made_models import made_model
 from tests.helpers.command_line import marketctl
-from tests.helpers.slicer_process import slicer_process
+from tests.helpers.slicer import slicer_process
 
 
 def test_a_walk_that_breaks_off_says_where_and_takes_its_models_away(tmp_path: Path) -> None:
-    with slicer_process(tmp_path) as slicer:
+    with slicer_process(tmp_path) as process:
+        slicer = process.address
         # A slicer that is taken for the packer refuses at once; nobody would be waited for.
         services = ("--slicer", slicer, "--packer", slicer, "--timeout", "90")
         ended = marketctl(*services, "selftest")
