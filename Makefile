@@ -7,9 +7,11 @@ PYTHON ?= python3
 VENV := .venv
 TRITON := .triton
 BIN := $(VENV)/bin
+CHART := .chart
+CHECKOV := .checkov
 PACKAGES := onnxgraph svckit slicer_svc packer_svc serving marketctl benchmarks
 
-.PHONY: help setup demo up test check proto fmt lint type imports contracts sizes docs clean
+.PHONY: help setup demo up test check proto fmt lint type imports contracts sizes docs chart-check chart-tools chart-docs chart-images clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,7 +45,7 @@ up: setup ## Run slicer, packer, reconciler and Triton on this machine until Ctr
 test: setup ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: setup lint imports sizes contracts docs type ## Run every static check
+check: setup lint imports sizes contracts docs type chart-check ## Run every static check
 
 proto: setup ## Generate the contracts' code and the pages made from them
 	$(BIN)/python protos/generate.py
@@ -71,9 +73,32 @@ docs: setup
 	$(BIN)/python -m svckit.error_docs --check
 
 type: setup
-	$(BIN)/mypy $(PACKAGES) tests protos/generate.py .ci/sizes.py
+	$(BIN)/mypy $(PACKAGES) tests protos/generate.py .ci/sizes.py deploy/helm/check
+
+# Tools of the chart alone, apart from the project: their dependencies are not ours.
+$(CHART)/.complete: deploy/helm/check/tools.sh deploy/helm/check/requirements.txt
+	deploy/helm/check/tools.sh $(PYTHON) $(CHART)
+	@touch $@
+
+$(CHECKOV)/.complete: deploy/helm/check/checkov-requirements.txt
+	rm -rf $(CHECKOV)
+	$(PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+chart-tools: $(CHART)/.complete $(CHECKOV)/.complete
+
+chart-check: setup chart-tools ## Check the Helm chart: schemas, policy, what they miss, rules
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/deploy/chart -m chart -rs --numprocesses 2 --dist loadfile
+
+chart-docs: setup ## Generate the chart's README from its values
+	$(BIN)/python deploy/helm/check/readme.py
+
+chart-images: $(CHART)/.complete ## Print every image that the chart's profiles want, for a mirror
+	@for values in default laptop gpu; do PATH="$(CURDIR)/$(CHART)/bin:$$PATH" deploy/helm/images.sh \
+	  $$([ $$values = default ] || echo --values deploy/helm/slice-and-pack/values-$$values.yaml); done | sort -u
 
 include deploy/docker/images.mk
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(TRITON) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(TRITON) $(CHART) $(CHECKOV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from marketctl import deployments, doctor, fragments, models, operations, packs, plans, predict, up
+from marketctl import (
+    deployments,
+    doctor,
+    fragments,
+    models,
+    operations,
+    packs,
+    plans,
+    predict,
+    selftest,
+    up,
+)
 from marketctl.exit_codes import EPILOG
 from marketctl.options import flattened
 from marketctl.output import Printer
@@ -76,5 +87,5 @@ def _root(context: typer.Context, settings: Settings) -> None:
 app.callback()(flattened(_root))
 for _noun in (models, plans, fragments, packs, deployments, operations):
     app.add_typer(_noun.app)
-for _command in (predict, up, doctor):
+for _command in (predict, up, doctor, selftest):
     _command.add_to(app)

@@ -6,12 +6,17 @@ service when one of them leaves, and never ends a watch.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from typing import Final
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sliceandpack.error.v1 import error_reason_pb2 as pb
 
 from svckit.errors import NotFound
 from svckit.interceptors.call import Context
+
+LIVENESS: Final = "liveness"
+"""A name to ask health for: SERVING as long as the process answers at all, whatever its fitness, so
+that nobody restarts a process that waits for another one."""
 
 
 class Readiness:
@@ -42,7 +47,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
     """
 
     def __init__(self, services: Iterable[str], readiness: Readiness | None = None) -> None:
-        self._services = frozenset({"", *services})
+        self._services = frozenset({"", LIVENESS, *services})
         self._serving = False
         self._stopped = False
         self._readiness = readiness or Readiness()
@@ -100,7 +105,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # I
             yield now
 
     def _response(self, service: str) -> health_pb2.HealthCheckResponse:
-        status = "SERVING" if self.serving else "NOT_SERVING"
+        status = "SERVING" if service == LIVENESS or self.serving else "NOT_SERVING"
         return health_pb2.HealthCheckResponse(
             status=status if service in self._services else "SERVICE_UNKNOWN"
         )

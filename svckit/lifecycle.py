@@ -16,6 +16,7 @@ import structlog
 
 from svckit.addresses import Address
 from svckit.health import HealthServicer, Readiness
+from svckit.health_endpoint import health_endpoint
 from svckit.metrics_endpoint import metrics_endpoint
 from svckit.server import BoundServer, Service, StartupError, bind, register
 from svckit.settings import ServerSettings
@@ -102,6 +103,10 @@ class Lifecycle(Generic[S]):
         runtime = Runtime(self._resources, metrics, stopping=self._stopping)
         services = await self._compose(self._settings, runtime)
         self._health = register(self._server.grpc, services, runtime.readiness)
+        if self._settings.health_address is not None:
+            where = Address.parse(self._settings.health_address)
+            found = await self._resources.enter_async_context(health_endpoint(self._health, where))
+            runtime.ready_facts["health_address"] = str(found)
         await self._server.grpc.start()
         await self._health.serve()
         self._write_ready_file(metrics_address, runtime.ready_facts)

@@ -43,6 +43,8 @@ class ServerSettings(BaseSettings):
     """The authorities whose client certificates are accepted, PEM. Turns mutual TLS on."""
     metrics_address: str = "127.0.0.1:0"
     """Where Prometheus reads metrics over HTTP, ``host:port``; port 0 takes a free one."""
+    health_address: str | None = None
+    """Where ``grpc.health.v1`` alone is served too, in plain text, for probes that know no TLS."""
     ready_file: Path | None = None
     """Where the bound addresses are written as JSON once the server is SERVING."""
     state_dir: Path = Path("var")
@@ -64,10 +66,11 @@ class ServerSettings(BaseSettings):
     keepalive_seconds: float = Field(default=30.0, gt=0)
     """The time between keepalive pings on a connection; a client may ping twice as often."""
 
-    @field_validator("address", "metrics_address")
+    @field_validator("address", "metrics_address", "health_address")
     @classmethod
-    def _is_an_address(cls, text: str) -> str:
-        Address.parse(text)
+    def _is_an_address(cls, text: str | None) -> str | None:
+        if text is not None:
+            Address.parse(text)
         return text
 
     @model_validator(mode="after")

@@ -1,0 +1,18 @@
+{{/* An image's full name: (list . "packer"). */}}
+{{- define "slice-and-pack.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index $root.Values.images (index . 1) -}}
+{{- with $root.Values.imageRegistry | default $image.registry -}}{{- . -}}/{{- end -}}
+{{- $image.repository -}}:{{- $image.tag | default $root.Chart.AppVersion -}}
+{{- with $image.digest -}}@{{- . -}}{{- end -}}
+{{- end -}}
+
+{{/* Where images come from, in every pod. */}}
+{{- define "slice-and-pack.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,23 @@
+{{/* What the schema cannot say. */}}
+{{- define "slice-and-pack.tritonChecks" -}}
+{{- $triton := .Values.triton -}}
+{{- if and (eq $triton.flavour "embedded") $triton.gpu.enabled -}}
+{{- fail "triton.gpu.enabled: the embedded flavour runs on processors alone; take triton.flavour=nvidia" -}}
+{{- end -}}
+{{- if gt ($triton.autoscaling.minReplicas | int) ($triton.autoscaling.maxReplicas | int) -}}
+{{- fail "triton.autoscaling.minReplicas: more than maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The fewest pods there are while nothing is disturbed. */}}
+{{- define "slice-and-pack.tritonReplicas" -}}
+{{- if .Values.triton.autoscaling.enabled -}}
+{{- .Values.triton.autoscaling.minReplicas | int -}}
+{{- else -}}
+{{- .Values.triton.replicas | int -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "slice-and-pack.tritonSecret" -}}
+{{- .Values.triton.existingSecret | default (include "slice-and-pack.name" (list . "triton")) -}}
+{{- end -}}

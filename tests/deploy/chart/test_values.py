@@ -1,0 +1,240 @@
+"""What follows from values, and which are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helpers.chart.parts import containers, of_kind, pod_of, settings_of
+from tests.helpers.chart.rendering import (
+    CHART,
+    PROFILES,
+    ROOT,
+    Manifest,
+    RefusedError,
+    manifests,
+    render,
+)
+
+pytestmark = pytest.mark.chart
+
+
+@pytest.mark.parametrize(
+    ("setting", "place"),
+    [
+        ("slicer.workers=0", "/slicer/workers"),
+        ("slicer.workres=2", "/slicer"),
+        ("replicas=3", "additional properties 'replicas'"),
+        ("slicer.replicas=2", "/slicer"),
+        ("packer.logLevel=loud", "/packer/logLevel"),
+        ("packer.acceptableError=2", "/packer/acceptableError"),
+        ("packer.acceptableError=0", "/packer/acceptableError"),
+        ("packer.resources.limits.cpu=two", "/packer/resources/limits/cpu"),
+        ("packer.resources.limits.memory=8G", "/packer/resources/limits/memory"),
+        ("packer.persistence.size=plenty", "/packer/persistence/size"),
+        ("triton.replicas=0", "/triton/replicas"),
+        ("triton.flavour=torchserve", "/triton/flavour"),
+        ("triton.gpu.resourceName=amd.com/gpu", "/triton/gpu/resourceName"),
+        ("triton.gpu.count=0", "/triton/gpu/count"),
+        ("triton.topologySpread=always", "/triton/topologySpread"),
+        ("triton.existingSecret=Not_A_Name", "/triton/existingSecret"),
+        ("images.triton.digest=sha256:1234", "/images/triton/digest"),
+        ("imageRegistry=https://registry", "/imageRegistry"),
+        ("tls.enabled=true", "/tls/secrets/slicer"),
+        ("tls.mutual=true", "/tls/mutual"),
+        ("monitoring.rules.enabled=true", "/monitoring/serviceMonitor/enabled"),
+        ("networkPolicy.predictors[0].nameSpace=shop", "/networkPolicy/predictors/0"),
+        ("fullnameOverride=" + "n" * 41, "/fullnameOverride"),
+        ("test.timeoutSeconds=1", "/test/timeoutSeconds"),
+        ("slicer.workers=20", "slicer.resources.limits.memory"),
+        ("slicer.resources.requests.cpu=5", "slicer.resources.requests.cpu"),
+        ("triton.resources.requests.memory=9Gi", "triton.resources.requests.memory"),
+        ("triton.autoscaling.minReplicas=7", "triton.autoscaling.minReplicas"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_path(setting: str, place: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        render((), setting)
+    assert place in str(caught.value)
+
+
+def test_the_embedded_flavour_on_a_gpu_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"triton\.gpu\.enabled"):
+        render(PROFILES["laptop"], "triton.gpu.enabled=true")
+
+
+def test_no_object_of_the_schema_takes_what_it_does_not_know() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    for place, each in _objects(schema, ""):
+        named = "additionalProperties" in each and each["additionalProperties"] is not True
+        assert named or place == "/properties/global", place
+
+
+def test_every_value_is_in_the_schema_with_its_default() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(schema["properties"]) - {"global"} == set(values)
+
+
+def test_every_value_is_read_by_a_template() -> None:
+    """Rendering with another value gives other manifests: none is dead."""
+    base = render(PROFILES["everything"])
+    for setting in (
+        "fullnameOverride=other",
+        "images.slicer.tag=v2",
+        "images.packer.repository=other/packer",
+        "images.reconciler.digest=sha256:" + "1" * 64,
+        "slicer.workerCpuSeconds=7",
+        "packer.readySeconds=7",
+        "triton.gpu.count=2",
+        "triton.gpu.runtimeClassName=other",
+        "triton.maxBatchSize=7",
+        "triton.instances=7",
+        "triton.intraOpThreads=7",
+        "triton.modelStorage=7Gi",
+        "triton.endpointSeconds=7",
+        "triton.drainSeconds=7",
+        "triton.autoscaling.metricName=other",
+        "triton.autoscaling.scaleDownSeconds=7",
+        "triton.reconciler.logLevel=debug",
+        "networkPolicy.dns[0].podSelector.matchLabels.k8s-app=other",
+        "monitoring.serviceMonitor.interval=7s",
+        "monitoring.dashboard.labels.other=label",
+        "test.timeoutSeconds=77",
+    ):
+        assert render(PROFILES["everything"], setting) != base, setting
+    laptop = render(PROFILES["laptop"], "triton.existingSecret=s")
+    changed = render(PROFILES["laptop"], "triton.existingSecret=s", "triton.sharedMemory=7Mi")
+    assert laptop != changed
+
+
+def test_one_switch_makes_triton_run_on_processors_alone() -> None:
+    found = manifests(render(PROFILES["gpu"], "triton.gpu.enabled=false"))
+    assert "nvidia.com/gpu:" not in yaml.safe_dump(of_kind(found, "StatefulSet"))
+    assert _reconciler(found)["RECONCILER_INSTANCE_KIND"] == "KIND_CPU"
+
+
+def test_a_mig_slice_is_asked_for_by_its_name() -> None:
+    found = manifests(render(PROFILES["gpu"], "triton.gpu.resourceName=nvidia.com/mig-1g.10gb"))
+    (workload,) = of_kind(found, "StatefulSet")
+    limits = workload["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/mig-1g.10gb"] == 1
+    assert "nvidia.com/gpu" not in limits
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"), [("500m", "1"), ("1", "1"), ("2.5", "2"), ("7500m", "7"), ("16", "16")]
+)
+def test_threads_follow_from_the_limit_of_processors(limit: str, cores: str) -> None:
+    settings = [f"triton.resources.limits.cpu={limit}", "triton.resources.requests.cpu=100m"]
+    assert _reconciler(manifests(render((), *settings)))["RECONCILER_CORES"] == cores
+
+
+def test_workers_share_processors_and_memory() -> None:
+    found = manifests(
+        render((), "slicer.workers=3", "slicer.resources.limits.cpu=8", "packer.workers=1")
+    )
+    settings = {
+        each["metadata"]["name"].rpartition("-")[2]: each["data"]
+        for each in of_kind(found, "ConfigMap")
+    }
+    assert settings["slicer"]["SLICER_WORKER_THREADS"] == "2"
+    assert settings["slicer"]["SLICER_WORKER_MEMORY_BYTES"] == str((8192 - 512) // 3 * 2**20)
+    assert settings["packer"]["PACKER_WORKER_THREADS"] == "4"
+
+
+def test_the_gpu_profile_has_three_replicas_and_an_autoscaler_rules_alone() -> None:
+    (workload,) = of_kind(manifests(render(PROFILES["gpu"])), "StatefulSet")
+    assert workload["spec"]["replicas"] == 3
+    ruled = manifests(render(PROFILES["gpu"], "triton.autoscaling.enabled=true"))
+    (workload,) = of_kind(ruled, "StatefulSet")
+    assert "replicas" not in workload["spec"]
+
+
+def test_a_registry_of_ones_own_replaces_every_other_one() -> None:
+    found = manifests(render(PROFILES["gpu"], "imageRegistry=mirror.example.com"))
+    for workload in of_kind(found, "Deployment", "StatefulSet", "Pod"):
+        for container in containers(workload):
+            assert container["image"].startswith("mirror.example.com/"), container["image"]
+
+
+def test_a_changed_setting_renews_the_pods_that_read_it_and_no_others() -> None:
+    before, after = (
+        {
+            each["metadata"]["name"].rpartition("-")[2]: pod_of(each)["metadata"]["annotations"]
+            for each in of_kind(manifests(text), "Deployment", "StatefulSet")
+        }
+        for text in (render(), render((), "packer.readySeconds=60"))
+    )
+    assert before["packer"] != after["packer"]
+    assert before["slicer"] == after["slicer"]
+    assert before["triton"] == after["triton"]
+
+
+def test_an_existing_claim_and_an_existing_secret_are_not_made_again() -> None:
+    found = manifests(render(PROFILES["everything"]))
+    claims = [each["metadata"]["name"] for each in of_kind(found, "PersistentVolumeClaim")]
+    assert claims == ["market-slice-and-pack-packer"]
+    assert not of_kind(found, "Secret")
+
+
+def test_without_anybody_named_nobody_but_the_release_may_call() -> None:
+    for policy in of_kind(manifests(render()), "NetworkPolicy"):
+        for rule in policy["spec"].get("ingress", ()):
+            assert all(set(peer) == {"podSelector"} for peer in rule["from"])
+
+
+def test_the_list_of_images_is_what_the_pods_run() -> None:
+    values = PROFILES["gpu"][0]
+    variables = {**os.environ, "PATH": f"{ROOT / '.chart/bin'}:{os.environ['PATH']}"}
+    listed = subprocess.run(
+        [ROOT / "deploy/helm/images.sh", "--values", values],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=variables,
+    ).stdout.split()
+    found = manifests(render([values]))
+    run = {
+        container["image"]
+        for workload in of_kind(found, "Deployment", "StatefulSet", "Pod")
+        for container in containers(workload)
+    }
+    assert listed == sorted(run)
+
+
+def _reconciler(found: list[Manifest]) -> dict[str, str]:
+    (workload,) = of_kind(found, "StatefulSet")
+    (container,) = workload["spec"]["template"]["spec"]["initContainers"]
+    return settings_of(workload, container, found)
+
+
+def _objects(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yields every part of a schema that describes an object, by its place."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield place, schema
+        for key, each in schema.items():
+            yield from _objects(each, f"{place}/{key}")
+    elif isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from _objects(each, f"{place}/{number}")
+
+
+def test_the_readme_says_what_the_values_are() -> None:
+    command = [sys.executable, str(ROOT / "deploy/helm/check/readme.py"), "--check"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_profiles_are_named_in_the_readme() -> None:
+    text = (CHART / "README.md").read_text()
+    for path in CHART.glob("values-*.yaml"):
+        assert path.name in text
