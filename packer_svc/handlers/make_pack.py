@@ -132,7 +132,7 @@ class PackMaker:
         context: JobContext,
         recipe: PackRecipe,
         named: Sequence[Ingredient],
-        inputs: Sequence[Input],
+        inputs: Sequence[InputSpec],
     ) -> pb.Pack:
         """Makes a pack of smaller and smaller fragments until it is as quick as it was ordered.
 
@@ -153,7 +153,7 @@ class PackMaker:
         context: JobContext,
         recipe: PackRecipe,
         ingredients: Sequence[Ingredient],
-        inputs: Sequence[Input],
+        inputs: Sequence[InputSpec],
         sized: Sized | None,
     ) -> pb.Pack:
         """Makes a pack of fragments, which are held from now on."""

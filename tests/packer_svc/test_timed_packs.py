@@ -14,10 +14,10 @@ from sliceandpack.slicer.v1 import models_pb2
 from packer_svc.sizing import ROUNDS, TOLERANCE
 from tests.helpers.hasty_slicer import hasty_slicer
 from tests.helpers.operations_client import OperationFailedError
+from tests.helpers.packer_process import packing_packer
 from tests.helpers.packs_client import PacksClient, parts
 from tests.helpers.slicer import SlicerClient, slicer_client, until
 from tests.helpers.stocked_slicer import StockedSlicer
-from tests.packer_svc.conftest import packing_packer
 
 
 @pytest.fixture
@@ -70,10 +70,13 @@ async def hasty_packs(
     """A client of a packer whose machine is a thousand times slower than its slicer predicts."""
     async with hasty_slicer(slicer.process.address, 0.001) as address:
         process = packing_packer(tmp_path_factory.mktemp("hasty"), address)
+        # Beside the loop: what it asks of its slicer is answered there.
         await asyncio.to_thread(process.start)
-        async with grpc.aio.insecure_channel(process.address) as channel:
-            yield PacksClient(channel)
-        await asyncio.to_thread(process.stop)
+        try:
+            async with grpc.aio.insecure_channel(process.address) as channel:
+                yield PacksClient(channel)
+        finally:
+            await asyncio.to_thread(process.stop)
 
 
 @pytest.mark.slow
