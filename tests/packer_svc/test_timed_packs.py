@@ -70,10 +70,13 @@ async def hasty_packs(
     """A client of a packer whose machine is a thousand times slower than its slicer predicts."""
     async with hasty_slicer(slicer.process.address, 0.001) as address:
         process = packing_packer(tmp_path_factory.mktemp("hasty"), address)
+        # Beside the loop: what it asks of its slicer is answered there.
         await asyncio.to_thread(process.start)
-        async with grpc.aio.insecure_channel(process.address) as channel:
-            yield PacksClient(channel)
-        await asyncio.to_thread(process.stop)
+        try:
+            async with grpc.aio.insecure_channel(process.address) as channel:
+                yield PacksClient(channel)
+        finally:
+            await asyncio.to_thread(process.stop)
 
 
 @pytest.mark.slow
