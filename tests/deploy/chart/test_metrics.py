@@ -129,6 +129,7 @@ def _touched() -> Metrics:
     metrics.queue_depth.labels(queue="workers").set(1)
     metrics.worker_deaths.labels(cause="memory").inc()
     metrics.deployment_ready.labels(state="ready").set(1)
+    metrics.execution_provider.labels(library="torch", provider="cpu").set(1)
     return metrics
 
 
