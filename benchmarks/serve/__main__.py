@@ -67,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code of `write_measured`.
     """
-    # Triton's own lines are of no interest unless something is wrong.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     failures = (*FAILURES, ServingError)
     return write_measured(_parser(), arguments, _figures, "serve.json", failures)
 
 
 def _figures(parsed: argparse.Namespace) -> dict[str, object]:
+    # Triton's own lines are of no interest unless something is wrong.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     wish = Wish(
         parsed.data,
         parsed.out,
