@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import delete, select
@@ -89,9 +89,9 @@ class HeldReferences:
         async def one(row: HeldReferenceRow) -> None:
             async with gate:
                 try:
-                    await self._ask(row)
+                    await self._slicer.take(*_terms(row))
                 except NotFound:
-                    await self._hold_new(row, kept)
+                    await self._take_new(row, kept)
 
         await all_of(one(row) for row in rows)
         async with self._database.reading() as session:
@@ -100,8 +100,8 @@ class HeldReferences:
         for name in sorted(names - {_reference(operation, *one) for one in by_model.items()}):
             await self._let_go(name)
 
-    async def _hold_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
-        """Holds what is not kept by another pack, after the slicer did not find it all.
+    async def _take_new(self, row: HeldReferenceRow, kept: Collection[str]) -> None:
+        """Takes what is not kept by another pack, after the slicer did not find it all.
 
         Raises:
             NotFound: That is not found either.
@@ -109,24 +109,18 @@ class HeldReferences:
         new = [fragment for fragment in row.fragments if fragment not in kept]
         if new:
             row.fragments = new
-            await self._hold(row)
+            await self._note([row])
+            await self._slicer.take(*_terms(row))
         else:
             # The model was deleted by force: the pack is made of copies.
             _log.warning("reference_skipped", reference=row.name)
             await self._forget(row.name)
-
-    async def _hold(self, row: HeldReferenceRow) -> None:
-        await self._note([row])
-        await self._ask(row)
 
     async def _note(self, rows: Sequence[HeldReferenceRow]) -> None:
         async with self._database.writing() as session:
             for row in rows:
                 row.expire_time = self._clock.now() + DURATION
                 await session.merge(row)
-
-    async def _ask(self, row: HeldReferenceRow) -> None:
-        await self._slicer.hold(row.name, row.holder, row.fragments, row.expire_time)
 
     async def settle(self) -> None:
         """Lets go of what no pack needs, and renews what expires soon.
@@ -148,7 +142,8 @@ class HeldReferences:
 
     async def _renew(self, row: HeldReferenceRow) -> None:
         try:
-            await self._hold(row)
+            await self._note([row])
+            await self._slicer.hold(*_terms(row))
         except NotFound:
             # The model was deleted by force: the pack lives on with its own copies.
             _log.warning("reference_lost", reference=row.name)
@@ -184,6 +179,11 @@ async def _needless(session: AsyncSession) -> Collection[str]:
     ).all()
     ended = await operations.ended(session, {row.operation for row in rows})
     return [row.name for row in rows if row.operation in ended]
+
+
+def _terms(row: HeldReferenceRow) -> tuple[str, str, Sequence[str], datetime]:
+    """Name, holder, fragments and end, as the slicer's client takes them."""
+    return row.name, row.holder, row.fragments, row.expire_time
 
 
 def _reference(operation: str, model: str, fragments: Sequence[str]) -> str:

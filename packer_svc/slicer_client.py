@@ -20,7 +20,7 @@ from svckit.artifacts.store import ArtifactStore
 from svckit.clients.artifacts import download
 from svckit.clients.patience import answer
 from svckit.clients.transfer import TransferPolicy
-from svckit.errors import DataLoss, DeadlineExceeded, NotFound, Unavailable
+from svckit.errors import AlreadyExists, DataLoss, DeadlineExceeded, NotFound, Unavailable
 
 T = TypeVar("T")
 
@@ -139,10 +139,10 @@ class SlicerClient:
         found = await all_of(one(digest) for digest in different)
         return dict(zip(different, found, strict=True))
 
-    async def hold(
+    async def take(
         self, name: str, pack: str, fragments: Sequence[str], expire_time: datetime
     ) -> None:
-        """Takes a reference, or renews it where it exists.
+        """Takes a reference, or renews the one that an earlier try took.
 
         Args:
             name: The reference, "models/{model}/references/{reference}".
@@ -154,16 +154,28 @@ class SlicerClient:
             NotFound: The model or a fragment is gone.
             Unavailable: SLICER_UNAVAILABLE.
         """
+        try:
+            await self._create_reference(name, pack, fragments, expire_time)
+        except AlreadyExists:
+            await self._renew_reference(name, expire_time)
+
+    async def hold(
+        self, name: str, pack: str, fragments: Sequence[str], expire_time: datetime
+    ) -> None:
+        """Renews a reference, or takes it where it is gone; arguments and errors as of `take`."""
+        try:
+            await self._renew_reference(name, expire_time)
+        except NotFound:
+            await self._create_reference(name, pack, fragments, expire_time)
+
+    async def _renew_reference(self, name: str, expire_time: datetime) -> None:
         request = models_pb2.UpdateReferenceRequest()
         request.reference.name = name
         request.reference.expire_time.FromDatetime(expire_time)
         request.update_mask.paths.append("expire_time")
-        try:
-            await reached(self._models.UpdateReference(request, timeout=CALL_SECONDS))
-        except NotFound:
-            await self._take(name, pack, fragments, expire_time)
+        await reached(self._models.UpdateReference(request, timeout=CALL_SECONDS))
 
-    async def _take(
+    async def _create_reference(
         self, name: str, pack: str, fragments: Sequence[str], expire_time: datetime
     ) -> None:
         model, _, reference = name.partition("/references/")
