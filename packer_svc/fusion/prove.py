@@ -6,6 +6,8 @@ Against it stand the pack as ONNX Runtime runs it node by node, and as it optimi
 deployment the live server, which is asked by the place that serves it (`smoke_test`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -106,12 +108,20 @@ def prove(
             _expected(head, score, answers.of(place)) for place in range(len(answers.probes))
         ]
         runners = {leg: future.result() for leg, future in loading.items()}
-        compared = [
-            pool.submit(_compare, runners[leg], (probe, leg, batch), reference, known.tolerance)
+        live_leg = pool.submit(
+            _live_leg, answers.probes, expected, runners[Leg.OPTIMISED].inputs, known.tolerance
+        )
+        runs = [
+            _Run(probe, leg, batch, reference)
             for probe, reference in zip(answers.probes, expected, strict=True)
             for leg, batch in _runs(probe)
         ]
-        cases = tuple(future.result() for future in compared)
+        # The longest go first, so that no thread waits for one of them at the end.
+        compared = {
+            run: pool.submit(_compare, runners[run.leg], run, known.tolerance)
+            for run in sorted(runs, key=lambda run: -len(run.rows))
+        }
+        cases = tuple(compared[run].result() for run in runs)
     named = expected[0][PROBABILITIES].argmax(axis=1)
     return Proof(
         passed=all(case.parity.passed for case in cases),
@@ -123,9 +133,7 @@ def prove(
         cross_validation=known.report.cross_validation if known.report else None,
         size=replace(known.size.result() if known.size else model_size(pack), bytes=len(pack)),
         ensemble=known.ensemble,
-        smoke_test=_live_leg(
-            answers.probes, expected, runners[Leg.OPTIMISED].inputs, known.tolerance
-        ),
+        smoke_test=live_leg.result(),
         seed=answers.seed,
         none_of_these=worth,
     )
@@ -158,6 +166,21 @@ def _live_leg(
     return smoke_test(asked, answers, tolerance)
 
 
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Inputs of one kind at one batch on one leg, and what the reference says of all of them."""
+
+    probe: Probe
+    leg: Leg
+    batch: int
+    expected: Reference
+
+    @property
+    def rows(self) -> Labels:
+        """Which of the inputs."""
+        return self.probe.rows_by_batch[self.batch]
+
+
 def _runs(probe: Probe) -> list[tuple[Leg, int]]:
     return [*((Leg.OPTIMISED, batch) for batch in probe.rows_by_batch), (Leg.PLAIN, PLAIN_BATCH)]
 
@@ -168,14 +191,11 @@ def model_size(graph: bytes) -> ModelSize:
     return ModelSize(counted.parameters, counted.macs, len(graph))
 
 
-def _compare(
-    runner: Runner, run: tuple[Probe, Leg, int], expected: Reference, tolerance: Tolerance
-) -> ParityCase:
-    probe, leg, batch = run
-    chosen = probe.rows_by_batch[batch]
-    part = {name: values[chosen] for name, values in probe.inputs.items()}
-    answers = run_batches(runner, part, tuple(expected), batch=batch)
+def _compare(runner: Runner, run: _Run, tolerance: Tolerance) -> ParityCase:
+    part = {name: values[run.rows] for name, values in run.probe.inputs.items()}
+    answers = run_batches(runner, part, tuple(run.expected), batch=run.batch)
     parities = [
-        parity_of(answers[name], values[chosen], tolerance) for name, values in expected.items()
+        parity_of(answers[name], values[run.rows], tolerance)
+        for name, values in run.expected.items()
     ]
-    return ParityCase(leg, probe.name, batch, len(chosen), worst(parities))
+    return ParityCase(run.leg, run.probe.name, run.batch, len(run.rows), worst(parities))
