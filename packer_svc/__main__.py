@@ -2,6 +2,7 @@
 
 import sys
 
+import svckit.mortal  # noqa: F401 - before what takes long to import.
 from packer_svc.app import compose
 from packer_svc.settings import PackerSettings
 from svckit.process import run

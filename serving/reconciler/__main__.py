@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import svckit.mortal  # noqa: F401 - before what takes long to import.
 from serving.reconciler.app import compose
 from serving.reconciler.settings import ReconcilerSettings
 from svckit.process import run

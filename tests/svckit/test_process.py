@@ -1,12 +1,15 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from svckit.clients.channel import channel
@@ -54,6 +57,27 @@ async def test_a_process_serves_until_sigterm_and_logs_json(tmp_path: Path) -> N
     assert lines[0]["address"] == address
     assert lines[0]["level"] == "info"
     assert not ready.exists()
+
+
+@pytest.mark.parametrize("server", ["slicer_svc", "packer_svc", "serving.reconciler"])
+async def test_a_server_heeds_sigterm_before_it_has_imported_what_it_needs(server: str) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", server, stderr=PIPE)
+    folder = Path("/proc") / str(process.pid)
+    until_sigterm_is_caught(folder)
+    assert "cygrpc" not in (folder / "maps").read_text()
+    process.terminate()
+    assert (await ended(process))[0] == ExitCode.STOPPED
+
+
+def until_sigterm_is_caught(folder: Path) -> None:
+    """Waits until a process, by its folder in /proc, has a handler; looks often, not to miss it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", (folder / "status").read_text(), re.MULTILINE)
+        if int(caught, 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.001)
+    raise AssertionError("it never asked for the signal")
 
 
 async def test_a_second_signal_ends_a_process_that_is_stuck() -> None:
