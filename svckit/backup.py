@@ -6,17 +6,18 @@ day, whatever is deleted meanwhile. Artifacts that the backup has already are no
 """
 
 import argparse
-import os
 import shutil
 import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 
+from svckit.artifacts.files import digest_of_file, keep
+from svckit.artifacts.objects import ObjectFiles, hexadecimal
+
 DATABASE = "service.db"
-OBJECTS = Path("artifacts") / "objects"
+ARTIFACTS = "artifacts"
 
 _REFERENCED = "SELECT DISTINCT digest FROM artifact_references ORDER BY digest"
 
@@ -41,7 +42,12 @@ def main(arguments: Sequence[str]) -> int:
     parsed.backup.mkdir(parents=True, exist_ok=True)
     _copy_database(parsed.state / DATABASE, parsed.backup / DATABASE)
     wanted = _referenced(parsed.backup / DATABASE)
-    bad = [digest for digest in wanted if not _copied(parsed.state, parsed.backup, digest)]
+    old, copies = (ObjectFiles(root / ARTIFACTS) for root in (parsed.state, parsed.backup))
+    # Not among the objects: what a crash leaves there would be taken for one.
+    scratch = parsed.backup / "artifact.new"
+    bad = [
+        digest for digest in wanted if not _copied(old.path(digest), copies.path(digest), scratch)
+    ]
     sys.stdout.write(f"{len(wanted) - len(bad)} of {len(wanted)} artifacts are in the backup\n")
     for digest in bad:
         sys.stderr.write(f"{digest} is gone or damaged in {parsed.state}: upload its bytes again\n")
@@ -65,9 +71,8 @@ def _copy_database(source: Path, target: Path) -> None:
     address = f"{source.absolute().as_uri()}?mode=rw"
     with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(new)) as copy:
         old.backup(copy)
-    _sync(new)
-    new.replace(target)
-    _sync(target.parent)
+    with new.open("rb") as file:
+        keep(file.fileno(), new, target)
 
 
 def _referenced(database: Path) -> Sequence[str]:
@@ -75,38 +80,20 @@ def _referenced(database: Path) -> Sequence[str]:
         return [str(row[0]) for row in connection.execute(_REFERENCED)]
 
 
-def _copied(state: Path, backup: Path, digest: str) -> bool:
-    """Whether the backup has an artifact, whole."""
-    digits = digest.removeprefix("sha256:")
-    place = OBJECTS / digits[:2] / digits
-    target = backup / place
+def _copied(source: Path, target: Path, scratch: Path) -> bool:
+    """Whether the backup has an artifact, whole; both are named after its digest."""
     if target.exists():
         return True
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f"{digits}.new")
     try:
-        shutil.copyfile(state / place, new)
+        shutil.copyfile(source, scratch)
     except FileNotFoundError:
         return False
-    with new.open("rb") as file:
-        found = sha256()
-        while chunk := file.read(2**20):
-            found.update(chunk)
-    if found.hexdigest() != digits:
-        new.unlink()
-        return False
-    _sync(new)
-    new.replace(target)
-    _sync(target.parent)
-    return True
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with scratch.open("rb") as file:
+        whole = hexadecimal(digest_of_file(file.fileno())) == target.name
+        if whole:
+            keep(file.fileno(), scratch, target)
+    scratch.unlink(missing_ok=True)
+    return whole
 
 
 if __name__ == "__main__":
