@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 import torch
@@ -13,6 +16,22 @@ _SQUARE = """
 <ir_version: 8, opset_import: ["": 17]>
 square (float[2, 2] x) => (float[2, 2] y) { y = MatMul(x, x) }
 """
+
+
+def find_device(
+    request: dict[str, Any],
+    report: Callable[[dict[str, Any]], None],  # noqa: ARG001
+) -> dict[str, Any]:
+    """Computes a little with each library: the job of workers that tells where they do.
+
+    Args:
+        request: ``cuda``, whether CUDA is tried.
+        report: Is told nothing.
+
+    Returns:
+        ``torch``, a type of device, and ``onnxruntime``, an execution provider.
+    """
+    return {"torch": torch_device(), "onnxruntime": execution_provider(cuda=request["cuda"])}
 
 
 def torch_device() -> str:

@@ -2,6 +2,6 @@
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
 FOLDS = "packer_svc.jobs.folds:choose_folds"
-DEVICE = "packer_svc.jobs.device:find_device"
+DEVICE = "onnxgraph.devices:find_device"
 ALL = frozenset({PACK, FOLDS, DEVICE})
 """What a worker of the packer may run."""
