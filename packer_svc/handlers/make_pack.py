@@ -125,7 +125,7 @@ class PackMaker:
         inputs = inputs_of(ingredients, recipe.options)
         if recipe.options.HasField("budget"):
             return await self._to_order(context, recipe, ingredients, inputs)
-        return await self._of(context, recipe, ingredients, inputs, None)
+        return await self._join(context, recipe, ingredients, inputs, None)
 
     async def _to_order(
         self,
@@ -144,26 +144,9 @@ class PackMaker:
             resized = replace(recipe, fragments=sized.fragments)
             ingredients = combine(resized.fragments, await self._origins(resized))
             try:
-                return await self._of(context, resized, ingredients, inputs, sized)
+                return await self._join(context, resized, ingredients, inputs, sized)
             except TooSlowError as slow:
                 order = order.after(sized.points, slow)
-
-    async def _of(
-        self,
-        context: JobContext,
-        recipe: PackRecipe,
-        ingredients: Sequence[Ingredient],
-        inputs: Sequence[InputSpec],
-        sized: Sized | None,
-    ) -> pb.Pack:
-        """Makes a pack of fragments, which are held from now on."""
-        await self._references.take(
-            f"packs/{recipe.pack_id}",
-            context.job.operation,
-            [part.fragment for part in recipe.fragments],
-            recipe.kept.keys(),
-        )
-        return await self._join(context, recipe, ingredients, inputs, sized)
 
     async def _resized(
         self, context: JobContext, order: Order, named: Sequence[Ingredient]
@@ -196,6 +179,13 @@ class PackMaker:
         inputs: Sequence[InputSpec],
         sized: Sized | None,
     ) -> pb.Pack:
+        """Makes a pack of fragments, which are held from now on."""
+        await self._references.take(
+            f"packs/{recipe.pack_id}",
+            context.job.operation,
+            [part.fragment for part in recipe.fragments],
+            recipe.kept.keys(),
+        )
         size = ensemble_size(ingredients)
         with self._foundation.scratch() as folder:
             parts = await self._job_parts(ingredients, folder)
