@@ -22,6 +22,7 @@ from marketctl.lineage import lineage_lines
 from marketctl.lineage_picture import check_picture, lineage_svg
 from marketctl.making import MakingOptions
 from marketctl.names import condition, full_name, nested_name
+from marketctl.network_shown import network_facts
 from marketctl.output import Section
 from marketctl.pack_size import size_facts
 from marketctl.plain import plain
@@ -279,10 +280,11 @@ def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFra
 
 
 def _print(session: Session, pack: pb.Pack) -> None:
-    session.printer.one(pack, _facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
+    session.printer.one(pack, facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
 
 
-def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
+def facts(pack: pb.Pack) -> list[tuple[str, str]]:
+    """Returns what a pack is and what was measured of it, a line each."""
     proof = pack.proof_summary
     facts = [
         ("pack", pack.name),
@@ -303,6 +305,7 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
         ),
         ("precision", _precision(pack)),
         *size_facts(pack),
+        *network_facts(pack),
         ("accuracy", _accuracy(proof)),
         ("error", error_text(proof)),
         *acceptance_facts(pack),

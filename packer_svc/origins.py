@@ -79,16 +79,39 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
         samples_digest=digest_from_name(model.samples.name),
         licence=model.licence,
         inputs=tuple(map(decode_input, fragment.inputs)),
-        model=OriginModel(
-            name=model.name,
-            classes=len(model.labels),
-            feature_width=model.feature_width,
-            parameters=model.parameters,
-            macs=model.macs,
-            graph_digest=digest_from_name(model.normalised_graph.name),
-            graph_bytes=model.normalised_graph.size_bytes,
-            labels=tuple(model.labels),
-        ),
+        model=told_model(model),
+    )
+
+
+def whole_origin(model: models_pb2.Model, label: str) -> Origin:
+    """Returns a class of a model that was not sliced: the model, whole, stands for its fragment.
+
+    Raises:
+        ValueError: The model has no such class.
+    """
+    return Origin(
+        fragment=model.name,
+        label=label,
+        source_class=list(model.labels).index(label),
+        graph_digest=digest_from_name(model.normalised_graph.name),
+        samples_digest=digest_from_name(model.samples.name),
+        licence=model.licence,
+        inputs=tuple(map(decode_input, model.inputs)),
+        model=told_model(model),
+    )
+
+
+def told_model(model: models_pb2.Model) -> OriginModel:
+    """Returns what the slicer says of a model."""
+    return OriginModel(
+        name=model.name,
+        classes=len(model.labels),
+        feature_width=model.feature_width,
+        parameters=model.parameters,
+        macs=model.macs,
+        graph_digest=digest_from_name(model.normalised_graph.name),
+        graph_bytes=model.normalised_graph.size_bytes,
+        labels=tuple(model.labels),
     )
 
 

@@ -114,11 +114,9 @@ class PackMaker:
         Raises:
             ServiceError: A fragment is gone, they do not fit, the proof failed, or a worker did.
         """
-        async with self._foundation.database.reading() as session:
-            kept = await session.get(PackRow, recipe.pack_id)
-            if kept is not None and kept.operation == context.job.operation:
-                return encode_pack(kept)
-            await packs.refuse_taken(session, recipe.pack_id)
+        kept = await self.made(context, recipe.pack_id)
+        if kept is not None:
+            return kept
         refuse_duplicates(recipe.fragments)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = combine(recipe.fragments, await self._origins(recipe))
@@ -126,6 +124,49 @@ class PackMaker:
         if recipe.options.HasField("budget"):
             return await self._to_order(context, recipe, ingredients, inputs)
         return await self._join(context, recipe, ingredients, inputs, None)
+
+    async def made(self, context: JobContext, pack_id: str) -> pb.Pack | None:
+        """Returns the pack that an earlier attempt of this operation kept, if it came so far.
+
+        Raises:
+            AlreadyExists: There is another pack of this id.
+        """
+        async with self._foundation.database.reading() as session:
+            kept = await session.get(PackRow, pack_id)
+            if kept is not None and kept.operation == context.job.operation:
+                return encode_pack(kept)
+            await packs.refuse_taken(session, pack_id)
+        return None
+
+    async def join(
+        self,
+        context: JobContext,
+        recipe: PackRecipe,
+        ingredients: Sequence[Ingredient],
+        *,
+        most_ms: float | None = None,
+    ) -> pb.Pack | float:
+        """Makes and keeps a pack of ingredients whose graphs the packer has already.
+
+        Nothing is held in the slicer but what the recipe names as fragments.
+
+        Args:
+            context: The operation.
+            recipe: What the pack is to be made of.
+            ingredients: The same, with its graphs.
+            most_ms: What one sample may take, in milliseconds.
+
+        Returns:
+            The pack; or the milliseconds that it would have taken, and it is not kept.
+
+        Raises:
+            ServiceError: They do not fit, the proof failed, or a worker did.
+        """
+        inputs = inputs_of(ingredients, recipe.options)
+        try:
+            return await self._join(context, recipe, ingredients, inputs, None, most_ms)
+        except TooSlowError as slow:
+            return slow.milliseconds
 
     async def _to_order(
         self,
@@ -178,8 +219,13 @@ class PackMaker:
         ingredients: Sequence[Ingredient],
         inputs: Sequence[InputSpec],
         sized: Sized | None,
+        most_ms: float | None = None,
     ) -> pb.Pack:
-        """Makes a pack of fragments, which are held from now on."""
+        """Makes a pack of fragments, which are held from now on.
+
+        Raises:
+            TooSlowError: It takes longer than was ordered, or than `most_ms`.
+        """
         await self._references.take(
             f"packs/{recipe.pack_id}",
             context.job.operation,
@@ -210,15 +256,18 @@ class PackMaker:
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
             )
+            taken = 1_000 * found["proof_summary"]["run_time"]["single_seconds"]
             if sized is not None:
-                run_time = found["proof_summary"]["run_time"]
-                sized.order.require(1_000 * run_time["single_seconds"])
+                sized.order.require(taken)
+            if most_ms is not None and taken > most_ms:
+                raise TooSlowError(taken)
             put = self._foundation.artifacts.put_file
             kept = await all_of(put(folder / name) for name in _FILES.values())
         stored = dict(zip(_FILES, kept, strict=True))
         await asyncio.to_thread(trim, self._means.features, self._means.features_bytes)
         row = _new_row(recipe, ingredients, found, stored)
         row.inputs = inputs_json(inputs)
+        row.reassembly = None if recipe.reassembly is None else dict(recipe.reassembly)
         row.operation = context.job.operation
         row.create_time = self._foundation.clock.now()
         row.ensemble_parameters, row.ensemble_macs = size["parameters"], size["macs"]
@@ -245,10 +294,10 @@ class PackMaker:
     ) -> list[dict[str, Any]]:
         wanted = [digest for one in ingredients for _, digest in _copies(0, one)]
         files = await self._slicer.fetch_all(wanted, folder)
-        return [_job_part(one, files) for one in ingredients]
+        return [job_part(one, files) for one in ingredients]
 
 
-def _job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
+def job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a worker is told of a fragment."""
     origin = one.origin
     return {

@@ -2,6 +2,7 @@
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
 FOLDS = "packer_svc.jobs.folds:choose_folds"
+REASSEMBLE = "packer_svc.jobs.reassembly:reassemble_models"
 DEVICE = "onnxgraph.devices:find_device"
-ALL = frozenset({PACK, FOLDS, DEVICE})
+ALL = frozenset({PACK, FOLDS, REASSEMBLE, DEVICE})
 """What a worker of the packer may run."""

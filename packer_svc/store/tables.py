@@ -54,7 +54,9 @@ class PackRow(Base):
         ensemble_parameters: Those of the full originals with their joint classifier.
         ensemble_macs: Theirs too.
         create_time: When it was made.
-        fragments: What it was made of.
+        reassembly: What its one network was put together of, as protobuf's JSON of `Reassembly`;
+            null for a pack of fragments.
+        fragments: What it was made of; of a reassembled pack, its classes.
     """
 
     __tablename__ = "packs"
@@ -83,6 +85,7 @@ class PackRow(Base):
     ensemble_parameters: Mapped[int]
     ensemble_macs: Mapped[int]
     create_time: Mapped[datetime]
+    reassembly: Mapped[dict[str, Any] | None]
     fragments: Mapped[list["PackFragmentRow"]] = relationship(
         order_by="PackFragmentRow.place",
         cascade="all, delete-orphan",

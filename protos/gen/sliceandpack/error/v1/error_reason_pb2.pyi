@@ -307,6 +307,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
     Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
     """
+    ERROR_REASON_MODEL_UNCUTTABLE: _ErrorReason.ValueType  # 155
+    """Too few of the models can be cut into as many blocks as were asked for.
+    Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
+    """
+    ERROR_REASON_PACK_REASSEMBLED: _ErrorReason.ValueType  # 156
+    """A pack of one reassembled network has no fragments that could be added to or removed.
+    Example: {"reason": "PACK_REASSEMBLED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The stable reason of a failed call or operation, sent as ErrorInfo.reason without the prefix
@@ -597,5 +605,13 @@ Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {
 ERROR_REASON_CANARY_IN_PROGRESS: ErrorReason.ValueType  # 125
 """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
 Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
+"""
+ERROR_REASON_MODEL_UNCUTTABLE: ErrorReason.ValueType  # 155
+"""Too few of the models can be cut into as many blocks as were asked for.
+Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
+"""
+ERROR_REASON_PACK_REASSEMBLED: ErrorReason.ValueType  # 156
+"""A pack of one reassembled network has no fragments that could be added to or removed.
+Example: {"reason": "PACK_REASSEMBLED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

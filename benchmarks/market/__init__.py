@@ -1,0 +1,1 @@
+"""Experiments over a market of models: search, cloning, reassembly."""
