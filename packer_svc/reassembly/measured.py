@@ -31,7 +31,8 @@ class Measured:
 
     Attributes:
         models: The models.
-        inputs: The samples, one array per input.
+        inputs: The samples, one array per input: those that were asked for, or some of them.
+        labels: The places of their classes.
         similarity: Linear CKA between all cut points, as `sets.Market` wants it.
         kernels: Pattern kernels of every model's pieces, `(pieces, n, n)` each.
         probes: Of every model what its cut points leave unexplained of the wanted classes, as
@@ -41,6 +42,7 @@ class Measured:
 
     models: Sequence[CutModel]
     inputs: Mapping[str, AnyArray]
+    labels: NDArray[np.int64]
     similarity: Array
     kernels: Sequence[Array]
     probes: Sequence[Sequence[float]]
@@ -73,7 +75,7 @@ def measure(
         probes.append([left_unexplained(one, labels[::step]) for one in points])
         kernels.append(kernel)
         shapes.append(found)
-    return Measured(models, inputs, linear_cka(features), kernels, probes, shapes)
+    return Measured(models, few, labels[::step], linear_cka(features), kernels, probes, shapes)
 
 
 def _of_model(

@@ -17,22 +17,19 @@ from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured, measure
 from packer_svc.reassembly.network import Network, follows, stitched
 from packer_svc.reassembly.program import Choice, Cost, Optimum, Program
+from packer_svc.reassembly.seams import seam_probes, seam_shapes, values_at
 from packer_svc.reassembly.sets import Block, Cover, Market, equivalence_sets, size_limit
-from packer_svc.reassembly.stitches import joinable, stitch_cost, unexplained
+from packer_svc.reassembly.stitches import stitch_cost
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 PARAMETERS, MACS, SECONDS = "parameters", "macs", "seconds"
 """What may be limited."""
-POOL = 6
+POOL = 8
 """How many of the best choices are stitched and judged by their heads."""
 PROBE = 1.0
 """What the score loses for a block behind which nothing is known of the wanted classes."""
-SEAM = 0.25
-"""What the score loses for a stitch that explains nothing of what is wanted."""
-SEAM_SAMPLES = 32
-"""Of how many samples the seams' worth is measured."""
 
 Report = Callable[[str, int, int], None]
 
@@ -184,7 +181,10 @@ def choice_of(
     """What the program chooses from: scores and costs of blocks and of seams between them."""
     models, blocks = measured.models, cover.blocks
     kernels = np.stack([_kernel(measured.kernels[b.model][b.first : b.end]) for b in blocks])
-    known = -PROBE * np.array([measured.probes[b.model][b.end] for b in blocks])
+    # Of a block behind another, the seam between both tells what is known behind it.
+    known = -PROBE * np.array(
+        [measured.probes[b.model][b.end] if b.stage == 0 else 0.0 for b in blocks]
+    )
     costs = {
         PARAMETERS: _pieces_cost(models, blocks, "parameters"),
         MACS: _pieces_cost(models, blocks, "macs"),
@@ -195,14 +195,11 @@ def choice_of(
     costs[MACS] += heads
     worth = np.full((len(blocks), len(blocks)), -np.inf)
     extra = {name: np.zeros_like(worth) for name in (PARAMETERS, MACS)}
-    missed = _unexplained(measured, cover, wish.inputs)
-    for a, b in np.argwhere(_neighbours(blocks)):
-        if follows(blocks[a], blocks[b]):
-            worth[a, b] = 0.0
-        elif (int(a), int(b)) in missed:
-            worth[a, b] = -SEAM * missed[int(a), int(b)]
-            reads, makes = _shapes(measured, blocks[a], blocks[b])
-            extra[PARAMETERS][a, b], extra[MACS][a, b] = stitch_cost(reads, makes)
+    for (a, b), missed in seam_probes(measured, cover, wish.others or wish.inputs).items():
+        worth[a, b] = -PROBE * missed
+        if not follows(blocks[a], blocks[b]):
+            shapes = seam_shapes(measured, blocks[a], blocks[b])
+            extra[PARAMETERS][a, b], extra[MACS][a, b] = stitch_cost(*shapes)
     priced = {name: Cost(costs[name], extra[name]) for name in costs}
     if seconds is not None:
         times = np.array([sum(seconds[b.model][b.first : b.end]) for b in blocks])
@@ -259,41 +256,6 @@ def head_weights(model: CutModel, classes: int) -> int:
     return (model.features + model.classes + 1) * classes
 
 
-def _neighbours(blocks: Sequence[Block]) -> NDArray[np.bool_]:
-    stages = np.array([block.stage for block in blocks])
-    found: NDArray[np.bool_] = stages[:, None] + 1 == stages
-    return found
-
-
-def _shapes(
-    measured: Measured, before: Block, behind: Block
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    reads = measured.shapes[before.model][before.end]
-    return reads, measured.shapes[behind.model][behind.first]
-
-
-def _unexplained(
-    measured: Measured, cover: Cover, inputs: Mapping[str, AnyArray]
-) -> dict[tuple[int, int], float]:
-    """By pairs that can be joined, what a stitch misses of what the second block is fed.
-
-    Measured with what the first block makes in its own model.
-    """
-    blocks = cover.blocks
-    count = len(next(iter(inputs.values())))
-    few = {name: array[:: -(-count // SEAM_SAMPLES)] for name, array in inputs.items()}
-    points = {(b.model, p) for b in blocks for p in (b.first, b.end)}
-    values = _values(measured.models, points, few)
-    found = {}
-    for a, b in np.argwhere(_neighbours(blocks)):
-        before, behind = blocks[a], blocks[b]
-        if not joinable(*_shapes(measured, before, behind)):
-            continue
-        reads, makes = values[before.model, before.end], values[behind.model, behind.first]
-        found[int(a), int(b)] = unexplained(reads, makes)
-    return found
-
-
 def _wanted(
     models: Sequence[CutModel],
     cover: Cover,
@@ -302,20 +264,4 @@ def _wanted(
 ) -> dict[tuple[int, int], Tensor]:
     """What the chosen blocks behind a seam are fed in their own models."""
     blocks = [cover.blocks[place] for places in chosen for place in places]
-    return _values(models, {(b.model, b.first) for b in blocks if b.first}, inputs)
-
-
-def _values(
-    models: Sequence[CutModel],
-    points: set[tuple[int, int]],
-    inputs: Mapping[str, AnyArray],
-) -> dict[tuple[int, int], Tensor]:
-    """Values at cut points of models, by model and the number of pieces in front."""
-    found = {}
-    for number, model in enumerate(models):
-        places = sorted(place for one, place in points if one == number)
-        names = [model.pieces[p - 1].end if p else model.pieces[0].start for p in places]
-        if names:
-            values = model.run(inputs, names)
-            found.update({(number, p): values[n] for p, n in zip(places, names, strict=True)})
-    return found
+    return values_at(models, {(b.model, b.first) for b in blocks if b.first}, inputs)

@@ -19,7 +19,9 @@ RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
 MOST_ROWS = 65_536
 """Of how many positions a stitch learns at most; evenly chosen."""
 FEW_ROWS = 1_024
-"""From how many positions it is estimated how well a stitch would do."""
+"""Of how many positions a stitch learns that only serves a comparison."""
+QUICK_RIDGE = 1e-2
+"""Its ridge."""
 SCALES = 4
 """What the graph of a resize holds beside weights: a factor for every axis."""
 
@@ -34,8 +36,6 @@ class Stitch:
         weight: `(C', C)`.
         bias: `(C',)`.
         rectified: Whether it ends in a Relu: what it imitates is never negative.
-        unexplained: What share of the variance of the wanted features it misses, in [0, 1], on the
-            last quarter of the samples, by a fit on the others.
     """
 
     reads: Shape
@@ -43,7 +43,6 @@ class Stitch:
     weight: Array
     bias: Array
     rectified: bool
-    unexplained: float
 
     @property
     def parameters(self) -> int:
@@ -137,36 +136,33 @@ def fit_stitch(found: Tensor, wanted: Tensor) -> Stitch:
     missed = [float(((y[kept:] - x[kept:] @ weight) ** 2).sum()) for weight in tried]
     best = min(range(len(RIDGES)), key=missed.__getitem__)
     weight = _solutions(x, y)[best].T
-    spread = float((y[kept:] ** 2).sum())
     return Stitch(
         reads,
         makes,
         np.ascontiguousarray(weight.numpy()),
         (target - weight @ middle).numpy(),
         rectified=bool((wanted >= 0).all()),
-        unexplained=min(missed[best] / spread, 1.0) if spread > 0 else 0.0,
     )
 
 
-def unexplained(found: Tensor, wanted: Tensor) -> float:
-    """What a stitch would miss, as `Stitch.unexplained`, estimated from a few positions.
+def fit_quickly(found: Tensor, wanted: Tensor) -> Stitch:
+    """Fits a stitch on a few positions with one ridge: good enough to compare pairs of blocks.
 
     Args:
         found: As of `fit_stitch`.
         wanted: Likewise.
     """
-    x, y = _rows(resized(found, tuple(wanted.shape[1:]))), _rows(wanted)
+    reads, makes = tuple(found.shape[1:]), tuple(wanted.shape[1:])
+    x, y = _rows(resized(found, makes)), _rows(wanted)
     step = -(-len(x) // FEW_ROWS)
     x, y = x[::step].double(), y[::step].double()
-    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
-    kept = len(x) - len(x) // 4
-    gram = x[:kept].T @ x[:kept]
-    strength = RIDGES[-1] * max(float(gram.diagonal().mean()), 1e-12)
-    gram.diagonal().add_(strength)
-    weight = torch.linalg.solve(gram, x[:kept].T @ y[:kept])
-    spread = float((y[kept:] ** 2).sum())
-    missed = float(((y[kept:] - x[kept:] @ weight) ** 2).sum())
-    return min(missed / spread, 1.0) if spread > 0 else 0.0
+    middle, target = x.mean(dim=0), y.mean(dim=0)
+    x, y = x - middle, y - target
+    gram = x.T @ x
+    gram.diagonal().add_(QUICK_RIDGE * max(float(gram.diagonal().mean()), 1e-12))
+    weight = torch.linalg.solve(gram, x.T @ y).T.contiguous()
+    bias = (target - weight @ middle).numpy()
+    return Stitch(reads, makes, weight.numpy(), bias, bool((wanted >= 0).all()))
 
 
 def _solutions(x: Tensor, y: Tensor) -> list[Tensor]:
