@@ -104,7 +104,7 @@ def measured(parsed: argparse.Namespace) -> Mapping[str, object]:
                 save_json(path, _of_target(market, _asked(market, target, parsed)))
             rows.append(json.loads(path.read_text()))
         found.append(rows)
-    return _summary(found)
+    return summary(found)
 
 
 def figures(models: Sequence[CutModel], asked: Asked) -> dict[str, float]:
@@ -230,7 +230,7 @@ def _told(made: Reassembled) -> dict[str, Any]:
     }
 
 
-def _summary(found: Sequence[Sequence[Mapping[str, Any]]]) -> Mapping[str, object]:
+def summary(found: Sequence[Sequence[Mapping[str, Any]]]) -> Mapping[str, object]:
     """Means over seeds and targets, with 95 % intervals of paired differences."""
     ours = [[_right(row["reassembled"]) for row in rows] for rows in found]
     # What the samples would have one choose, and what only the test data know to be the best.
