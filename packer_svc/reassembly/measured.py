@@ -14,7 +14,7 @@ from onnxgraph.classifier import FEATURES
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.patterns import pattern_kernel
 from packer_svc.reassembly.probes import left_unexplained
-from packer_svc.reassembly.similarity import linear_cka, pooled
+from packer_svc.reassembly.similarity import gridded, linear_cka, pooled
 from packer_svc.reassembly.stitches import Shape
 
 Array = NDArray[np.float64]
@@ -70,21 +70,23 @@ def measure(
     kernels, probes, shapes = [], [], []
     for done, model in enumerate(models):
         report(done, len(models))
-        points, kernel, found = _of_model(model, few)
+        points, known, kernel, found = _of_model(model, few, labels[::step])
         features += points
-        probes.append([left_unexplained(one, labels[::step]) for one in points])
+        probes.append(known)
         kernels.append(kernel)
         shapes.append(found)
     return Measured(models, few, labels[::step], linear_cka(features), kernels, probes, shapes)
 
 
 def _of_model(
-    model: CutModel, inputs: Mapping[str, AnyArray]
-) -> tuple[list[Array], Array, list[Shape]]:
+    model: CutModel, inputs: Mapping[str, AnyArray], labels: NDArray[np.int64]
+) -> tuple[list[Array], list[float], Array, list[Shape]]:
+    """Features, probes, kernels and shapes."""
     # Behind the last piece it is the features that count, of which the class scores are made.
     ends = [*(piece.end for piece in model.pieces[:-1]), FEATURES]
     points = [model.pieces[0].start, *ends]
     shapes: dict[str, Shape] = {}
+    means: dict[str, list[Tensor]] = {name: [] for name in points}
     sides: dict[str, list[Tensor]] = {
         name: [] for piece in model.pieces for name in piece.activations
     }
@@ -92,9 +94,11 @@ def _of_model(
     def reduce(name: str, tensor: Tensor) -> Tensor:
         shapes[name] = tuple(tensor.shape[1:])
         flat = tensor.flatten(1)
+        if name in points:
+            means[name].append(torch.from_numpy(pooled(tensor)))
         if name in sides:
             sides[name].append(flat[:, :: -(-flat.shape[1] // MOST_UNITS)] > 0)
-        return torch.from_numpy(pooled(tensor)) if name in points else flat[:, :0]
+        return torch.from_numpy(gridded(tensor)) if name in points else flat[:, :0]
 
     count = len(next(iter(inputs.values())))
     found = model.run(inputs, [*dict.fromkeys([*points, *sides])], reduce=reduce)
@@ -102,5 +106,6 @@ def _of_model(
         pattern_kernel([torch.cat(sides[name]) for name in piece.activations], count)
         for piece in model.pieces
     ]
-    arrays = [found[name].numpy() for name in points]
-    return arrays, np.stack(kernels), [shapes[name] for name in points]
+    probes = [left_unexplained(found[name].numpy(), labels) for name in points]
+    arrays = [torch.cat(means[name]).numpy() for name in points]
+    return arrays, probes, np.stack(kernels), [shapes[name] for name in points]

@@ -19,7 +19,7 @@ from packer_svc.reassembly.measured import Measured
 from packer_svc.reassembly.network import follows, through
 from packer_svc.reassembly.probes import left_unexplained
 from packer_svc.reassembly.sets import Block, Cover
-from packer_svc.reassembly.similarity import pooled
+from packer_svc.reassembly.similarity import gridded
 from packer_svc.reassembly.stitches import Shape, fit_quickly, joinable
 
 FIT_SAMPLES = 48
@@ -92,4 +92,4 @@ def values_at(
 
 
 def _first(made: Mapping[str, Tensor]) -> NDArray[np.float64]:
-    return pooled(next(iter(made.values())))
+    return gridded(next(iter(made.values())))

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 Array = NDArray[np.float64]
+
+GRID = 4
+"""Into how many fields a side maps are divided where it matters what stands where."""
 
 
 def pooled(tensor: Tensor) -> Array:
@@ -22,6 +26,24 @@ def pooled(tensor: Tensor) -> Array:
     elif tensor.dim() > 3:
         tensor = tensor.flatten(2).mean(dim=2)
     found: Array = tensor.double().numpy()
+    return found
+
+
+def gridded(tensor: Tensor) -> Array:
+    """Features `(n, ...)` that still say where things are.
+
+    Maps become means over `GRID` by `GRID` fields, sequences the mean of their tokens.
+
+    Args:
+        tensor: As of `pooled`.
+    """
+    if tensor.dim() != 4 or min(tensor.shape[2:]) < GRID:
+        return pooled(tensor) if tensor.dim() != 4 else _rows(tensor)
+    return _rows(adaptive_avg_pool2d(tensor, GRID))
+
+
+def _rows(tensor: Tensor) -> Array:
+    found: Array = tensor.flatten(1).double().numpy()
     return found
 
 

@@ -17,6 +17,7 @@ from onnxgraph.load import load_model
 from onnxgraph.normalise import normalise
 from onnxgraph.serialise import to_bytes
 from packer_svc.reassembly.cutting import CutModel, cut
+from tests.helpers.torch_transformers import VisionTransformer
 
 SIDE = 8
 CLASSES = 3
@@ -60,6 +61,13 @@ def residual(width: int, seed: int) -> CutModel:
         nn.Linear(2 * width, 5),
     )
     return _cut(f"residual-{width}-{seed}", network)
+
+
+@cache
+def transformer(seed: int) -> CutModel:
+    """A small vision transformer with a class token."""
+    torch.manual_seed(seed)
+    return _cut(f"transformer-{seed}", VisionTransformer())
 
 
 def _cut(name: str, network: nn.Module) -> CutModel:

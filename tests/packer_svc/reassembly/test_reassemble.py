@@ -26,7 +26,7 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.sets import Block
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
-from tests.packer_svc.reassembly.networks import CLASSES, plain, residual, samples
+from tests.packer_svc.reassembly.networks import CLASSES, plain, residual, samples, transformer
 
 INPUTS, LABELS = samples(36, 1)
 OTHERS, _ = samples(60, 2)
@@ -128,6 +128,26 @@ def test_one_model_is_reassembled_to_itself() -> None:
     found = made({}, [plain(4, 0)])
     assert found.network.stitches == (None, None, None)
     assert len(found.judged) == 1
+
+
+def test_tokens_are_joined_with_tokens_and_never_with_maps() -> None:
+    models = [plain(4, 0), transformer(0), transformer(1)]
+    found = made({}, models)
+    kinds = {"plain": 0, "transformer": 0}
+    for one in found.judged:
+        names = {models[block.model].name.partition("-")[0] for block in one.network.blocks}
+        assert len(names) == 1
+        kinds[names.pop()] += 1
+    assert kinds["plain"] == 1
+    mixed = [one for one in found.judged if any(one.network.stitches)]
+    assert mixed
+    graph, network = to_bytes(mixed[0].network.graph()), mixed[0].network
+    np.testing.assert_allclose(
+        fragment_features(graph, INPUTS).features,
+        network.features(INPUTS).features,
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
 def test_models_of_too_few_pieces_are_known_beforehand() -> None:
