@@ -158,6 +158,24 @@ MUTATIONS = [
         "add $triton.drainSeconds 5",
     ),
     Mutation(
+        "a connection that outlives a pod that is to stop",
+        "triton/statefulset.yaml",
+        "(div (mul 1000 $triton.endpointSeconds) 3)",
+        "60000",
+    ),
+    Mutation(
+        "connections that never end",
+        "triton/statefulset.yaml",
+        "--grpc-max-connection-age",
+        "--grpc-keepalive-time",
+    ),
+    Mutation(
+        "a Triton that is ready before its models are",
+        "triton/statefulset.yaml",
+        "late.\n          readinessProbe:\n            grpc: {port: {{ $ports.health }}}",
+        "late.\n          readinessProbe:\n            grpc: {port: {{ $ports.tritonGrpc }}}",
+    ),
+    Mutation(
         "a root that can be written",
         "_security.tpl",
         "readOnlyRootFilesystem: true",

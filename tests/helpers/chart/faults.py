@@ -18,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     network.policy_faults,
     network.monitor_faults,
     pods.probe_faults,
+    pods.readiness_faults,
     pods.resource_faults,
     pods.security_faults,
     pods.volume_faults,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     scaling.disruption_faults,
     scaling.writer_faults,
     lifetimes.grace_faults,
+    lifetimes.connection_faults,
     lifetimes.checksum_faults,
 )
 

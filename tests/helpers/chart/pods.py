@@ -10,6 +10,7 @@ from tests.helpers.chart.parts import (
     containers,
     of_kind,
     pod_of,
+    pod_ports,
     quantity,
     settings_of,
     title,
@@ -20,10 +21,10 @@ _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def probe_faults(found: Sequence[Manifest]) -> Iterator[str]:
-    """What serves has all three probes over gRPC, on a port of its container."""
+    """What serves has all three probes over gRPC, on a port of its pod."""
     for workload in of_kind(found, "Deployment", "StatefulSet"):
+        ports = set(pod_ports(workload).values())
         for container in containers(workload):
-            ports = {port["containerPort"] for port in container["ports"]}
             place = f"{title(workload)}: {container['name']}"
             for name in _PROBES:
                 probe = container.get(name)
@@ -35,6 +36,15 @@ def probe_faults(found: Sequence[Manifest]) -> Iterator[str]:
             seconds = budget.get("periodSeconds", 10) * budget.get("failureThreshold", 3)
             if seconds < 60:
                 yield f"{place} has {seconds} s to start"
+
+
+def readiness_faults(found: Sequence[Manifest]) -> Iterator[str]:
+    """A Triton that was restarted is not ready before the reconciler has loaded its models anew."""
+    for workload in of_kind(found, "StatefulSet"):
+        for container in containers(workload):
+            asked = container.get("readinessProbe", {}).get("grpc", {})
+            if asked.get("port") != pod_ports(workload)["health"] or asked.get("service"):
+                yield f"{title(workload)}: {container['name']} is ready before its models are"
 
 
 def resource_faults(found: Sequence[Manifest]) -> Iterator[str]:
