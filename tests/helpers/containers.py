@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.availability.ports import free_port
 
@@ -103,6 +103,26 @@ class Container:
         return int(line.split()[1]) * 1024
 
 
+class Stack(Protocol):
+    """All services in containers, however they were started."""
+
+    def restart(self) -> None:
+        """Ends all in order, starts them again, and waits until they are ready."""
+
+    def container(self, service: str) -> Container:
+        """The container of a service."""
+
+    def address(self, port: str) -> str:
+        """Where a port is published: SLICER, PACKER, TRITON_GRPC or RECONCILER_METRICS."""
+
+
+def options(stack: Stack) -> tuple[str, ...]:
+    """The options by which marketctl finds a stack."""
+    slicer, packer = stack.address("SLICER"), stack.address("PACKER")
+    triton = stack.address("TRITON_GRPC")
+    return ("--slicer", slicer, "--packer", packer, "--triton", triton, "-o", "json")
+
+
 @contextmanager
 def container(target: str, *options: str) -> Iterator[Container]:
     """Starts a hardened container of an image, removed at the end.
@@ -141,6 +161,24 @@ class ComposeStack:
         default_factory=lambda: {f"{n}_PORT": str(free_port()) for n in (*_PORTS, *_TRITON_PORTS)}
     )
 
+    def up(self) -> None:
+        """Starts all, and waits until they are ready."""
+        self.compose("up", "--detach")
+        self._until_ready()
+
+    def restart(self) -> None:
+        """Ends all in order, starts them again, and waits until they are ready."""
+        self.compose("restart", "--timeout", "45")
+        self._until_ready()
+
+    def down(self) -> None:
+        """Takes everything away, volumes too."""
+        self.compose("down", "--volumes", "--timeout", "45")
+
+    def logs(self) -> str:
+        """The ends of all logs."""
+        return self.compose("logs", "--no-color", "--tail", "50")
+
     def compose(self, *arguments: str) -> str:
         """Runs compose on the stack's file."""
         command = shlex.split(os.environ.get("COMPOSE", "docker compose"))
@@ -157,8 +195,6 @@ class ComposeStack:
         """Where a port is published, such as ``SLICER``."""
         return f"127.0.0.1:{self.ports[f'{port}_PORT']}"
 
-    def options(self) -> tuple[str, ...]:
-        """The options by which marketctl finds the stack."""
-        slicer, packer = self.address("SLICER"), self.address("PACKER")
-        triton = self.address("TRITON_GRPC")
-        return ("--slicer", slicer, "--packer", packer, "--triton", triton, "-o", "json")
+    def _until_ready(self) -> None:
+        for service in ("slicer", "packer", "reconciler"):
+            self.container(service).until_ready()
