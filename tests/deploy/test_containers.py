@@ -13,12 +13,6 @@ pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]
 
 MEGABYTE = 1_000_000
 START_CPU_SECONDS = 15.0
-# What all processes of the container took so far, in seconds; control groups 1, then 2.
-CPU_SECONDS = """
-from pathlib import Path
-one, two = (Path("/sys/fs/cgroup") / name for name in ("cpuacct/cpuacct.usage", "cpu.stat"))
-print(int(one.read_text()) / 1e9 if one.exists() else int(two.read_text().split()[1]) / 1e6)
-"""
 
 
 @pytest.fixture(scope="module", params=["slicer", "packer"])
@@ -33,7 +27,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Container]:
 
 def test_a_server_is_ready_soon_and_light_at_rest(server: Container) -> None:
     # Processor time: a busy machine makes everything else late.
-    cpu_seconds = float(server.python(CPU_SECONDS))
+    cpu_seconds = server.cpu_seconds()
     resident = server.resident_bytes() / MEGABYTE
     sys.stderr.write(f"{cpu_seconds:.1f} s of CPU, {resident:.0f} MB resident\n")
     assert cpu_seconds < START_CPU_SECONDS

@@ -21,6 +21,12 @@ HARDENED = (
     *("--security-opt", "no-new-privileges", "--pids-limit", "512", "--memory", "4g"),
 )
 START_SECONDS = 90.0
+# What all processes of a container took so far, in seconds; control groups 1, then 2.
+_CPU_SECONDS = """
+from pathlib import Path
+one, two = (Path("/sys/fs/cgroup") / name for name in ("cpuacct/cpuacct.usage", "cpu.stat"))
+print(int(one.read_text()) / 1e9 if one.exists() else int(two.read_text().split()[1]) / 1e6)
+"""
 _PORTS = ("SLICER", "SLICER_METRICS", "PACKER", "PACKER_METRICS", "RECONCILER_METRICS")
 _TRITON_PORTS = ("TRITON_HTTP", "TRITON_GRPC", "TRITON_METRICS")
 
@@ -95,6 +101,10 @@ class Container:
             assert time.monotonic() - begun < START_SECONDS, self.logs()[-4000:]
             time.sleep(0.5)  # Each look is a process of its own.
         return time.monotonic() - begun
+
+    def cpu_seconds(self) -> float:
+        """The processor time of all its processes so far."""
+        return float(self.python(_CPU_SECONDS))
 
     def resident_bytes(self) -> int:
         """The memory that its first process has in use, its workers not counted."""
