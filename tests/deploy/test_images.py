@@ -84,3 +84,15 @@ def test_a_gpu_that_was_asked_for_in_vain_is_a_failure_to_start(name: str) -> No
     assert code == 3
     assert "asked for is cuda, but torch computes on cpu" in log
     assert "or set device to cpu" in log
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_volume_that_belongs_to_somebody_else_is_named(name: str) -> None:
+    options = ["--tmpfs", "/var/lib/slice-and-pack:mode=0755"]
+    for setting in ("INSECURE=true", "PACKER__ADDRESS=127.0.0.1:1", "TRITON_ADDRESS=127.0.0.1:1"):
+        if name == "reconciler" or setting == "INSECURE=true":
+            options += ["--env", f"{name.upper()}_{setting}"]
+    code, log = ended(name, *options)
+    assert code == 3
+    assert "Cannot write to /var/lib/slice-and-pack (Permission denied)" in log
+    assert "let it belong to the user of this process (10001)" in log
