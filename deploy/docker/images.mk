@@ -3,11 +3,11 @@
 include deploy/docker/base.env
 DOCKER ?= docker
 COMPOSE ?= $(DOCKER) compose
-# cpu, or cuda for slicer and packer that compute on an NVIDIA GPU.
+# cpu, or cuda for a slicer that computes on an NVIDIA GPU.
 VARIANT ?= cpu
 IMAGE_PREFIX ?= slice-and-pack
 IMAGE_TAG ?= dev$(if $(filter cuda,$(VARIANT)),-cuda)
-IMAGES := slicer packer $(if $(filter cpu,$(VARIANT)),reconciler triton-embedded)
+IMAGES := slicer $(if $(filter cpu,$(VARIANT)),packer reconciler triton-embedded)
 REQUIREMENTS := deploy/docker/requirements
 # One a variant: of two builds of torch pip would take the wrong one.
 WHEELHOUSE := build/wheelhouse/$(VARIANT)
