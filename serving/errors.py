@@ -90,6 +90,12 @@ class ModelLoadError(ServingError):
     reason = "DEPLOYMENT_FAILED"
 
 
+class PlacementError(ServingError):
+    """Triton runs a model elsewhere than its configuration asks."""
+
+    reason = "DEPLOYMENT_FAILED"
+
+
 class SmokeTestError(ServingError):
     """The live Triton answers with other numbers than the proof's stored ones."""
 
