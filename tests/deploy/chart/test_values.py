@@ -42,7 +42,12 @@ pytestmark = pytest.mark.chart
         ("triton.replicas=0", "/triton/replicas"),
         ("triton.flavour=torchserve", "/triton/flavour"),
         ("triton.gpu.resourceName=amd.com/gpu", "/triton/gpu/resourceName"),
-        ("triton.gpu.count=0", "/triton/gpu/count"),
+        ("triton.gpu.count=17", "/triton/gpu/count"),
+        ("triton.gpu.enabled=true", "/triton/gpu"),
+        ("slicer.gpu.count=2", "/slicer/gpu/count"),
+        ("slicer.gpu.resourceName=nvidia.com/mig-10gb", "/slicer/gpu/resourceName"),
+        ("packer.gpu.count=1", "/packer"),
+        ("gpu.enabled=maybe", "/gpu/enabled"),
         ("triton.topologySpread=always", "/triton/topologySpread"),
         ("triton.existingSecret=Not_A_Name", "/triton/existingSecret"),
         ("images.triton.digest=sha256:1234", "/images/triton/digest"),
@@ -66,8 +71,8 @@ def test_a_bad_value_is_refused_by_its_path(setting: str, place: str) -> None:
 
 
 def test_the_embedded_flavour_on_a_gpu_is_refused() -> None:
-    with pytest.raises(RefusedError, match=r"triton\.gpu\.enabled"):
-        render(PROFILES["laptop"], "triton.gpu.enabled=true")
+    with pytest.raises(RefusedError, match=r"triton\.gpu\.count"):
+        render(PROFILES["laptop"], "gpu.enabled=true")
 
 
 def test_no_object_of_the_schema_takes_what_it_does_not_know() -> None:
@@ -94,7 +99,10 @@ def test_every_value_is_read_by_a_template() -> None:
         "slicer.workerCpuSeconds=7",
         "packer.readySeconds=7",
         "triton.gpu.count=2",
-        "triton.gpu.runtimeClassName=other",
+        "gpu.runtimeClassName=other",
+        "gpu.nodeSelector.other=label",
+        "gpu.tolerations[0].key=other",
+        "slicer.gpu.resourceName=nvidia.com/gpu.shared",
         "triton.maxBatchSize=7",
         "triton.instances=7",
         "triton.intraOpThreads=7",
@@ -115,18 +123,65 @@ def test_every_value_is_read_by_a_template() -> None:
     assert laptop != changed
 
 
-def test_one_switch_makes_triton_run_on_processors_alone() -> None:
-    found = manifests(render(PROFILES["gpu"], "triton.gpu.enabled=false"))
-    assert "nvidia.com/gpu:" not in yaml.safe_dump(of_kind(found, "StatefulSet"))
+def test_one_switch_makes_everything_run_on_processors_alone() -> None:
+    text = render(PROFILES["everything"], "gpu.enabled=false")
+    found = manifests(text)
+    assert "nvidia.com/" not in text
+    assert "runtimeClassName" not in text
+    assert "-cuda" not in text
     assert _reconciler(found)["RECONCILER_INSTANCE_KIND"] == "KIND_CPU"
+    assert _slicer(found)["SLICER_DEVICE"] == "cpu"
 
 
-def test_a_mig_slice_is_asked_for_by_its_name() -> None:
-    found = manifests(render(PROFILES["gpu"], "triton.gpu.resourceName=nvidia.com/mig-1g.10gb"))
-    (workload,) = of_kind(found, "StatefulSet")
-    limits = workload["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
-    assert limits["nvidia.com/mig-1g.10gb"] == 1
-    assert "nvidia.com/gpu" not in limits
+@pytest.mark.parametrize("name", ["mig-1g.10gb", "mig-1g.10gb.me", "mig-1c.3g.40gb", "gpu.shared"])
+def test_a_part_of_a_gpu_is_asked_for_by_its_name(name: str) -> None:
+    resource = f"nvidia.com/{name}"
+    found = manifests(
+        render(
+            PROFILES["gpu"],
+            f"triton.gpu.resourceName={resource}",
+            f"slicer.gpu.resourceName={resource}",
+            "slicer.gpu.count=1",
+        )
+    )
+    for component in ("triton", "slicer"):
+        resources = _main(found, component)["resources"]
+        assert resources["limits"][resource] == resources["requests"][resource] == 1
+        assert "nvidia.com/gpu" not in resources["limits"]
+
+
+def test_a_slicer_on_a_gpu_has_the_image_that_can_and_goes_where_one_is() -> None:
+    found = manifests(render(PROFILES["gpu"], "slicer.gpu.count=1", "gpu.runtimeClassName=nvidia"))
+    assert _slicer(found)["SLICER_DEVICE"] == "cuda"
+    assert _main(found, "slicer")["image"].endswith("-cuda")
+    slicer, packer, triton = (_pod(found, name) for name in ("slicer", "packer", "triton"))
+    for pod in (slicer, triton):
+        assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+        assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu"]
+        assert pod["runtimeClassName"] == "nvidia"
+    assert not {"nodeSelector", "tolerations", "runtimeClassName"} & set(packer)
+
+
+def test_a_slicer_on_processors_is_not_bound_to_nodes_with_gpus() -> None:
+    found = manifests(render(PROFILES["gpu"]))
+    assert _slicer(found)["SLICER_DEVICE"] == "cpu"
+    assert not _main(found, "slicer")["image"].endswith("-cuda")
+    assert not {"nodeSelector", "tolerations"} & set(_pod(found, "slicer"))
+
+
+def test_a_slicer_may_have_a_gpu_while_triton_has_none() -> None:
+    found = manifests(render(PROFILES["gpu"], "slicer.gpu.count=1", "triton.gpu.count=0"))
+    assert _slicer(found)["SLICER_DEVICE"] == "cuda"
+    assert _reconciler(found)["RECONCILER_INSTANCE_KIND"] == "KIND_CPU"
+    assert "nvidia.com/gpu" not in _main(found, "triton")["resources"]["limits"]
+
+
+def test_labels_and_taints_of_a_component_go_before_those_of_gpus() -> None:
+    own = (r"triton.nodeSelector.nvidia\.com/gpu\.present=yes", "triton.nodeSelector.pool=a")
+    found = manifests(render(PROFILES["gpu"], *own, "triton.tolerations[0].key=pool"))
+    pod = _pod(found, "triton")
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "yes", "pool": "a"}
+    assert [each["key"] for each in pod["tolerations"]] == ["pool", "nvidia.com/gpu"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +263,29 @@ def test_the_list_of_images_is_what_the_pods_run() -> None:
         for container in containers(workload)
     }
     assert listed == sorted(run)
+
+
+def _pod(found: list[Manifest], component: str) -> Manifest:
+    (workload,) = (
+        each
+        for each in of_kind(found, "Deployment", "StatefulSet")
+        if each["metadata"]["name"].endswith(f"-{component}")
+    )
+    pod: Manifest = pod_of(workload)["spec"]
+    return pod
+
+
+def _main(found: list[Manifest], component: str) -> Manifest:
+    (container,) = _pod(found, component)["containers"]
+    main: Manifest = container
+    return main
+
+
+def _slicer(found: list[Manifest]) -> dict[str, str]:
+    (workload,) = (
+        each for each in of_kind(found, "Deployment") if each["metadata"]["name"].endswith("slicer")
+    )
+    return settings_of(workload, containers(workload)[0], found)
 
 
 def _reconciler(found: list[Manifest]) -> dict[str, str]:

@@ -106,13 +106,31 @@ def _limits(container: Manifest) -> Mapping[str, Any]:
     return {**none, **container.get("resources", {}).get("limits", {})}
 
 
+def _gpu_faults(workload: Manifest, container: Manifest) -> Iterator[str]:
+    """What a pod with a GPU has, and one without has not."""
+    spec, limits = pod_of(workload)["spec"], _limits(container)
+    counts = {name: count for name, count in limits.items() if name.startswith("nvidia.com/")}
+    if any(count != int(count) or count < 1 for count in counts.values()) or len(counts) > 1:
+        yield f"{title(workload)}: asks for {counts}"
+    if not counts and ("runtimeClassName" in spec or "nvidia.com" in str(spec.get("nodeSelector"))):
+        yield f"{title(workload)}: takes the place of those that need a GPU"
+    if container["image"].partition("@")[0].endswith("-cuda") != bool(counts) and (
+        container["name"] == "slicer"
+    ):
+        yield f"{title(workload)}: {container['image']} is not for what its resources are"
+    hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container.get("env", ())
+    if container["name"] == "triton" and hidden == bool(counts):
+        yield f"{title(workload)}: sees other GPUs than those that it asked for"
+
+
 def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
-    """Models run on a GPU exactly where Triton has one."""
+    """What computes on a GPU, and nothing else, has one."""
     for workload in of_kind(found, "StatefulSet"):
         by_name: Mapping[str, Any] = {each["name"]: each for each in containers(workload)}
         settings = settings_of(workload, by_name["reconciler"], found)
         limits = _limits(by_name["triton"])
         devices = [name for name in limits if name.startswith("nvidia.com/")]
+        yield from _gpu_faults(workload, by_name["triton"])
         wanted = "KIND_GPU" if devices else "KIND_CPU"
         if settings["RECONCILER_INSTANCE_KIND"] != wanted:
             yield f"{title(workload)}: models are {settings['RECONCILER_INSTANCE_KIND']}"
@@ -124,6 +142,10 @@ def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
         (container,) = containers(workload)
         settings, limits = settings_of(workload, container, found), _limits(container)
         prefix = container["name"].upper()
+        yield from _gpu_faults(workload, container)
+        devices = [name for name in limits if name.startswith("nvidia.com/")]
+        if settings.get(f"{prefix}_DEVICE", "cpu") != ("cuda" if devices else "cpu"):
+            yield f"{title(workload)}: computes elsewhere than where its resources are"
         workers = int(settings[f"{prefix}_WORKERS"])
         threads = workers * int(settings[f"{prefix}_WORKER_THREADS"])
         memory = workers * int(settings[f"{prefix}_WORKER_MEMORY_BYTES"])

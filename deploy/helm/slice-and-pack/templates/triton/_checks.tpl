@@ -1,8 +1,8 @@
 {{/* What the schema cannot say. */}}
 {{- define "slice-and-pack.tritonChecks" -}}
 {{- $triton := .Values.triton -}}
-{{- if and (eq $triton.flavour "embedded") $triton.gpu.enabled -}}
-{{- fail "triton.gpu.enabled: the embedded flavour runs on processors alone; take triton.flavour=nvidia" -}}
+{{- if and (eq $triton.flavour "embedded") (include "slice-and-pack.gpus" (list . "triton") | int) -}}
+{{- fail "triton.gpu.count: the embedded flavour runs on processors alone; take triton.flavour=nvidia, or 0" -}}
 {{- end -}}
 {{- if gt ($triton.autoscaling.minReplicas | int) ($triton.autoscaling.maxReplicas | int) -}}
 {{- fail "triton.autoscaling.minReplicas: more than maxReplicas" -}}
