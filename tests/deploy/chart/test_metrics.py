@@ -12,9 +12,15 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+from sliceandpack.operation.v1 import operation_events_pb2
+from sliceandpack.packer.v1 import deployments_pb2
 
 from serving.client import TritonClient
+from serving.reconciler.keeper import Standing
 from serving.repository import ModelRepository
+from svckit.operations.tables import OperationState
 from svckit.telemetry import Metrics
 from tests.helpers.chart.parts import of_kind
 from tests.helpers.chart.rendering import CHART, ROOT, TOOLS, manifests
@@ -24,6 +30,22 @@ pytestmark = pytest.mark.chart
 
 _METRIC = re.compile(r"\b(?:sliceandpack|nv)_[a-z0-9_]+")
 _LABEL = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)\s*\"")
+_VALUES = {
+    "job": {"slicer", "packer", "triton"},
+    "code": {code.name for code in StatusCode},
+    "state": {
+        *(standing.value for standing in Standing),
+        *(state.value for state in OperationState),
+    },
+    "reason": {"CANCELED", "REJECTED", "BACKEND", "OTHER"},
+}
+"""What labels are compared with; `reason` is Triton's."""
+_METHODS = {
+    method.name
+    for file in (deployments_pb2, operation_events_pb2, health_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
 _PROMETHEUS_OWN = {"namespace", "pod", "job", "instance", "app_kubernetes_io_instance", "le"}
 
 
@@ -100,9 +122,29 @@ def test_rules_and_dashboard_use_metrics_and_labels_that_exist(file: str, expose
     assert len(names) >= 6
     for name in names:
         assert re.search(rf"^{name}\b", exposed, re.MULTILINE), f"{name} is no metric"
-    labels = set(_LABEL.findall(expressions)) - _PROMETHEUS_OWN
-    for label in labels:
+    for label in _labels(file, expressions) - _PROMETHEUS_OWN:
         assert re.search(rf"[{{,]{label}\b", exposed), f"{label} is no label"
+
+
+@pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
+def test_rules_and_dashboard_compare_labels_with_values_that_occur(file: str) -> None:
+    compared = re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', "\n".join(_expressions(file)))
+    for label, values in compared:
+        if label == "method":
+            assert set(re.findall(r"\w+", values)) <= _METHODS
+        elif label in _VALUES:
+            assert set(values.split("|")) <= _VALUES[label], f"{label} is never {values}"
+        else:
+            assert values in {"RELEASE", "NAMESPACE", "$release", "$namespace"}, label
+
+
+@pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
+def test_rules_and_dashboard_look_at_one_release_alone(file: str) -> None:
+    for expression in _expressions(file):
+        chosen = re.findall(r"\b(?:up|(?:sliceandpack|nv)_[a-z0-9_]+)\s*(\{[^}]*\})?", expression)
+        assert chosen
+        for labels in chosen:
+            assert {"app_kubernetes_io_instance", "namespace"} <= set(_LABEL.findall(labels))
 
 
 def test_the_dashboard_shows_every_metric_of_ours() -> None:
@@ -118,6 +160,20 @@ def _expressions(file: str) -> list[str]:
         return [rule["expr"] for group in groups for rule in group["rules"]]
     panels = json.loads(path.read_text())["panels"]
     return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+def _labels(file: str, expressions: str) -> set[str]:
+    """Labels that are compared, grouped by, or put into a text."""
+    found = set(_LABEL.findall(expressions))
+    for group in re.findall(r"\b(?:by|without|on|ignoring) \(([^)]*)\)", expressions):
+        found.update(word.strip() for word in group.split(","))
+    text = (CHART / "files" / file).read_text()
+    if file == "rules.yaml":
+        return found | set(re.findall(r"\$labels\.(\w+)", text))
+    for panel in json.loads(text)["panels"]:
+        for target in panel["targets"]:
+            found.update(re.findall(r"\{\{\s*(\w+)\s*\}\}", target.get("legendFormat", "")))
+    return found
 
 
 def _touched() -> Metrics:

@@ -68,6 +68,8 @@ def security_faults(found: Sequence[Manifest]) -> Iterator[str]:
         if any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")):
             yield f"{title(workload)}: shares the node's namespaces"
         for container in containers(workload):
+            if any("hostPort" in port for port in container.get("ports", ())):
+                yield f"{title(workload)}: {container['name']} takes a port of the node"
             own = container.get("securityContext", {})
             wanted = {
                 "allowPrivilegeEscalation": False,
@@ -90,6 +92,8 @@ def volume_faults(found: Sequence[Manifest]) -> Iterator[str]:
         for name in mounted ^ set(volumes):
             yield f"{title(workload)}: the volume {name} is not there, or not mounted"
         for name, volume in volumes.items():
+            if not {"emptyDir", "persistentVolumeClaim", "secret"} & set(volume):
+                yield f"{title(workload)}: the volume {name} is the node's"
             if "sizeLimit" not in volume.get("emptyDir", {"sizeLimit": ""}):
                 yield f"{title(workload)}: the volume {name} has no limit"
         for container in containers(workload):
@@ -125,6 +129,12 @@ def _gpu_faults(workload: Manifest, container: Manifest) -> Iterator[str]:
 
 def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
     """What computes on a GPU, and nothing else, has one."""
+    for workload in of_kind(found, *WORKLOADS):
+        having = [
+            each["name"] for each in containers(workload) if "nvidia.com" in str(_limits(each))
+        ]
+        if having not in ([], ["slicer"], ["triton"]):
+            yield f"{title(workload)}: {having} have GPUs"
     for workload in of_kind(found, "StatefulSet"):
         by_name: Mapping[str, Any] = {each["name"]: each for each in containers(workload)}
         settings = settings_of(workload, by_name["reconciler"], found)
