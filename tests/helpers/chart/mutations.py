@@ -48,6 +48,12 @@ TOLD = [
         "mountPath: /data",
     ),
     Mutation(
+        "an embedded Triton without shared memory",
+        "triton/statefulset.yaml",
+        '{{- if eq $triton.flavour "embedded" }}',
+        '{{- if eq $triton.flavour "nvidia" }}',
+    ),
+    Mutation(
         "a claim for several nodes",
         "slicer/persistentvolumeclaim.yaml",
         "ReadWriteOnce",

@@ -72,6 +72,9 @@ def folder_faults(found: Sequence[Manifest]) -> Iterator[str]:
                     root = argument.partition("=")[2].rpartition("/")[0]
                     if not mounts.get(root, {}).get("readOnly"):
                         yield f"{place}: may change the models, or does not see them"
+            # Its backend hands tensors to another process through shared memory.
+            if ("/dev/shm" in mounts) != ("embedded" in container["image"]):
+                yield f"{place}: {container['image']} wants other shared memory"
     for claim in of_kind(found, "PersistentVolumeClaim"):
         if claim["spec"]["accessModes"] != ["ReadWriteOnce"]:
             yield f"{title(claim)}: SQLite wants a block device of one node"
