@@ -64,6 +64,32 @@ pytestmark = pytest.mark.chart
         ("networkPolicy.predictors[0].nameSpace=shop", "/networkPolicy/predictors/0"),
         ("fullnameOverride=" + "n" * 41, "/fullnameOverride"),
         ("test.timeoutSeconds=1", "/test/timeoutSeconds"),
+        ("slicer=null", "missing property 'slicer'"),
+        ("triton.replicas=null", "missing property 'replicas'"),
+        ("networkPolicy.enabled=null", "missing property 'enabled'"),
+        ("triton.gpu=null", "missing property 'gpu'"),
+        ("slicer.tolerations[0].operator=Equal", "/slicer/tolerations/0"),
+        (
+            "slicer.tolerations[0].operator=Exists,slicer.tolerations[0].value=x",
+            "/slicer/tolerations/0",
+        ),
+        (
+            "slicer.tolerations[0].key=a,slicer.tolerations[0].tolerationSeconds=5",
+            "/slicer/tolerations/0",
+        ),
+        ("networkPolicy.predictors[0].ipBlock.cidr=300.0.0.1/9", "/predictors/0/ipBlock/cidr"),
+        ("networkPolicy.predictors[0].ipBlock.cidr=10.0.0.0/33", "/predictors/0/ipBlock/cidr"),
+        (
+            "networkPolicy.operators[0].ipBlock.cidr=10.0.0.0/8,"
+            "networkPolicy.operators[0].podSelector.matchLabels.a=b",
+            "/networkPolicy/operators/0",
+        ),
+        (
+            "networkPolicy.operators[0].podSelector.matchExpressions[0].key=a,"
+            "networkPolicy.operators[0].podSelector.matchExpressions[0].operator=In",
+            "/podSelector/matchExpressions/0",
+        ),
+        ("triton.flavour=embedded,triton.sharedMemory=8Gi", "triton.sharedMemory"),
         ("slicer.workers=20", "slicer.resources.limits.memory"),
         ("slicer.resources.requests.cpu=5", "slicer.resources.requests.cpu"),
         ("triton.resources.requests.memory=9Gi", "triton.resources.requests.memory"),
@@ -120,6 +146,13 @@ def test_a_process_takes_what_lies_within_the_schemas_bounds(
 def test_an_older_kubernetes_than_the_checked_ones_is_refused() -> None:
     with pytest.raises(RefusedError, match=r"incompatible with Kubernetes v1\.28"):
         helm("template", "market", CHART, "--kube-version", "1.28.15")
+
+
+@pytest.mark.parametrize(
+    "cidr", ["10.0.0.0/8", "255.255.255.255/32", "fd00:10::/64", "::/0", "169.254.20.10/32"]
+)
+def test_a_range_of_addresses_is_taken(cidr: str) -> None:
+    render((), f"networkPolicy.predictors[0].ipBlock.cidr={cidr}")
 
 
 def test_every_value_is_in_the_schema_with_its_default() -> None:

@@ -7,6 +7,10 @@
 {{- if gt ($triton.autoscaling.minReplicas | int) ($triton.autoscaling.maxReplicas | int) -}}
 {{- fail "triton.autoscaling.minReplicas: more than maxReplicas" -}}
 {{- end -}}
+{{- /* Shared memory is counted as memory of whoever writes there. */}}
+{{- if and (eq $triton.flavour "embedded") (ge (include "slice-and-pack.mebibytes" $triton.sharedMemory | int64) (include "slice-and-pack.mebibytes" $triton.resources.limits.memory | int64)) -}}
+{{- fail "triton.sharedMemory: as much as the limit of memory, which it is a part of" -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The fewest pods there are while nothing is disturbed. */}}
