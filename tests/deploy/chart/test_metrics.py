@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.chart
 
 _METRIC = re.compile(r"\b(?:sliceandpack|nv)_[a-z0-9_]+")
 _LABEL = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)\s*\"")
+_LABEL_IN_TEXT = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
 _VALUES = {
     "job": {"slicer", "packer", "triton"},
     "code": {code.name for code in StatusCode},
@@ -117,13 +118,20 @@ def test_the_runbook_has_what_alarms_refer_to() -> None:
 
 @pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
 def test_rules_and_dashboard_use_metrics_and_labels_that_exist(file: str, exposed: str) -> None:
-    expressions = "\n".join(_expressions(file))
-    names = set(_METRIC.findall(expressions))
+    names = set()
+    for expression, texts in _used(file):
+        metrics = set(_METRIC.findall(expression))
+        names |= metrics
+        labels = set(_PROMETHEUS_OWN)
+        for name in metrics:
+            shown = re.findall(rf"^{name}(?:\{{(.*?)\}}|\b)", exposed, re.MULTILINE)
+            assert shown, f"{name} is no metric"
+            labels.update(re.findall(r"(\w+)(?==|,|$)", ",".join(shown)))
+        assert _labels(expression) <= labels, f"{expression}: {_labels(expression) - labels}"
+        grouped = set(re.findall(r"\w+", " ".join(re.findall(r"\bby \(([^)]*)\)", expression))))
+        for label in _LABEL_IN_TEXT.findall(texts):
+            assert label in (grouped or labels), f"{texts}: {expression} has no {label}"
     assert len(names) >= 6
-    for name in names:
-        assert re.search(rf"^{name}\b", exposed, re.MULTILINE), f"{name} is no metric"
-    for label in _labels(file, expressions) - _PROMETHEUS_OWN:
-        assert re.search(rf"[{{,]{label}\b", exposed), f"{label} is no label"
 
 
 @pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
@@ -154,26 +162,28 @@ def test_the_dashboard_shows_every_metric_of_ours() -> None:
 
 
 def _expressions(file: str) -> list[str]:
+    return [expression for expression, _ in _used(file)]
+
+
+def _labels(expression: str) -> set[str]:
+    """Labels that are compared or grouped by."""
+    found = set(_LABEL.findall(expression))
+    for group in re.findall(r"\b(?:by|without|on|ignoring) \(([^)]*)\)", expression):
+        found.update(word.strip() for word in group.split(","))
+    return found
+
+
+def _used(file: str) -> Iterator[tuple[str, str]]:
+    """Yields each expression, with the text that its labels are put into."""
     path = CHART / "files" / file
     if file == "rules.yaml":
-        groups = yaml.safe_load(path.read_text())["groups"]
-        return [rule["expr"] for group in groups for rule in group["rules"]]
-    panels = json.loads(path.read_text())["panels"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
-
-
-def _labels(file: str, expressions: str) -> set[str]:
-    """Labels that are compared, grouped by, or put into a text."""
-    found = set(_LABEL.findall(expressions))
-    for group in re.findall(r"\b(?:by|without|on|ignoring) \(([^)]*)\)", expressions):
-        found.update(word.strip() for word in group.split(","))
-    text = (CHART / "files" / file).read_text()
-    if file == "rules.yaml":
-        return found | set(re.findall(r"\$labels\.(\w+)", text))
-    for panel in json.loads(text)["panels"]:
-        for target in panel["targets"]:
-            found.update(re.findall(r"\{\{\s*(\w+)\s*\}\}", target.get("legendFormat", "")))
-    return found
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                yield rule["expr"], rule["annotations"]["summary"]
+    else:
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                yield target["expr"], target.get("legendFormat", "")
 
 
 def _touched() -> Metrics:
