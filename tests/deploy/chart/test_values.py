@@ -214,6 +214,20 @@ def test_a_slicer_may_have_a_gpu_while_triton_has_none() -> None:
     assert "nvidia.com/gpu" not in _main(found, "triton")["resources"]["limits"]
 
 
+@pytest.mark.parametrize("component", ["slicer", "packer", "triton"])
+def test_a_component_goes_where_its_own_values_say(component: str) -> None:
+    there = (f"{component}.nodeSelector.pool=own", f"{component}.tolerations[0].key=own")
+    found = manifests(render((), *there))
+    placed = {
+        each["metadata"]["name"].rpartition("-")[2]
+        for each in of_kind(found, "Deployment", "StatefulSet", "Pod")
+        if pod_of(each)["spec"].get("nodeSelector") == {"pool": "own"}
+        and pod_of(each)["spec"].get("tolerations") == [{"key": "own"}]
+    }
+    # The pod of `helm test` runs the packer's image, and goes where that is.
+    assert placed == {component, *(["test"] if component == "packer" else [])}
+
+
 def test_labels_and_taints_of_a_component_go_before_those_of_gpus() -> None:
     own = (r"triton.nodeSelector.nvidia\.com/gpu\.present=yes", "triton.nodeSelector.pool=a")
     found = manifests(render(PROFILES["gpu"], *own, "triton.tolerations[0].key=pool"))
