@@ -28,7 +28,7 @@ class ServingError(Exception):
     def __init__(
         self, message: str, *, advice: str, metadata: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(f"{message} {advice}")
+        super().__init__(f"{message.rstrip(' .;')}. {advice}")
         self.message = message
         self.advice = advice
         self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
