@@ -10,8 +10,8 @@ import onnxruntime as ort
 import torch
 from onnx import parser
 
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
+from onnxgraph.session import open_session
+
 _SQUARE = """
 <ir_version: 8, opset_import: ["": 17]>
 square (float[2, 2] x) => (float[2, 2] y) { y = MatMul(x, x) }
@@ -19,19 +19,19 @@ square (float[2, 2] x) => (float[2, 2] y) { y = MatMul(x, x) }
 
 
 def find_device(
-    request: dict[str, Any],
+    request: dict[str, Any],  # noqa: ARG001
     report: Callable[[dict[str, Any]], None],  # noqa: ARG001
 ) -> dict[str, Any]:
     """Computes a little with each library: the job of workers that tells where they do.
 
     Args:
-        request: ``cuda``, whether CUDA is tried.
+        request: Nothing.
         report: Is told nothing.
 
     Returns:
         ``torch``, a type of device, and ``onnxruntime``, an execution provider.
     """
-    return {"torch": torch_device(), "onnxruntime": execution_provider(cuda=request["cuda"])}
+    return {"torch": torch_device(), "onnxruntime": execution_provider()}
 
 
 def torch_device() -> str:
@@ -42,22 +42,8 @@ def torch_device() -> str:
     return (square @ square).device.type
 
 
-def execution_provider(*, cuda: bool) -> str:
-    """Runs a small graph and returns the provider of ONNX Runtime that ran it.
-
-    A provider whose libraries are missing gives way to the processor with no more than a line in
-    the log; only a session that is there tells.
-
-    Args:
-        cuda: Whether CUDA is tried first, where this ONNX Runtime was built with it.
-    """
-    providers = [_CPU]
-    if cuda and _CUDA in ort.get_available_providers():
-        # CUDA and cuDNN come as wheels, out of the loader's sight.
-        ort.preload_dlls()
-        providers = [_CUDA, _CPU]
-    session = ort.InferenceSession(
-        parser.parse_model(_SQUARE).SerializeToString(), providers=providers
-    )
+def execution_provider() -> str:
+    """Runs a small graph and returns the provider of ONNX Runtime that ran it."""
+    session = open_session(parser.parse_model(_SQUARE).SerializeToString(), ort.SessionOptions())
     session.run(None, {"x": np.eye(2, dtype=np.float32)})
     return str(session.get_providers()[0])

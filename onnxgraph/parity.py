@@ -8,12 +8,11 @@ import onnxruntime as ort
 
 from onnxgraph.agreement import Parity, compare
 from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.session import open_session
 
 __all__ = ["Parity", "Runner", "compare", "run_onnx"]
 
 _FATAL = 4
-
-ort.disable_telemetry_events()
 
 
 class Runner:
@@ -46,12 +45,7 @@ class Runner:
         options.log_severity_level = _FATAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(
-                data,
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=list(without),
-            )
+            self._session = open_session(data, options, without=without)
         except Exception as error:  # ONNX Runtime's exceptions share no base class.
             raise _not_executable("load", error) from error
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())

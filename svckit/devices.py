@@ -18,13 +18,13 @@ from svckit.workers.pool import WorkerPool
 _log: Final = structlog.get_logger(__name__)
 _WANTED: Final[Mapping[Device, Mapping[str, str]]] = {
     "cpu": {"torch": "cpu", "onnxruntime": "CPUExecutionProvider"},
-    "cuda": {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"},
+    # ONNX Runtime's answers are what others are held against, so it stays where it was.
+    "cuda": {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"},
 }
 _ADVICE: Final[Mapping[Device, str]] = {
-    "cpu": "Install the CPU builds of torch and ONNX Runtime, or set device to cuda.",
+    "cpu": "Install the CPU build of torch, or set device to cuda.",
     "cuda": (
-        "Take a machine with an NVIDIA driver, with the CUDA builds of torch and ONNX Runtime "
-        "(onnxruntime-gpu in the place of onnxruntime), or set device to cpu."
+        "Take a machine with an NVIDIA driver, with the CUDA build of torch, or set device to cpu."
     ),
 }
 
@@ -39,7 +39,7 @@ async def known_device(
 
     Args:
         workers: The pool.
-        entry: A job that takes ``cuda`` and returns libraries and where each computes.
+        entry: A job that takes nothing and returns libraries and where each computes.
         wanted: Where they are to.
         metrics: Whose `execution_provider` is set.
 
@@ -71,7 +71,7 @@ async def _found(
 ) -> Mapping[str, str]:
     """Returns where each library computes."""
     try:
-        found = await workers.run(entry, {"cuda": wanted != "cpu"})
+        found = await workers.run(entry, {})
     except ServiceError as error:
         raise StartupError(
             f"No worker could tell where it computes: {error.message} {error.advice}"

@@ -208,7 +208,8 @@ def _open_database(path: Path) -> Database:
 
 def _pool_settings(settings: ServiceSettings) -> PoolSettings:
     # CUDA maps far more than any card has.
-    mapped = None if settings.device == "cuda" else settings.worker_memory_bytes + _MAPPED_BYTES
+    device = settings.worker_device
+    mapped = None if device == "cuda" else settings.worker_memory_bytes + _MAPPED_BYTES
     limits = WorkerLimits(
         address_space_bytes=mapped,
         resident_bytes=settings.worker_memory_bytes,
@@ -217,7 +218,7 @@ def _pool_settings(settings: ServiceSettings) -> PoolSettings:
     return PoolSettings(
         size=settings.workers,
         threads=settings.library_threads,
-        gpus=settings.device != "cpu",
+        gpus=device != "cpu",
         limits=limits,
     )
 

@@ -2,6 +2,5 @@
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
 FOLDS = "packer_svc.jobs.folds:choose_folds"
-DEVICE = "onnxgraph.devices:find_device"
-ALL = frozenset({PACK, FOLDS, DEVICE})
+ALL = frozenset({PACK, FOLDS})
 """What a worker of the packer may run."""

@@ -11,6 +11,7 @@ from scipy.stats import binom
 
 from onnxgraph.classifier import Classifier
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, not_finite
 from slicer_svc.slicing.measures import flat
 from slicer_svc.slicing.network import Network
@@ -125,7 +126,7 @@ def count_correct(network: Network, samples: Samples) -> int:
     Raises:
         SlicingError: GRAPH_NOT_FINITE.
     """
-    view = TorchView(network.model)
+    view = TorchView(network.model).to(fastest_device())
     name = network.classifier.scores
     hits = 0
     start = 0
@@ -135,7 +136,7 @@ def count_correct(network: Network, samples: Samples) -> int:
         if not torch.isfinite(scores).all():
             node = network.classifier.node
             raise not_finite(f"{node} computes class scores", {"node": node})
-        predicted = scores.argmax(dim=1).numpy()
+        predicted = scores.argmax(dim=1).cpu().numpy()
         hits += int(np.sum(predicted == samples.labels[start : start + len(predicted)]))
         start += len(predicted)
     return hits

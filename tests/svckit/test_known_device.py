@@ -13,7 +13,7 @@ from tests.helpers.worker_pools import NotedPool, job
 
 PLACES = {
     "cpu": {"torch": "cpu", "onnxruntime": "CPUExecutionProvider"},
-    "cuda": {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"},
+    "cuda": {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"},
 }
 
 
@@ -37,8 +37,8 @@ async def test_a_device_that_is_there_is_shown(device: Device) -> None:
     ("wanted", "there", "advice"),
     [
         ("cuda", "cpu", "NVIDIA driver"),
-        ("cuda", "half_of_cuda", "onnxruntime-gpu"),
-        ("cpu", "cuda", "CPU builds"),
+        ("cuda", "all_of_cuda", "or set device to cpu"),
+        ("cpu", "cuda", "CPU build of torch"),
     ],
 )
 async def test_another_device_is_refused_with_advice(
