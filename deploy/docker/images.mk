@@ -21,9 +21,7 @@ CREATED = $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:0
 wheelhouse: setup ## Fill build/wheelhouse, so that images are built without a network
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement $(REQUIREMENTS)/build.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
-	  --requirement $(REQUIREMENTS)/services.txt
-	@test $(VARIANT) = cpu || ! ls $(WHEELHOUSE)/torch-*+cpu-*.whl 2>/dev/null \
-	  || { echo "pip found torch's build for processors: point it at an index with the CUDA build (README), and empty $(WHEELHOUSE)" >&2; exit 1; }
+	  --requirement $(REQUIREMENTS)/services.txt --requirement $(REQUIREMENTS)/$(VARIANT).txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
 	  --requirement $(REQUIREMENTS)/reconciler.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement triton-requirements.txt

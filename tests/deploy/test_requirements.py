@@ -18,12 +18,18 @@ def names(lines: list[str]) -> set[str]:
     return {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted}
 
 
-@pytest.mark.parametrize("file", ["services", "reconciler"])
+@pytest.mark.parametrize("file", ["services", "cpu", "reconciler"])
 def test_an_image_needs_nothing_that_the_project_does_not_name(file: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = names((DOCKER / "requirements" / f"{file}.txt").read_text().splitlines())
     assert needed
     assert needed <= names(project["dependencies"])
+
+
+def test_the_cuda_image_has_the_onnxruntime_of_the_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = names((DOCKER / "requirements" / "cuda.txt").read_text().splitlines())
+    assert needed == names(project["optional-dependencies"]["gpu"])
 
 
 def test_the_base_is_the_same_wherever_it_is_named() -> None:
