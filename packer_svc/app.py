@@ -32,6 +32,7 @@ from packer_svc.servicer.packs import PacksServicer
 from packer_svc.settings import PackerSettings
 from packer_svc.slicer_client import SlicerClient
 from svckit.clients.channel import channel
+from svckit.devices import known_device
 from svckit.foundation import open_foundation, service
 from svckit.lifecycle import Runtime
 from svckit.operations.runner import Runner
@@ -50,9 +51,12 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         runtime: Takes what has to be closed.
 
     Raises:
-        StartupError: Another process uses the state folder.
+        StartupError: Another process uses the state folder, or workers compute elsewhere than
+            was asked for.
     """
     foundation = await open_foundation(settings, runtime, MIGRATIONS, entries.ALL)
+    device = known_device(foundation.workers, entries.DEVICE, settings.device, runtime.metrics)
+    await runtime.resources.enter_async_context(device)
     await runtime.resources.enter_async_context(warming(foundation.workers, entries.ALL))
     slicer_channel = await runtime.resources.enter_async_context(channel(settings.slicer))
     slicer = SlicerClient(slicer_channel, foundation.artifacts)

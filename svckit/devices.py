@@ -18,13 +18,13 @@ from svckit.workers.pool import WorkerPool
 _log: Final = structlog.get_logger(__name__)
 _WANTED: Final[Mapping[Device, Mapping[str, str]]] = {
     "cpu": {"torch": "cpu", "onnxruntime": "CPUExecutionProvider"},
-    # ONNX Runtime's answers are what others are held against, so it stays where it was.
-    "cuda": {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"},
+    "cuda": {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"},
 }
 _ADVICE: Final[Mapping[Device, str]] = {
-    "cpu": "Install the CPU build of torch, or set device to cuda.",
+    "cpu": "Install the CPU builds of torch and ONNX Runtime, or set device to cuda.",
     "cuda": (
-        "Take a machine with an NVIDIA driver, with the CUDA build of torch, or set device to cpu."
+        "Take a machine with an NVIDIA driver, with the CUDA builds of torch and ONNX Runtime "
+        "(onnxruntime-gpu in the place of onnxruntime), or set device to cpu."
     ),
 }
 
@@ -39,7 +39,8 @@ async def known_device(
 
     Args:
         workers: The pool.
-        entry: A job that takes nothing and returns libraries and where each computes.
+        entry: A job that takes nothing and returns the libraries that follow the device, and where
+            each computes.
         wanted: Where they are to.
         metrics: Whose `execution_provider` is set.
 
@@ -83,6 +84,6 @@ async def _found(
 
 
 def _compare(found: Mapping[str, str], wanted: Device) -> None:
-    if found != _WANTED[wanted]:
+    if any(place != _WANTED[wanted][library] for library, place in found.items()):
         places = " and ".join(f"{library} computes on {place}" for library, place in found.items())
         raise StartupError(f"The device asked for is {wanted}, but {places}. {_ADVICE[wanted]}")

@@ -208,8 +208,7 @@ def _open_database(path: Path) -> Database:
 
 def _pool_settings(settings: ServiceSettings) -> PoolSettings:
     # CUDA maps far more than any card has.
-    device = settings.worker_device
-    mapped = None if device == "cuda" else settings.worker_memory_bytes + _MAPPED_BYTES
+    mapped = None if settings.device == "cuda" else settings.worker_memory_bytes + _MAPPED_BYTES
     limits = WorkerLimits(
         address_space_bytes=mapped,
         resident_bytes=settings.worker_memory_bytes,
@@ -218,7 +217,7 @@ def _pool_settings(settings: ServiceSettings) -> PoolSettings:
     return PoolSettings(
         size=settings.workers,
         threads=settings.library_threads,
-        gpus=device != "cpu",
+        gpus=settings.device != "cpu",
         limits=limits,
     )
 

@@ -104,6 +104,9 @@ class ServiceSettings(ServerSettings):
 
     workers: int = Field(default=1, ge=1, le=64)
     """How many jobs run at once, each in a process of its own."""
+    device: Device = "auto"
+    """Where workers compute what a GPU may: with cpu or cuda the process does not start where that
+    is computed elsewhere; auto takes CUDA where there is one."""
     worker_threads: int = Field(default=1, ge=1)
     """How many threads the numeric libraries of a worker use."""
     worker_memory_bytes: int = Field(default=6 * 2**30, gt=2**29)
@@ -115,8 +118,3 @@ class ServiceSettings(ServerSettings):
     def library_threads(self) -> int:
         """How many threads the numeric libraries of a worker use."""
         return self.worker_threads
-
-    @property
-    def worker_device(self) -> Device:
-        """Where workers compute."""
-        return "cpu"

@@ -3,11 +3,11 @@
 include deploy/docker/base.env
 DOCKER ?= docker
 COMPOSE ?= $(DOCKER) compose
-# cpu, or cuda for a slicer that computes on an NVIDIA GPU.
+# cpu, or cuda for slicer and packer that compute on an NVIDIA GPU.
 VARIANT ?= cpu
 IMAGE_PREFIX ?= slice-and-pack
 IMAGE_TAG ?= dev$(if $(filter cuda,$(VARIANT)),-cuda)
-IMAGES := slicer $(if $(filter cpu,$(VARIANT)),packer reconciler triton-embedded)
+IMAGES := slicer packer $(if $(filter cpu,$(VARIANT)),reconciler triton-embedded)
 REQUIREMENTS := deploy/docker/requirements
 # One a variant: of two builds of torch pip would take the wrong one.
 WHEELHOUSE := build/wheelhouse/$(VARIANT)
@@ -22,6 +22,8 @@ wheelhouse: setup ## Fill build/wheelhouse, so that images are built without a n
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement $(REQUIREMENTS)/build.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
 	  --requirement $(REQUIREMENTS)/services.txt --requirement $(REQUIREMENTS)/$(VARIANT).txt
+	@test $(VARIANT) = cpu || ! ls $(WHEELHOUSE)/torch-*+cpu-*.whl 2>/dev/null \
+	  || { echo "pip found torch's build for processors: point it at an index with the CUDA build (README), and empty $(WHEELHOUSE)" >&2; exit 1; }
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
 	  --requirement $(REQUIREMENTS)/reconciler.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement triton-requirements.txt

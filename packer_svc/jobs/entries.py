@@ -2,5 +2,6 @@
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
 FOLDS = "packer_svc.jobs.folds:choose_folds"
-ALL = frozenset({PACK, FOLDS})
+DEVICE = "onnxgraph.providers:find_provider"
+ALL = frozenset({PACK, FOLDS, DEVICE})
 """What a worker of the packer may run."""

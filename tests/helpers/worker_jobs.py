@@ -64,11 +64,11 @@ def computes_on_cpu(request: Json, report: Report) -> Json:
 
 
 def computes_on_cuda(request: Json, report: Report) -> Json:
-    return {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"}
-
-
-def computes_on_all_of_cuda(request: Json, report: Report) -> Json:
     return {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"}
+
+
+def computes_on_half_of_cuda(request: Json, report: Report) -> Json:
+    return {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"}
 
 
 def descriptors() -> list[Path]:

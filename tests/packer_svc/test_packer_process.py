@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from urllib.request import urlopen
 
+import pytest
+
+from onnxgraph.providers import execution_provider
+from onnxgraph.session import CPU
 from packer_svc.settings import PackerSettings
 from tests.helpers.processes import ROOT, ServiceProcess
 
@@ -49,3 +55,24 @@ def test_a_second_packer_on_one_state_folder_does_not_start(shared_packer: Servi
     done = run("-m", "packer_svc", "--address", "127.0.0.1:0", "--state-dir", state)
     assert done.returncode == 3
     assert "in use by another process" in done.stderr
+
+
+@pytest.mark.skipif(execution_provider() != CPU, reason="this machine has a GPU")
+def test_a_packer_that_was_asked_for_a_gpu_does_not_start_without_one(tmp_path: Path) -> None:
+    options = ("--address", "127.0.0.1:0", "--state-dir", str(tmp_path))
+    done = run("-m", "packer_svc", "--device", "cuda", *options)
+    assert done.returncode == 3
+    assert "asked for is cuda, but onnxruntime computes on CPUExecutionProvider" in done.stderr
+    assert "set device to cpu" in done.stderr
+
+
+def test_a_packer_that_was_asked_for_the_processor_shows_it(tmp_path: Path) -> None:
+    packer = ServiceProcess("packer_svc", tmp_path, ["--device", "cpu"])
+    ready = packer.start()
+    try:
+        with urlopen(f"http://{ready['metrics_address']}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+    finally:
+        packer.stop()
+    name = "sliceandpack_execution_provider"
+    assert f'{name}{{library="onnxruntime",provider="CPUExecutionProvider"}} 1.0' in lines

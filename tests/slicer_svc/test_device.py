@@ -38,5 +38,4 @@ def test_a_slicer_that_was_asked_for_the_processor_shows_it(tmp_path: Path) -> N
     finally:
         slicer.stop()
     name = "sliceandpack_execution_provider"
-    assert f'{name}{{library="onnxruntime",provider="CPUExecutionProvider"}} 1.0' in lines
     assert f'{name}{{library="torch",provider="cpu"}} 1.0' in lines

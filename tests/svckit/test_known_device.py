@@ -13,7 +13,7 @@ from tests.helpers.worker_pools import NotedPool, job
 
 PLACES = {
     "cpu": {"torch": "cpu", "onnxruntime": "CPUExecutionProvider"},
-    "cuda": {"torch": "cuda", "onnxruntime": "CPUExecutionProvider"},
+    "cuda": {"torch": "cuda", "onnxruntime": "CUDAExecutionProvider"},
 }
 
 
@@ -37,8 +37,8 @@ async def test_a_device_that_is_there_is_shown(device: Device) -> None:
     ("wanted", "there", "advice"),
     [
         ("cuda", "cpu", "NVIDIA driver"),
-        ("cuda", "all_of_cuda", "or set device to cpu"),
-        ("cpu", "cuda", "CPU build of torch"),
+        ("cuda", "half_of_cuda", "onnxruntime-gpu in the place of onnxruntime"),
+        ("cpu", "cuda", "CPU builds of torch"),
     ],
 )
 async def test_another_device_is_refused_with_advice(

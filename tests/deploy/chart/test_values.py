@@ -31,6 +31,8 @@ from tests.helpers.chart.rendering import (
 
 pytestmark = pytest.mark.chart
 
+COMPUTING = ("slicer", "packer")
+
 
 @pytest.mark.parametrize(
     ("setting", "place"),
@@ -51,8 +53,8 @@ pytestmark = pytest.mark.chart
         ("triton.gpu.count=17", "/triton/gpu/count"),
         ("triton.gpu.enabled=true", "/triton/gpu"),
         ("slicer.gpu.count=2", "/slicer/gpu/count"),
+        ("packer.gpu.count=-1", "/packer/gpu/count"),
         ("slicer.gpu.resourceName=nvidia.com/mig-10gb", "/slicer/gpu/resourceName"),
-        ("packer.gpu.count=1", "/packer"),
         ("gpu.enabled=maybe", "/gpu/enabled"),
         ("triton.topologySpread=always", "/triton/topologySpread"),
         ("triton.existingSecret=Not_A_Name", "/triton/existingSecret"),
@@ -168,7 +170,7 @@ def test_one_switch_makes_everything_run_on_processors_alone() -> None:
     assert "runtimeClassName" not in text
     assert "-cuda" not in text
     assert _reconciler(found)["RECONCILER_INSTANCE_KIND"] == "KIND_CPU"
-    assert _slicer(found)["SLICER_DEVICE"] == "cpu"
+    assert [_device(found, each) for each in COMPUTING] == ["cpu", "cpu"]
 
 
 @pytest.mark.parametrize("name", ["mig-1g.10gb", "mig-1g.10gb.me", "mig-1c.3g.40gb", "gpu.shared"])
@@ -179,37 +181,45 @@ def test_a_part_of_a_gpu_is_asked_for_by_its_name(name: str) -> None:
             PROFILES["gpu"],
             f"triton.gpu.resourceName={resource}",
             f"slicer.gpu.resourceName={resource}",
+            f"packer.gpu.resourceName={resource}",
             "slicer.gpu.count=1",
+            "packer.gpu.count=1",
         )
     )
-    for component in ("triton", "slicer"):
+    for component in ("triton", *COMPUTING):
         resources = _main(found, component)["resources"]
         assert resources["limits"][resource] == resources["requests"][resource] == 1
         assert "nvidia.com/gpu" not in resources["limits"]
 
 
-def test_a_slicer_on_a_gpu_has_the_image_that_can_and_goes_where_one_is() -> None:
-    found = manifests(render(PROFILES["gpu"], "slicer.gpu.count=1", "gpu.runtimeClassName=nvidia"))
-    assert _slicer(found)["SLICER_DEVICE"] == "cuda"
-    assert _main(found, "slicer")["image"].endswith("-cuda")
-    slicer, packer, triton = (_pod(found, name) for name in ("slicer", "packer", "triton"))
-    for pod in (slicer, triton):
+@pytest.mark.parametrize(("component", "other"), [COMPUTING, COMPUTING[::-1]])
+def test_a_service_on_a_gpu_has_the_image_that_can_and_goes_where_one_is(
+    component: str, other: str
+) -> None:
+    found = manifests(
+        render(PROFILES["gpu"], f"{component}.gpu.count=1", "gpu.runtimeClassName=nvidia")
+    )
+    assert _device(found, component) == "cuda"
+    assert _main(found, component)["image"].endswith("-cuda")
+    for pod in (_pod(found, component), _pod(found, "triton")):
         assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
         assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu"]
         assert pod["runtimeClassName"] == "nvidia"
-    assert not {"nodeSelector", "tolerations", "runtimeClassName"} & set(packer)
+    assert not {"nodeSelector", "tolerations", "runtimeClassName"} & set(_pod(found, other))
 
 
-def test_a_slicer_on_processors_is_not_bound_to_nodes_with_gpus() -> None:
+@pytest.mark.parametrize("component", COMPUTING)
+def test_a_service_on_processors_is_not_bound_to_nodes_with_gpus(component: str) -> None:
     found = manifests(render(PROFILES["gpu"]))
-    assert _slicer(found)["SLICER_DEVICE"] == "cpu"
-    assert not _main(found, "slicer")["image"].endswith("-cuda")
-    assert not {"nodeSelector", "tolerations"} & set(_pod(found, "slicer"))
+    assert _device(found, component) == "cpu"
+    assert not _main(found, component)["image"].endswith("-cuda")
+    assert not {"nodeSelector", "tolerations"} & set(_pod(found, component))
 
 
-def test_a_slicer_may_have_a_gpu_while_triton_has_none() -> None:
-    found = manifests(render(PROFILES["gpu"], "slicer.gpu.count=1", "triton.gpu.count=0"))
-    assert _slicer(found)["SLICER_DEVICE"] == "cuda"
+@pytest.mark.parametrize("component", COMPUTING)
+def test_a_service_may_have_a_gpu_while_triton_has_none(component: str) -> None:
+    found = manifests(render(PROFILES["gpu"], f"{component}.gpu.count=1", "triton.gpu.count=0"))
+    assert _device(found, component) == "cuda"
     assert _reconciler(found)["RECONCILER_INSTANCE_KIND"] == "KIND_CPU"
     assert "nvidia.com/gpu" not in _main(found, "triton")["resources"]["limits"]
 
@@ -333,11 +343,13 @@ def _main(found: list[Manifest], component: str) -> Manifest:
     return main
 
 
-def _slicer(found: list[Manifest]) -> dict[str, str]:
+def _device(found: list[Manifest], component: str) -> str:
     (workload,) = (
-        each for each in of_kind(found, "Deployment") if each["metadata"]["name"].endswith("slicer")
+        each
+        for each in of_kind(found, "Deployment")
+        if each["metadata"]["name"].endswith(component)
     )
-    return settings_of(workload, containers(workload)[0], found)
+    return settings_of(workload, containers(workload)[0], found)[f"{component.upper()}_DEVICE"]
 
 
 def _reconciler(found: list[Manifest]) -> dict[str, str]:

@@ -105,6 +105,12 @@ TOLD = [
         'ternary "cuda" "cuda"',
     ),
     Mutation(
+        "a packer that is asked for a GPU that it has not",
+        "packer/configmap.yaml",
+        'ternary "cuda" "cpu"',
+        'ternary "cuda" "cuda"',
+    ),
+    Mutation(
         "a GPU for the image that cannot use it",
         "_images.tpl",
         '$variant = "-cuda"',

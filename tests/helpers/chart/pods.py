@@ -129,7 +129,7 @@ def _gpu_faults(workload: Manifest, container: Manifest) -> Iterator[str]:
     if not counts and ("runtimeClassName" in spec or "nvidia.com" in str(spec.get("nodeSelector"))):
         yield f"{title(workload)}: takes the place of those that need a GPU"
     if container["image"].partition("@")[0].endswith("-cuda") != bool(counts) and (
-        container["name"] == "slicer"
+        container["name"] in {"slicer", "packer"}
     ):
         yield f"{title(workload)}: {container['image']} is not for what its resources are"
     hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container.get("env", ())
@@ -143,7 +143,7 @@ def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
         having = [
             each["name"] for each in containers(workload) if "nvidia.com" in str(_limits(each))
         ]
-        if having not in ([], ["slicer"], ["triton"]):
+        if having not in ([], ["slicer"], ["packer"], ["triton"]):
             yield f"{title(workload)}: {having} have GPUs"
     for workload in of_kind(found, "StatefulSet"):
         by_name: Mapping[str, Any] = {each["name"]: each for each in containers(workload)}

@@ -4,7 +4,7 @@
 {{- $image := index $root.Values.images (index . 1) -}}
 {{- with $root.Values.imageRegistry | default $image.registry -}}{{- . -}}/{{- end -}}
 {{- $variant := "" -}}
-{{- if and (eq (index . 1) "slicer") (include "slice-and-pack.gpus" . | int) -}}{{- $variant = "-cuda" -}}{{- end -}}
+{{- if and (has (index . 1) (list "slicer" "packer")) (include "slice-and-pack.gpus" . | int) -}}{{- $variant = "-cuda" -}}{{- end -}}
 {{- $image.repository -}}:{{- $image.tag | default (print $root.Chart.AppVersion $variant) -}}
 {{- with $image.digest -}}@{{- . -}}{{- end -}}
 {{- end -}}
