@@ -16,11 +16,11 @@ from onnxgraph.cost import cost
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.choice import Chosen, Cloning, put_in
-from packer_svc.cloning.head import CloneHead, reported_clone_head
+from packer_svc.cloning.classifier import Classified, classified
+from packer_svc.cloning.head import CloneHead
 from packer_svc.cloning.masks import Masked, masked
 from packer_svc.cloning.merged import merge_clone
 from packer_svc.fusion.conversion import adapted
-from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
 from packer_svc.fusion.layout.quickest import Laid, Target, quickest
@@ -71,18 +71,17 @@ def clone_classes(
     part = task.localised()
     chosen = None if part is None else task.put_in(part.graph)
     task.begin("head")
-    graphs = [task.target] if chosen is None else [task.target, chosen.branch]
-    fragments = [Fragment(graph) for graph in graphs]
     with ThreadPoolExecutor(request["threads"]) as pool:
         inputs = task.samples.inputs
-        features = list(pool.map(lambda one: one.run(inputs), fragments))
         beside = pool.submit(_beside_originals, request)
-        head, told = task.fitted(features)
-        merged = merge_clone(graphs, head, request["labels"])
+        fitted = task.fitted([task.target] if chosen is None else [task.target, chosen.branch])
+        told = fitted.report
+        graphs = [fragment.graph for fragment in fitted.fragments]
+        merged = merge_clone(graphs, fitted.head, request["labels"])
         task.begin("layout")
         laid = quickest(merged, Target(Precision.FP32, inputs, Path(request["features"])))
         task.begin("proof")
-        proof = task.proven(fragments, features, (head, told), merged, laid)
+        proof = task.proven(fitted, merged, laid)
         outcome = Outcome(
             proof,
             laid.time or run_time(Runner(laid.pack), inputs),
@@ -91,7 +90,7 @@ def clone_classes(
         )
         target_size = model_size(task.target)
         added = proof.size.parameters - target_size.parameters
-        clone = task.told(part, chosen) | {"added_parameters": added}
+        clone = task.told(part, chosen) | {"added_parameters": added, "tapped": fitted.tapped}
         _write(task, outcome, (told, laid), {"clone": clone} | beside.result())
     return {
         "parameters": proof.size.parameters,
@@ -173,19 +172,12 @@ class _Task:
         cloning = Cloning(self.target, part, self.samples, own, self.places, seed)
         return put_in(cloning, self.clone["position"], lambda name: self.begin("insert", name))
 
-    def fitted(self, features: Sequence[FragmentFeatures]) -> tuple[CloneHead, HeadReport]:
+    def fitted(self, graphs: Sequence[bytes]) -> Classified:
         """The head, and what its fit says."""
         shape = CloneHead(self.clone["own"], self.places, None)
-        return reported_clone_head(features, self.samples.labels, shape, self.clone["seed"])
+        return classified(graphs, self.samples, shape, self.clone["seed"])
 
-    def proven(
-        self,
-        fragments: Sequence[Fragment],
-        features: Sequence[FragmentFeatures],
-        fitted: tuple[CloneHead, HeadReport],
-        merged: ir.Model,
-        laid: Laid,
-    ) -> Proof:
+    def proven(self, fitted: Classified, merged: ir.Model, laid: Laid) -> Proof:
         """The proof of the pack.
 
         Raises:
@@ -194,8 +186,8 @@ class _Task:
         counted = cost(merged)
         with ThreadPoolExecutor(1) as pool:
             context = ProofContext(
-                fitted[1],
-                features=features,
+                fitted.report,
+                features=fitted.features,
                 ensemble=ModelSize(**self.request["ensemble"]),
                 # Its layout adds no parameter and no arithmetic of its own.
                 size=pool.submit(ModelSize, counted.parameters, counted.macs, bytes=0),
@@ -203,7 +195,9 @@ class _Task:
                 threads=self.request["threads"],
             )
             samples = self.samples
-            proof = prove(laid.pack, fragments, fitted[0], samples.inputs, samples.labels, context)
+            proof = prove(
+                laid.pack, fitted.fragments, fitted.head, samples.inputs, samples.labels, context
+            )
         proof.require()
         return proof
 
