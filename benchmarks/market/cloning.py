@@ -36,6 +36,7 @@ from packer_svc.cloning.choice import Cloning, put_in
 from packer_svc.cloning.classifier import classified
 from packer_svc.cloning.head import CloneHead
 from packer_svc.cloning.merged import merge_clone
+from packer_svc.cloning.positions import INPUTS
 from packer_svc.fusion.features import FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head, head_logits
 from packer_svc.fusion.heads.spec import HeadSpec
@@ -234,8 +235,9 @@ class _Laboratory:
         fitted = classified([target, chosen.branch], samples, shape, self._draw.seed)
         graphs = [one.graph for one in fitted.fragments]
         seconds = time.process_time() - start
-        shown = [one.rows(rows) for one in self._tested(graphs)]
-        wholes = [one.rows(rows) for one in self._tested([target, self._whole(case.source)])]
+        shared = self._part == WHOLE and chosen.position == INPUTS
+        shown = self._tested(graphs, rows, shared=shared)
+        wholes = self._tested([target, self._whole(case.source)], rows, shared=True)
         guesses = {
             "clone": fitted.head.probabilities(shown).argmax(axis=1),
             "ensemble": _ensemble(wholes, case.places),
@@ -280,8 +282,14 @@ class _Laboratory:
         (trunk,) = slice_jointly(model, source.samples, plan, places, augment=augmentation)
         return to_bytes(trunk.model)
 
-    def _tested(self, graphs: Sequence[bytes]) -> list[FragmentFeatures]:
-        return self._bench.store.kept_outputs(graphs, self._test)
+    def _tested(
+        self, graphs: Sequence[bytes], rows: NDArray[np.intp], *, shared: bool
+    ) -> list[FragmentFeatures]:
+        """What graphs say of test images; those that other clones ask, too, are asked once of all."""
+        store = self._bench.store
+        if shared:
+            return [one.rows(rows) for one in store.kept_outputs(graphs, self._test)]
+        return store.outputs(graphs, {name: array[rows] for name, array in self._test.items()})
 
     def _alone(
         self, case: Case, wholes: Sequence[FragmentFeatures], truth: NDArray[np.int64], own: int
@@ -303,7 +311,7 @@ class _Laboratory:
         serves = [range(own), range(own, classes)]
         spec = HeadSpec(seed=self._draw.seed)
         head, _ = fit_head(seen, samples.labels, classes, spec, serves=serves)
-        tested = [one.rows(rows) for one in self._tested(graphs)]
+        tested = self._tested(graphs, rows, shared=self._part == WHOLE)
         named: NDArray[np.intp] = head_logits(head, tested).argmax(axis=1)
         return named
 

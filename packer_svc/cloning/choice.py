@@ -17,6 +17,7 @@ from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.adapter import Adapter, fit_adapter, resizing
 from packer_svc.cloning.cuts import INPUT, behind, in_front
+from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.head import clone_losses, fit_clone_head
 from packer_svc.cloning.insertion import inserted
 from packer_svc.cloning.positions import INPUTS, Splice, splice_named, splices
@@ -28,7 +29,7 @@ FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-PATIENCE = 3
+PATIENCE = 2
 """After how many positions in a row that win nothing the walk to the front ends."""
 
 MOST_ROWS = 50_000
@@ -60,6 +61,7 @@ class Chosen:
         branch: The fragment that it makes with all of the target in front of it.
         position: Where it stands.
         adapter_parameters: Of its adapter; 0 at `INPUTS`.
+        distilled: Whether the adapter was trained on from its closed form: only where that wins.
         tried: The positions in the order in which they were tried; empty where none was to choose.
     """
 
@@ -67,12 +69,14 @@ class Chosen:
     position: str
     adapter_parameters: int
     tried: tuple[Tried, ...]
+    distilled: bool = False
 
     def to_json(self) -> dict[str, object]:
         """What manifest and report say of it."""
         return {
             "position": self.position,
             "adapter_parameters": self.adapter_parameters,
+            "distilled": self.distilled,
             "tried": [asdict(one) for one in self.tried],
         }
 
@@ -127,11 +131,12 @@ def put_in(cloning: Cloning, wanted: str, report: Callable[[str], None]) -> Chos
     at_inputs = _judged(cloning, target, lambda _kept: part)
     tried, best, losses = _walk(cloning, found, target, report)
     tried += (_told(INPUTS, at_inputs),)
-    gain = losses - at_inputs[0]
-    # Breiman's rule: all of the part is taken only where that is better by more than chance.
-    if best is None or gain.mean() > gain.std() / np.sqrt(len(gain)):
+    if best is None or at_inputs[0].mean() < losses.mean():
         return Chosen(cloning.part, INPUTS, 0, tried)
-    return _made(best, tried)
+    report(f"{best.splice.target.value}, distilled")
+    trained = _judged(cloning, target, lambda kept: best.part_without(kept, distil=True))
+    wins = bool(trained[0].mean() < losses.mean())
+    return _made(best, tried, distil=wins)
 
 
 _Judged = tuple[Array, npt.NDArray[np.bool_]]
@@ -167,7 +172,7 @@ class _Place:
     """A part at one position, with what has been computed there."""
 
     def __init__(self, cloning: Cloning, splice: Splice) -> None:
-        self._cloning = cloning
+        self.cloning = cloning
         self.splice = splice
         target, part = from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part)
         inputs = cloning.samples.inputs
@@ -177,30 +182,40 @@ class _Place:
             read = _run(to_bytes(resized), {INPUT: read}, str(resized.graph.outputs[0].name))
         self._read = read
         self._wanted = _run(to_bytes(in_front(part, splice.part)), inputs, splice.part.value)
-        self._rest = Runner(to_bytes(behind(part, splice.part)))
+        self._part = behind(part, splice.part)
+        self._rest = Runner(to_bytes(self._part))
 
-    def adapter(self, kept: Labels) -> Adapter:
+    def adapter(self, kept: Labels, *, distil: bool = False) -> Adapter:
         """The adapter that some samples give."""
+        cloning = self.cloning
+        found = self._closed_form(kept)
+        if not distil:
+            return found
+        inputs = {name: array[kept] for name, array in cloning.samples.inputs.items()}
+        wanted = Fragment(cloning.part).run(inputs)
+        return distilled(found, self._part, self._read[kept], wanted, cloning.seed)
+
+    def _closed_form(self, kept: Labels) -> Adapter:
         positions = int(np.prod(self._read.shape[2:], dtype=np.int64))
         most = max(MOST_ROWS // max(positions, 1), 1)
         chosen = kept
         if len(kept) > most:
-            chosen = np.random.default_rng(self._cloning.seed).choice(kept, most, replace=False)
+            chosen = np.random.default_rng(self.cloning.seed).choice(kept, most, replace=False)
         return fit_adapter(self._read[chosen], self._wanted[chosen])
 
-    def part_without(self, kept: Labels) -> FragmentFeatures:
+    def part_without(self, kept: Labels, *, distil: bool = False) -> FragmentFeatures:
         """What the part says of all samples behind the adapter that some of them give."""
-        adapted = self.adapter(kept).apply(self._read)
+        adapted = self.adapter(kept, distil=distil).apply(self._read)
         outputs = run_batches(self._rest, {INPUT: adapted}, (FEATURES, SCORES), batch=_BATCH)
         return FragmentFeatures(outputs[FEATURES], outputs[SCORES])
 
 
-def _made(place: _Place, tried: tuple[Tried, ...]) -> Chosen:
-    cloning = place._cloning
-    adapter = place.adapter(np.arange(len(cloning.samples.labels)))
+def _made(place: _Place, tried: tuple[Tried, ...], *, distil: bool = False) -> Chosen:
+    cloning = place.cloning
+    adapter = place.adapter(np.arange(len(cloning.samples.labels)), distil=distil)
     target, part = from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part)
     branch = inserted(target, part, place.splice, adapter)
-    return Chosen(branch, place.splice.target.value, adapter.parameters, tried)
+    return Chosen(branch, place.splice.target.value, adapter.parameters, tried, distil)
 
 
 def _judged(

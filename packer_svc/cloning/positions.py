@@ -14,7 +14,7 @@ from packer_svc.cloning.errors import CloningError, CloningReason
 INPUTS = "inputs"
 """The first position, R = 0: the whole part stands beside the target."""
 
-MOST = 16
+MOST = 8
 """How many positions are tried: of a deeper target as many, spread evenly."""
 
 _MAX_TOLD = 20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -15,9 +17,11 @@ from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
 
 from onnxgraph.parity import Runner
 from svckit.clients.patience import answer
+from tests.helpers.command_line import marketctl
 from tests.helpers.digit_models import digit_model, unseen_digits
 from tests.helpers.operations_client import OperationFailedError
 from tests.helpers.packs_client import PacksClient
+from tests.helpers.processes import ServiceProcess
 from tests.helpers.service_errors import facts, refusal_of
 from tests.helpers.stocked_slicer import StockedSlicer
 
@@ -233,3 +237,28 @@ async def test_the_target_of_a_clone_stays_whole(packs: PacksClient, slicer: Sto
     add = pb.AddClassesRequest(name=made.name, fragments=[pb.PackFragment(fragment=fragment)])
     refusal = await refusal_of(answer(packs.stub.AddClasses(add)))
     assert facts(refusal) == ("FAILED_PRECONDITION", "CLONE_TARGET_FIXED")
+
+
+async def test_the_command_line_clones_and_gives_the_target_back(
+    market_packer: ServiceProcess, slicer: StockedSlicer, tmp_path: Path
+) -> None:
+    servers = ("--packer", market_packer.address, "--slicer", slicer.process.address)
+    made = await asyncio.to_thread(
+        marketctl,
+        *("packs", "clone", "low", "mixed", "--class", "two=another", "--class", "three"),
+        *("--position", "inputs", "--id", "by-hand", "-o", "json", *servers),
+    )
+    assert made.code == 0, made.err
+    assert made.data["labels"] == ["zero", "one", "two", "another", "three"]
+    assert made.data["clone"]["position"] == "inputs"
+
+    shown = await asyncio.to_thread(marketctl, "packs", "show", "by-hand", *servers)
+    assert "another, three, of models/mixed" in " ".join(shown.out.split())
+    path = tmp_path / "target.onnx"
+    given = await asyncio.to_thread(
+        marketctl, "packs", "download", "by-hand", "--part", "target", "--to", path, *servers
+    )
+    assert given.code == 0, given.err
+    assert path.read_bytes() == digit_model((0, 1, 2), width=4).graph
+    wrong = await asyncio.to_thread(marketctl, "packs", "clone", "low", "mixed", "--class", "=x")
+    assert (wrong.code, "LABEL=NAME" in wrong.err) == (2, True)

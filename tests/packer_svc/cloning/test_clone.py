@@ -9,8 +9,10 @@ import pytest
 
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.adapter import fit_adapter
+from packer_svc.cloning.adapter import Adapter, fit_adapter
 from packer_svc.cloning.choice import Cloning, put_in
+from packer_svc.cloning.cuts import INPUT, behind, in_front
+from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.errors import CloningError, CloningReason
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head
 from packer_svc.cloning.masks import masked
@@ -145,3 +147,22 @@ def test_masks_keep_what_a_class_needs_and_no_weight_changes() -> None:
     assert again.graph == found.graph
     named = Fragment(found.graph).run(samples.inputs).scores.argmax(axis=1)
     assert (named == samples.labels).mean() > 0.9
+
+
+def test_a_distilled_adapter_says_more_of_what_the_source_says(cloning: Cloning) -> None:
+    target, part = from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part)
+    splice = splices(target, part)[-1]
+    inputs = cloning.samples.inputs
+    read = Runner(to_bytes(in_front(target, splice.target))).run(dict(inputs))
+    wanted = Runner(to_bytes(in_front(part, splice.part))).run(dict(inputs))
+    tensors = (read[splice.target.value], wanted[splice.part.value])
+    start = fit_adapter(*(one.astype(np.float32) for one in tensors))
+    rest, whole_part = behind(part, splice.part), Fragment(cloning.part).run(inputs)
+    trained = distilled(start, rest, tensors[0].astype(np.float32), whole_part, seed=0)
+
+    def error(adapter: Adapter) -> float:
+        fed = adapter.apply(tensors[0].astype(np.float32))
+        found = Runner(to_bytes(rest)).run({INPUT: fed})["features"].astype(np.float64)
+        return float(((found - whole_part.features) ** 2).mean())
+
+    assert error(trained) < error(start)
