@@ -285,7 +285,7 @@ class _Laboratory:
     def _tested(
         self, graphs: Sequence[bytes], rows: NDArray[np.intp], *, shared: bool
     ) -> list[FragmentFeatures]:
-        """What graphs say of test images; those that other clones ask, too, are asked once of all."""
+        """What graphs say of test images; what other clones ask, too, is asked once of all."""
         store = self._bench.store
         if shared:
             return [one.rows(rows) for one in store.kept_outputs(graphs, self._test)]
