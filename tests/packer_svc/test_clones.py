@@ -262,3 +262,21 @@ async def test_the_command_line_clones_and_gives_the_target_back(
     assert path.read_bytes() == digit_model((0, 1, 2), width=4).graph
     wrong = await asyncio.to_thread(marketctl, "packs", "clone", "low", "mixed", "--class", "=x")
     assert (wrong.code, "LABEL=NAME" in wrong.err) == (2, True)
+
+
+async def test_the_target_is_given_back_after_its_model_is_gone(
+    packs: PacksClient, slicer: StockedSlicer, models: models_pb2_grpc.ModelsAsyncStub
+) -> None:
+    await asyncio.to_thread(slicer.add, "short-lived", (6, 7), 0.5)
+    request = asked("outlives", "three")
+    request.target = "models/short-lived"
+    made = await cloned(packs, request)
+    gone = models_pb2.DeleteModelRequest(name="models/short-lived", force=True)
+    await models.DeleteModel(gone)
+
+    fewer = pb.RemoveClassesRequest(name=made.name, labels=["three"], pack_id="outlives-alone")
+    left = await packs.result(await packs.stub.RemoveClasses(fewer))
+    assert await packs.read(left.clone.target_graph) == digit_model((6, 7), width=4).graph
+    digits = unseen_digits((6, 7))
+    named = (await answers(packs, left, digits.images)).argmax(axis=1)
+    assert (named == digits.labels).mean() > 0.9
