@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks import arguments as take
 from benchmarks.market.intervals import Interval
+from benchmarks.market.rivals import ensemble, scaled
 from benchmarks.paper.bench import Bench
 from benchmarks.paper.command_line import write_measured
 from benchmarks.paper.experiment import seen_samples
@@ -46,10 +47,9 @@ from slicer_svc.slicing.recipe import Recipe
 
 PROGRAM = "python -m benchmarks.market --only cloning"
 FRAGMENT, WHOLE = "fragment", "whole"
-METHODS = ("clone", "ensemble", "pack")
-"""Ours; the larger of both models' probabilities; fragments of all classes with one head."""
-
-Array = NDArray[np.float64]
+METHODS = ("clone", "ensemble", "scaled", "pack")
+"""Ours; the larger of both models' probabilities; the same behind a factor for either model and an
+offset, fitted to the samples; fragments of all classes with one head."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,8 @@ class _Laboratory:
         wholes = self._tested([target, self._whole(case.source)], rows, shared=True)
         guesses = {
             "clone": fitted.head.probabilities(shown).argmax(axis=1),
-            "ensemble": _ensemble(wholes, case.places),
+            "ensemble": ensemble(wholes, case.places),
+            "scaled": self._scaled(case, samples, wholes),
             "pack": self._packed(case, samples, len(own), part, rows),
         }
         scores = {name: _score(found == truth, truth < len(own)) for name, found in guesses.items()}
@@ -301,6 +302,13 @@ class _Laboratory:
             float((wholes[1].scores.argmax(axis=1) == sources)[~mine].mean()),
         )
 
+    def _scaled(
+        self, case: Case, samples: PackSamples, tested: Sequence[FragmentFeatures]
+    ) -> NDArray[np.intp]:
+        graphs = [self._whole(case.target), self._whole(case.source)]
+        seen = self._bench.store.outputs(graphs, samples.inputs)
+        return scaled(seen, samples.labels, tested, case.places)
+
     def _packed(
         self, case: Case, samples: PackSamples, own: int, part: bytes, rows: NDArray[np.intp]
     ) -> NDArray[np.intp]:
@@ -314,13 +322,6 @@ class _Laboratory:
         tested = self._tested(graphs, rows, shared=self._part == WHOLE)
         named: NDArray[np.intp] = head_logits(head, tested).argmax(axis=1)
         return named
-
-
-def _ensemble(wholes: Sequence[FragmentFeatures], places: tuple[int, ...]) -> NDArray[np.intp]:
-    """The largest of both models' probabilities, each among its own classes."""
-    target, source = (_softmax(one.scores.astype(np.float64)) for one in wholes)
-    named: NDArray[np.intp] = np.hstack([target, source[:, list(places)]]).argmax(axis=1)
-    return named
 
 
 def _score(right: NDArray[np.bool_], own: NDArray[np.bool_]) -> Score:
@@ -340,9 +341,3 @@ def _cost(target: bytes, graphs: Sequence[bytes], head: CloneHead) -> tuple[bool
 def _weights(model: ir.Model) -> set[bytes]:
     tensors = [value.const_value for value in model.graph.initializers.values()]
     return {tensor.numpy().tobytes() for tensor in tensors if tensor is not None}
-
-
-def _softmax(scores: Array) -> Array:
-    found = np.exp(scores - scores.max(axis=1, keepdims=True))
-    share: Array = found / found.sum(axis=1, keepdims=True)
-    return share
