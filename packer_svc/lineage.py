@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
+from packer_svc.origins import is_fragment
 from packer_svc.store.tables import PackRow
 
 
@@ -22,19 +23,27 @@ def lineage_of(row: PackRow) -> pb.Lineage:
             name=row.name,
             kind="pack",
             parents=[
-                *(part.fragment for part in row.fragments),
+                *dict.fromkeys(part.fragment for part in row.fragments),
                 *(f"artifacts/{digest}" for digest in artifacts),
             ],
         )
     }
+    target_graph = "" if row.clone is None else row.clone["targetGraph"]["name"]
     for part in row.fragments:
         model = part.fragment.partition("/fragments/")[0]
         graph, samples = f"artifacts/{part.graph_digest}", f"artifacts/{part.samples_digest}"
-        nodes[part.fragment] = pb.LineageNode(
-            name=part.fragment, kind="fragment", licence=part.licence, parents=[model, graph]
-        )
+        parents = [samples]
+        if is_fragment(part.fragment):
+            nodes[part.fragment] = pb.LineageNode(
+                name=part.fragment, kind="fragment", licence=part.licence, parents=[model, graph]
+            )
+        else:
+            # The whole model stands for the class.
+            parents.append(graph)
+        if row.clone is not None and model == row.clone["target"]:
+            parents.append(target_graph)
         nodes[model] = pb.LineageNode(
-            name=model, kind="model", licence=part.licence, parents=[samples]
+            name=model, kind="model", licence=part.licence, parents=parents
         )
     for name in [parent for node in nodes.values() for parent in node.parents]:
         if name not in nodes:

@@ -79,25 +79,49 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
         samples_digest=digest_from_name(model.samples.name),
         licence=model.licence,
         inputs=tuple(map(decode_input, fragment.inputs)),
-        model=OriginModel(
-            name=model.name,
-            classes=len(model.labels),
-            feature_width=model.feature_width,
-            parameters=model.parameters,
-            macs=model.macs,
-            graph_digest=digest_from_name(model.normalised_graph.name),
-            graph_bytes=model.normalised_graph.size_bytes,
-            labels=tuple(model.labels),
-        ),
+        model=_told_model(model),
+    )
+
+
+def whole_origin(model: models_pb2.Model, label: str) -> Origin:
+    """Returns a class of a model for which all of the model stands, as no fragment does.
+
+    Args:
+        model: What the slicer says of it.
+        label: The class.
+    """
+    return Origin(
+        fragment=model.name,
+        label=label,
+        source_class=list(model.labels).index(label),
+        graph_digest=digest_from_name(model.normalised_graph.name),
+        samples_digest=digest_from_name(model.samples.name),
+        licence=model.licence,
+        inputs=tuple(map(decode_input, model.inputs)),
+        model=_told_model(model),
     )
 
 
 def kept_origins(pack: PackRow) -> dict[str, Origin]:
     """Returns what a pack keeps of its fragments, by their names."""
-    return {part.fragment: _kept_origin(pack, part) for part in pack.fragments}
+    return {part.fragment: kept_origin(pack, part) for part in pack.fragments}
 
 
-def _kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
+def _told_model(model: models_pb2.Model) -> OriginModel:
+    return OriginModel(
+        name=model.name,
+        classes=len(model.labels),
+        feature_width=model.feature_width,
+        parameters=model.parameters,
+        macs=model.macs,
+        graph_digest=digest_from_name(model.normalised_graph.name),
+        graph_bytes=model.normalised_graph.size_bytes,
+        labels=tuple(model.labels),
+    )
+
+
+def kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
+    """Returns what a pack keeps of one of its fragments, called what the pack calls it."""
     return Origin(
         fragment=part.fragment,
         label=part.label,
@@ -149,3 +173,8 @@ def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
 def model_of(fragment: str) -> str:
     """Returns the name of a fragment's model."""
     return fragment.partition("/fragments/")[0]
+
+
+def is_fragment(name: str) -> bool:
+    """Tells whether what stands for a class in a pack is a fragment, and no whole model."""
+    return "/fragments/" in name

@@ -60,6 +60,9 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_FRAGMENTS_DUPLICATE,
         pb.ERROR_REASON_PRECISION_UNSUPPORTED,
         pb.ERROR_REASON_NONE_OF_THESE_UNSUPPORTED,
+        pb.ERROR_REASON_CLONE_CLASS_KNOWN,
+        pb.ERROR_REASON_CLONE_SAME_MODEL,
+        pb.ERROR_REASON_CLONE_POSITION_UNKNOWN,
     ),
     grpc.StatusCode.NOT_FOUND: (pb.ERROR_REASON_RESOURCE_NOT_FOUND,),
     grpc.StatusCode.ALREADY_EXISTS: (pb.ERROR_REASON_RESOURCE_EXISTS,),
@@ -76,6 +79,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_SIGNATURE_CHANGED,
         pb.ERROR_REASON_SMOKE_TEST_FAILED,
         pb.ERROR_REASON_CANARY_IN_PROGRESS,
+        pb.ERROR_REASON_CLONE_TARGET_FIXED,
     ),
     grpc.StatusCode.OUT_OF_RANGE: (
         pb.ERROR_REASON_WRITE_OFFSET_INVALID,

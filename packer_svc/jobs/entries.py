@@ -1,7 +1,8 @@
 """The names by which workers find the jobs; imports none of them."""
 
 PACK = "packer_svc.jobs.pack:pack_fragments"
+CLONE = "packer_svc.jobs.clone:clone_classes"
 FOLDS = "packer_svc.jobs.folds:choose_folds"
 DEVICE = "onnxgraph.providers:find_provider"
-ALL = frozenset({PACK, FOLDS, DEVICE})
+ALL = frozenset({PACK, CLONE, FOLDS, DEVICE})
 """What a worker of the packer may run."""

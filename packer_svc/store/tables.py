@@ -54,7 +54,10 @@ class PackRow(Base):
         ensemble_parameters: Those of the full originals with their joint classifier.
         ensemble_macs: Theirs too.
         create_time: When it was made.
-        fragments: What it was made of.
+        clone: What it was cloned from, as protobuf's JSON of `Clone`; null for a pack of fragments.
+        fragments: What it was made of. Of a clone, the target's own classes have the name of the
+            target in place of a fragment's, and so have cloned ones that no slicer cut out the
+            name of the source.
     """
 
     __tablename__ = "packs"
@@ -83,6 +86,7 @@ class PackRow(Base):
     ensemble_parameters: Mapped[int]
     ensemble_macs: Mapped[int]
     create_time: Mapped[datetime]
+    clone: Mapped[dict[str, Any] | None]
     fragments: Mapped[list["PackFragmentRow"]] = relationship(
         order_by="PackFragmentRow.place",
         cascade="all, delete-orphan",

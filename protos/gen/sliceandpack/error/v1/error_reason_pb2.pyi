@@ -307,6 +307,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
     Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
     """
+    ERROR_REASON_CLONE_CLASS_KNOWN: _ErrorReason.ValueType  # 150
+    """The target knows a class of the label that a cloned one would have.
+    Example: {"reason": "CLONE_CLASS_KNOWN", "domain": "sliceandpack", "metadata": {"label": "cat", "target": "models/pets"}}
+    """
+    ERROR_REASON_CLONE_SAME_MODEL: _ErrorReason.ValueType  # 151
+    """The target is the source, or has the same graph: it cannot learn anything from itself.
+    Example: {"reason": "CLONE_SAME_MODEL", "domain": "sliceandpack", "metadata": {"target": "models/pets", "source": "models/pets-2"}}
+    """
+    ERROR_REASON_CLONE_POSITION_UNKNOWN: _ErrorReason.ValueType  # 152
+    """The target has no place of this name at which a part could be put in.
+    Example: {"reason": "CLONE_POSITION_UNKNOWN", "domain": "sliceandpack", "metadata": {"position": "relu_9", "positions": "inputs,relu_4,relu_2"}}
+    """
+    ERROR_REASON_CLONE_TARGET_FIXED: _ErrorReason.ValueType  # 153
+    """The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
+    Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The stable reason of a failed call or operation, sent as ErrorInfo.reason without the prefix
@@ -597,5 +613,21 @@ Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {
 ERROR_REASON_CANARY_IN_PROGRESS: ErrorReason.ValueType  # 125
 """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
 Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
+"""
+ERROR_REASON_CLONE_CLASS_KNOWN: ErrorReason.ValueType  # 150
+"""The target knows a class of the label that a cloned one would have.
+Example: {"reason": "CLONE_CLASS_KNOWN", "domain": "sliceandpack", "metadata": {"label": "cat", "target": "models/pets"}}
+"""
+ERROR_REASON_CLONE_SAME_MODEL: ErrorReason.ValueType  # 151
+"""The target is the source, or has the same graph: it cannot learn anything from itself.
+Example: {"reason": "CLONE_SAME_MODEL", "domain": "sliceandpack", "metadata": {"target": "models/pets", "source": "models/pets-2"}}
+"""
+ERROR_REASON_CLONE_POSITION_UNKNOWN: ErrorReason.ValueType  # 152
+"""The target has no place of this name at which a part could be put in.
+Example: {"reason": "CLONE_POSITION_UNKNOWN", "domain": "sliceandpack", "metadata": {"position": "relu_9", "positions": "inputs,relu_4,relu_2"}}
+"""
+ERROR_REASON_CLONE_TARGET_FIXED: ErrorReason.ValueType  # 153
+"""The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
+Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

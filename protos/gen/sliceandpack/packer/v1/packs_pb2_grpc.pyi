@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from sliceandpack.packer.v1 import cloning_pb2 as _cloning_pb2
 from sliceandpack.packer.v1 import packs_pb2 as _packs_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -49,6 +50,11 @@ class PacksStub:
     """Makes a new pack of a pack's fragments and further ones. The operation's response is the Pack."""
     RemoveClasses: _grpc.UnaryUnaryMultiCallable[_packs_pb2.RemoveClassesRequest, _operations_pb2.Operation]
     """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+    CloneClasses: _grpc.UnaryUnaryMultiCallable[_cloning_pb2.CloneClassesRequest, _operations_pb2.Operation]
+    """Puts classes of one model into another one, beside the classes that it knows. The operation's
+    response is the Pack; the models stay as they are, and removing all cloned classes gives the
+    target back.
+    """
     GetLineage: _grpc.UnaryUnaryMultiCallable[_packs_pb2.GetLineageRequest, _packs_pb2.Lineage]
     """Tells what a pack was made of: its fragments, their models, all artifacts and licences."""
 
@@ -71,6 +77,11 @@ class PacksAsyncStub(PacksStub):
     """Makes a new pack of a pack's fragments and further ones. The operation's response is the Pack."""
     RemoveClasses: _aio.UnaryUnaryMultiCallable[_packs_pb2.RemoveClassesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+    CloneClasses: _aio.UnaryUnaryMultiCallable[_cloning_pb2.CloneClassesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Puts classes of one model into another one, beside the classes that it knows. The operation's
+    response is the Pack; the models stay as they are, and removing all cloned classes gives the
+    target back.
+    """
     GetLineage: _aio.UnaryUnaryMultiCallable[_packs_pb2.GetLineageRequest, _packs_pb2.Lineage]  # type: ignore[assignment]
     """Tells what a pack was made of: its fragments, their models, all artifacts and licences."""
 
@@ -126,6 +137,17 @@ class PacksServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+
+    @_abc_1.abstractmethod
+    def CloneClasses(
+        self,
+        request: _cloning_pb2.CloneClassesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Puts classes of one model into another one, beside the classes that it knows. The operation's
+        response is the Pack; the models stay as they are, and removing all cloned classes gives the
+        target back.
+        """
 
     @_abc_1.abstractmethod
     def GetLineage(
