@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +59,17 @@ class Index:
         for group in self._entries.values():
             group.pop(name, None)
 
-    def models(self, query: Specification, limit: int = 10) -> ModelsFound:
+    def models(
+        self, query: Specification, limit: int = 10, among: Collection[str] | None = None
+    ) -> ModelsFound:
         """Finds models for a task.
 
         Args:
             query: The task's specification.
             limit: Matches at most.
+            among: The names that are compared; None for all.
         """
-        group = self._group(query)
+        group = self._group(query, among)
         if not group:
             return ModelsFound((), False, _nothing_comparable(query), 0)
         matches = sorted(
@@ -77,14 +80,17 @@ class Index:
         reason = f"{fitting[0].model} fits" if fitting else "no model has fitting classes for all"
         return ModelsFound(tuple(matches), bool(fitting), reason, len(group))
 
-    def classes(self, query: Specification, limit: int = 5) -> ClassesFound:
+    def classes(
+        self, query: Specification, limit: int = 5, among: Collection[str] | None = None
+    ) -> ClassesFound:
         """Finds a class of any model for each class of a task.
 
         Args:
             query: The task's specification.
             limit: Matches at most for each class.
+            among: The names that are compared; None for all.
         """
-        group = self._group(query)
+        group = self._group(query, among)
         names = query.labels or ("",)
         if not group:
             empty = tuple(ClassesOfOne(name, ()) for name in names)
@@ -108,8 +114,9 @@ class Index:
         )
         return ClassesFound(tuple(found), not lacking, reason, len(group))
 
-    def _group(self, query: Specification) -> list[_Entry]:
-        return list(self._entries.get(query.space, {}).values())
+    def _group(self, query: Specification, among: Collection[str] | None) -> list[_Entry]:
+        entries = self._entries.get(query.space, {})
+        return [entry for name, entry in entries.items() if among is None or name in among]
 
 
 def _nothing_comparable(query: Specification) -> str:
