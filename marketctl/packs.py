@@ -158,7 +158,7 @@ async def remove(
 
 async def _made(session: Session, call: Awaitable[Operation], title: str) -> None:
     pack = await session.result(session.packer, call, pb.Pack, title)
-    _print(session, pack)
+    print_pack(session, pack)
 
 
 @command(app, "list")
@@ -174,7 +174,7 @@ async def list_packs(
 @command(app, "show")
 async def show(session: Session, pack: PackName) -> None:
     """Show a pack, and what was measured before it was kept."""
-    _print(session, await _get(session, pack))
+    print_pack(session, await _get(session, pack))
 
 
 @command(app, "lineage")
@@ -278,7 +278,13 @@ def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFra
     return [pb.PackFragment(fragment=name, label=chosen.get(name, "")) for name in names]
 
 
-def _print(session: Session, pack: pb.Pack) -> None:
+def print_pack(session: Session, pack: pb.Pack) -> None:
+    """Prints a pack.
+
+    Args:
+        session: Says how to print.
+        pack: The pack.
+    """
     session.printer.one(pack, _facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
 
 
