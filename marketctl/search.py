@@ -122,6 +122,10 @@ async def search(
         assert task.specification is not None
         found = await in_thread(read_specification, task.specification)
     if serving.pack is not None:
+        if not found.labels:
+            raise typer.BadParameter(
+                "the samples have no classes: give a folder for each", param_hint="--pack"
+            )
         await _serve(session, await _message(session, found), task, serving)
     elif task.models or not found.labels:
         await _models(session, await _message(session, found), task)

@@ -75,16 +75,18 @@ async def _search(
 ) -> SearchServicer:
     """Opens what searches stand on; nothing of it is waited for."""
     missing = MissingSpecifications(foundation)
-    catalogue = Catalogue(foundation.database, foundation.artifacts)
+    clock = foundation.clock
+    making = Upkeep("specifications", missing.settle, missing.INTERVAL_SECONDS, clock)
+    catalogue = Catalogue(foundation.database, foundation.artifacts, making.wake)
     workers = WorkerPool(
         entries.SEARCH,
         PoolSettings(threads=settings.library_threads, gpus=False, limits=SEARCH_LIMITS),
         on_death=lambda cause: runtime.metrics.worker_deaths.labels(cause=cause).inc(),
     )
     for resource in (
-        Upkeep("specifications", missing.settle, missing.INTERVAL_SECONDS, foundation.clock),
+        making,
         # Whoever searches first need not wait until all of them are read.
-        Upkeep("catalogue", catalogue.refresh, catalogue.INTERVAL_SECONDS, foundation.clock),
+        Upkeep("catalogue", catalogue.refresh, catalogue.INTERVAL_SECONDS, clock),
         workers,
     ):
         await runtime.resources.enter_async_context(resource)

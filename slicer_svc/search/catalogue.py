@@ -37,14 +37,18 @@ class Catalogue:
     Args:
         database: Where it is written down which model has which specification.
         artifacts: Where specifications are stored.
+        on_loss: Told that some were lost and are to be made anew.
     """
 
     INTERVAL_SECONDS = 60.0
     """The time between two looks at the table while nobody searches."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self, database: Database, artifacts: ArtifactStore, on_loss: Callable[[], None]
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._on_loss = on_loss
         self._index = Index()
         self._known: dict[str, int] = {}
         self._seen: State | None = None
@@ -94,6 +98,7 @@ class Catalogue:
             if damaged:
                 async with self._database.writing() as session:
                     await specifications.forget(session, damaged)
+                self._on_loss()
 
     async def _forget(self, there: Collection[str]) -> None:
         gone = [model for model in self._known if model not in there]
