@@ -32,7 +32,7 @@ from svckit.workers.warming import warming
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 SEARCH_LIMITS = WorkerLimits(
-    address_space_bytes=4 * 2**30, resident_bytes=2 * 2**30, cpu_seconds=60, wall_seconds=60
+    address_space_bytes=4 * 2**30, resident_bytes=2**30, cpu_seconds=60, wall_seconds=60
 )
 """What looking into the samples of a search may take: somebody waits for it."""
 

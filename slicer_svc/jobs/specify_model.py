@@ -35,7 +35,7 @@ def specify_model(
         report: Is told nothing.
 
     Returns:
-        What `written` says.
+        What `specified` says.
 
     Raises:
         SubmissionError: The samples cannot be read.
@@ -73,7 +73,10 @@ def specified(
         found = make(few.inputs, inputs, labelling, seed=SEED)
         path.write_bytes(to_bytes(found))
     except SpecificationError as error:
-        return {"version": VERSION, "facts": {}, "missing": f"{error.message}. {error.advice}"}
+        return _missing(f"{error.message}. {error.advice}")
+    except np.linalg.LinAlgError as error:
+        # A model is none the worse for samples that no specification can be computed of.
+        return _missing(f"It could not be computed of these samples: {error}.")
     return {"version": VERSION, "facts": _facts(found), "missing": ""}
 
 
@@ -84,3 +87,7 @@ def _facts(found: Specification) -> dict[str, Any]:
         "nearest_distance": found.nearest,
         "least_distance": found.bound,
     }
+
+
+def _missing(why: str) -> dict[str, Any]:
+    return {"version": VERSION, "facts": {}, "missing": why}

@@ -102,34 +102,35 @@ class Catalogue:
 
     async def _forget(self, there: Collection[str]) -> None:
         gone = [model for model in self._known if model not in there]
-        for model in gone:
-            del self._known[model]
 
         def remove(index: Index) -> None:
             for model in gone:
                 index.remove(model)
 
         await self._with_index(remove)
+        # Last: whoever is cancelled before leaves the rest to the next one.
+        for model in gone:
+            del self._known[model]
 
     async def _take(self, new: Sequence[Specified]) -> list[int]:
         """Reads some specifications; returns the numbers of those that cannot be read."""
         damaged: list[int] = []
-        read: list[tuple[str, Specification]] = []
+        read: list[tuple[Specified, Specification]] = []
         for one in new:
             try:
                 path = await self._artifacts.path(one.digest)
                 data = await in_thread(path.read_bytes)
-                read.append((one.model, await in_thread(from_bytes, data)))
-                self._known[one.model] = one.serial
+                read.append((one, await in_thread(from_bytes, data)))
             except (NotFound, DataLoss, SpecificationError, FileNotFoundError) as error:
                 _log.warning("specification_unreadable", model=one.model, problem=str(error))
                 damaged.append(one.serial)
 
         def add(index: Index) -> None:
-            for model, found in read:
-                index.add(model, found)
+            for one, found in read:
+                index.add(one.model, found)
 
         await self._with_index(add)
+        self._known.update((one.model, one.serial) for one, _ in read)
         return damaged
 
     async def _with_index(self, work: Callable[[Index], T]) -> T:

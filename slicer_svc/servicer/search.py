@@ -18,6 +18,7 @@ from slicer_svc.convert.search import (
 from slicer_svc.search.catalogue import Catalogue
 from slicer_svc.search.tasks import Tasks
 from slicer_svc.store import specifications
+from specification.model import Specification
 from svckit.database import Database
 from svckit.errors import FieldViolation
 from svckit.filters import invalid_filter, parse_filter
@@ -29,6 +30,9 @@ DEFAULT_MODELS = 10
 DEFAULT_CLASSES = 5
 MAX_FOUND = 100
 """How many are found at most; larger wishes are cut to it."""
+MAX_TOLD = 5_000
+"""How many classes an answer tells of in all, but for one of each class of the task: it has to fit
+into a message."""
 
 
 class SearchServicer(search_pb2_grpc.SearchServicer):
@@ -52,7 +56,7 @@ class SearchServicer(search_pb2_grpc.SearchServicer):
         refuse(_violations(request.task, request.limit))
         among = await self._among(request.filter)
         task = await self._tasks.specification(request.task)
-        limit = min(request.limit or DEFAULT_MODELS, MAX_FOUND)
+        limit = _limit(request.limit or DEFAULT_MODELS, task)
         found = await self._catalogue.models(task, limit, among)
         return encode_models(found, await self._described({one.model for one in found.matches}))
 
@@ -63,7 +67,7 @@ class SearchServicer(search_pb2_grpc.SearchServicer):
         refuse(_violations(request.task, request.limit))
         among = await self._among(request.filter)
         task = await self._tasks.specification(request.task)
-        limit = min(request.limit or DEFAULT_CLASSES, MAX_FOUND)
+        limit = _limit(request.limit or DEFAULT_CLASSES, task)
         found = await self._catalogue.classes(task, limit, among)
         names = {match.model for one in found.classes for match in one.matches}
         return encode_classes(found, await self._described(names))
@@ -95,3 +99,7 @@ def _violations(task: pb.Task, limit: int) -> Iterator[FieldViolation]:
     yield from task_violations(task)
     if limit < 0:
         yield FieldViolation("limit", "it is not negative")
+
+
+def _limit(wanted: int, task: Specification) -> int:
+    return min(wanted, MAX_FOUND, max(1, MAX_TOLD // max(1, len(task.labels))))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slicer_svc.store.tables import ModelRow, SpecificationRow
+from slicer_svc.store.tables import MISSING_LENGTH, ModelRow, SpecificationRow
 from svckit.artifacts.digests import Artifact
 
 ROLE = "specification"
@@ -46,7 +46,9 @@ def specification_row(
         now: When it was made.
     """
     return SpecificationRow(
-        **made,
+        version=made["version"],
+        facts=made["facts"],
+        missing=made["missing"][:MISSING_LENGTH],
         digest=None if stored is None else stored.digest,
         size=0 if stored is None else stored.size_bytes,
         create_time=now,

@@ -12,6 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from svckit.artifacts.digests import DIGEST_LENGTH
 from svckit.database.schema import COLUMN_TYPES, new_metadata
 
+MISSING_LENGTH = 1024
+"""Characters that are kept of why a model has no specification."""
+
 
 class Base(DeclarativeBase):
     """The base of the slicer's tables."""
@@ -132,7 +135,7 @@ class SpecificationRow(Base):
     digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
     size: Mapped[int]
     facts: Mapped[dict[str, Any]]
-    missing: Mapped[str] = mapped_column(String(1024))
+    missing: Mapped[str] = mapped_column(String(MISSING_LENGTH))
     create_time: Mapped[datetime]
 
 

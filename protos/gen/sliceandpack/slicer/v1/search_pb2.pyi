@@ -105,7 +105,7 @@ class SearchModelsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """How many at most; 0 for 10, at most 100."""
+    """How many at most; 0 for 10, at most 100, and fewer for a task of more than 50 classes."""
     filter: _builtins.str
     """Equality on licence: licence = "MIT". Models with another one are not compared."""
     @_builtins.property
@@ -225,7 +225,9 @@ class SearchClassesRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """How many for each class of the task at most; 0 for 5, at most 100."""
+    """How many for each class of the task at most; 0 for 5, at most 100, and fewer for a task of more
+    than 50 classes.
+    """
     filter: _builtins.str
     """Equality on licence: licence = "MIT". Models with another one are not compared."""
     @_builtins.property
