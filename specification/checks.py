@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Final
 
 import numpy as np
@@ -65,27 +66,41 @@ def _shapes(found: Specification) -> None:
         ("class_samples", found.class_samples, (classes,)),
         ("offset", found.offset, (dimensions,)),
         ("scale", found.scale, (dimensions,)),
+        ("spreads", found.spreads, (max(1, classes),)),
     ):
         if array.shape != shape:
             raise invalid(name, f"of shape {array.shape}, not {shape}")
 
 
 def _values(found: Specification) -> None:
-    for name in ("points", "weights", "proxy", "bias", "offset", "scale"):
+    for name in ("points", "weights", "proxy", "bias", "offset", "scale", "spreads"):
         array = getattr(found, name)
         if not np.isfinite(array).all() or np.abs(array).max(initial=0.0) > LARGEST:
             raise invalid(name, "a value is not finite, or far too large")
-    for name in ("spread", "nearest", "bound"):
+    for name in ("nearest", "bound"):
         if not 0.0 <= getattr(found, name) <= LARGEST:
             raise invalid(name, "below 0, or far too large")
     if (found.scale <= 0).any():
         raise invalid("scale", "a column is divided by nothing")
+    if (found.spreads <= 0).any():
+        raise invalid("spreads", "the samples of a class do not differ")
     if (found.weights < 0).any() or abs(float(found.weights.sum()) - 1.0) > 1e-6:
         raise invalid("weights", "one is below 0, or their sum is not 1")
     if not LEAST_SHARE * len(found.weights) <= found.samples <= MOST_SAMPLES:
         raise invalid("points", f"{len(found.weights)} of {found.samples} samples: over a quarter")
     if found.nearest < found.bound * (1 - 1e-6):
         raise invalid("nearest", f"{found.nearest:g} is below the bound {found.bound:g}")
+    _privacy(found)
+
+
+def _privacy(found: Specification) -> None:
+    if found.privacy is None:
+        if found.bound <= 0:
+            raise invalid("bound", "nothing kept the points away from the samples")
+        return
+    numbers = np.array(astuple(found.privacy))
+    if not ((numbers > 0) & (numbers <= LARGEST)).all() or found.privacy.delta >= 1:
+        raise invalid("privacy", "a number of it is not above 0, or far too large")
 
 
 def _labels(found: Specification) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,7 @@ MOST_BYTES: Final = 64 * 2**20
 """No file of a specification is larger."""
 _MOST_HEADER: Final = MOST_CLASSES * (6 * MOST_LABEL_BYTES + 32) + 4096
 _PREFIX: Final = struct.Struct("<8sII")
+_PRIVACY: Final = tuple(field.name for field in fields(Privacy))
 _ARRAYS: Final = (
     ("points", "<f4", ("points", "dimensions")),
     ("weights", "<f8", ("points",)),
@@ -39,6 +40,7 @@ _ARRAYS: Final = (
     ("class_samples", "<i8", ("classes",)),
     ("offset", "<f4", ("dimensions",)),
     ("scale", "<f4", ("dimensions",)),
+    ("spreads", "<f8", ("groups",)),
 )
 
 
@@ -56,7 +58,6 @@ def to_bytes(found: Specification) -> bytes:
             "labels": list(found.labels),
             "points": len(found.weights),
             "samples": found.samples,
-            "spread": found.spread,
             "nearest": found.nearest,
             "bound": found.bound,
             "privacy": asdict(found.privacy) if found.privacy else None,
@@ -89,7 +90,9 @@ def from_bytes(data: bytes) -> Specification:
     body = _PREFIX.size + length
     header = _header(data[_PREFIX.size : body])
     try:
-        found = _specification(header, version, memoryview(data)[body:])
+        # What is not a number is found by `validate`.
+        with np.errstate(invalid="ignore"):
+            found = _specification(header, version, memoryview(data)[body:])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _malformed("its header is incomplete or of wrong types") from error
     validate(found)
@@ -117,6 +120,7 @@ def _specification(header: dict[str, Any], version: int, data: memoryview) -> Sp
         "points": _whole(header["points"], MOST_POINTS),
         "dimensions": space.dimensions,
         "classes": _whole(len(labels), MOST_CLASSES),
+        "groups": max(1, len(labels)),
     }
     arrays = _arrays(data, sizes)
     privacy = header["privacy"]
@@ -134,17 +138,12 @@ def _specification(header: dict[str, Any], version: int, data: memoryview) -> Sp
         samples=_whole(header["samples"], 2**62),
         offset=arrays["offset"].astype(np.float64),
         scale=arrays["scale"].astype(np.float64),
-        spread=float(header["spread"]),
+        spreads=arrays["spreads"].astype(np.float64),
         nearest=float(header["nearest"]),
         bound=float(header["bound"]),
         privacy=None
         if privacy is None
-        else Privacy(
-            float(privacy["epsilon"]),
-            float(privacy["delta"]),
-            float(privacy["clipping"]),
-            float(privacy["sensitivity"]),
-        ),
+        else Privacy(**{name: float(privacy[name]) for name in _PRIVACY}),
     )
 
 

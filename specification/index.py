@@ -1,16 +1,22 @@
-"""The search among many specifications."""
+"""The search among many specifications.
+
+By the means of classes, one product of two matrices, everything is shortened to a few models; those
+are compared by MMD, class by class, and by their proxies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from specification.candidates import Candidates, candidates
 from specification.checks import validate
-from specification.kernel import kernel
-from specification.model import Floats, Space, Specification
+from specification.group import Group
+from specification.model import Space, Specification
 from specification.results import (
     ClassesFound,
     ClassesOfOne,
@@ -18,31 +24,31 @@ from specification.results import (
     ModelMatch,
     ModelsFound,
 )
+from specification.scoring import FITS
 
-SHORTLIST = 64
-"""Models that are compared exactly."""
+SHORTLIST: Final = 64
+"""Models that are compared by MMD."""
 
-
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    name: str
-    specification: Specification
+_GIVEN: Final = "the market has fewer classes than the task: each is given to another one"
 
 
 class Index:
     """Specifications by name; a task finds models and classes among those in its own space.
+
+    Searches may run side by side, but not beside `add` and `remove`.
 
     Args:
         entries: Names and specifications to begin with.
     """
 
     def __init__(self, entries: Iterable[tuple[str, Specification]] = ()) -> None:
-        self._entries: dict[Space, dict[str, _Entry]] = {}
+        self._groups: dict[Space, Group] = {}
+        self._spaces: dict[str, Space] = {}
         for name, specification in entries:
             self.add(name, specification)
 
     def __len__(self) -> int:
-        return sum(len(group) for group in self._entries.values())
+        return len(self._spaces)
 
     def add(self, name: str, specification: Specification) -> None:
         """Adds a specification, or replaces the one of that name.
@@ -52,12 +58,14 @@ class Index:
         """
         validate(specification)
         self.remove(name)
-        self._entries.setdefault(specification.space, {})[name] = _Entry(name, specification)
+        self._groups.setdefault(specification.space, Group()).add(name, specification)
+        self._spaces[name] = specification.space
 
     def remove(self, name: str) -> None:
         """Takes a specification away, if there is one of that name."""
-        for group in self._entries.values():
-            group.pop(name, None)
+        space = self._spaces.pop(name, None)
+        if space is not None:
+            self._groups[space].remove(name)
 
     def models(
         self, query: Specification, limit: int = 10, among: Collection[str] | None = None
@@ -67,18 +75,23 @@ class Index:
         Args:
             query: The task's specification.
             limit: Matches at most.
-            among: The names that are compared; None for all.
+            among: The names that may be found; None for all.
+
+        Raises:
+            SpecificationError: As `validate`, for the query.
         """
-        group = self._group(query, among)
-        if not group:
-            return ModelsFound((), False, _nothing_comparable(query), 0)
-        matches = sorted(
-            (_model_match(query, entry) for entry in group),
-            key=lambda match: (-match.score, match.distance, match.model),
-        )[:limit]
-        fitting = [match for match in matches if match.fits]
-        reason = f"{fitting[0].model} fits" if fitting else "no model has fitting classes for all"
-        return ModelsFound(tuple(matches), bool(fitting), reason, len(group))
+        found = self._candidates(query, among)
+        if found is None:
+            return ModelsFound((), False, self._nothing(query, among), 0)
+        matches = [_model_match(query, found, place) for place in range(len(found.names))]
+        matches.sort(key=lambda match: (-match.score, match.excess, match.model))
+        fitting = [match.model for match in matches[:limit] if match.fits]
+        reason = (
+            f"{fitting[0]} fits the task"
+            if fitting
+            else "no model fits: the nearest classes of each are farther than chance allows"
+        )
+        return ModelsFound(tuple(matches[:limit]), bool(fitting), reason, found.compared)
 
     def classes(
         self, query: Specification, limit: int = 5, among: Collection[str] | None = None
@@ -88,92 +101,95 @@ class Index:
         Args:
             query: The task's specification.
             limit: Matches at most for each class.
-            among: The names that are compared; None for all.
+            among: The names that may be found; None for all.
+
+        Raises:
+            SpecificationError: As `validate`, for the query.
         """
-        group = self._group(query, among)
         names = query.labels or ("",)
-        if not group:
-            empty = tuple(ClassesOfOne(name, ()) for name in names)
-            return ClassesFound(empty, False, _nothing_comparable(query), 0)
-        pairs = [_class_matches(query, entry) for entry in group]
-        by_class = [
-            [match for matches in pairs for match in matches[place]] for place in range(len(names))
-        ]
-        scores = np.array([[match.score for match in matches] for matches in by_class])
-        found = []
-        rows, columns = linear_sum_assignment(-scores)
+        found = self._candidates(query, among)
+        if found is None:
+            nothing = tuple(ClassesOfOne(name, ()) for name in names)
+            return ClassesFound(nothing, False, self._nothing(query, among), 0)
+        # Of equal scores the nearer one.
+        worth = found.scores - 1e-6 * np.minimum(found.excess, 1e5)
+        rows, columns = linear_sum_assignment(-worth)
         chosen = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+        listed = []
         for place, name in enumerate(names):
-            order = np.argsort(-scores[place], kind="stable").tolist()
-            if place in chosen:
-                order = [chosen[place], *(one for one in order if one != chosen[place])]
-            found.append(ClassesOfOne(name, tuple(by_class[place][one] for one in order[:limit])))
-        lacking = [one.user_class for one in found if not (one.matches and one.matches[0].fits)]
+            order = [int(one) for one in np.argsort(-worth[place], kind="stable")[: limit + 1]]
+            first = [chosen[place]] if place in chosen else []
+            order = first + [one for one in order if one not in first]
+            matches = tuple(_class_match(query, found, place, one) for one in order[:limit])
+            if place not in chosen:
+                matches = tuple(replace(one, fits=False, reason=_GIVEN) for one in matches)
+            listed.append(ClassesOfOne(name, matches))
+        lacking = [one.user_class for one in listed if not (one.matches and one.matches[0].fits)]
         reason = (
-            f"nothing fits {', '.join(lacking)}" if lacking else "every class has one that fits"
+            "nothing fits " + (", ".join(lacking) or "the samples")
+            if lacking
+            else "every class has one that fits"
         )
-        return ClassesFound(tuple(found), not lacking, reason, len(group))
+        return ClassesFound(tuple(listed), not lacking, reason, found.compared)
 
-    def _group(self, query: Specification, among: Collection[str] | None) -> list[_Entry]:
-        entries = self._entries.get(query.space, {})
-        return [entry for name, entry in entries.items() if among is None or name in among]
+    def _candidates(self, query: Specification, among: Collection[str] | None) -> Candidates | None:
+        validate(query)
+        group = self._groups.get(query.space)
+        return candidates(query, group, SHORTLIST, among) if group else None
 
-
-def _nothing_comparable(query: Specification) -> str:
-    return f"no model is specified by {query.space.kind} of the same form"
-
-
-def _class_points(found: Specification) -> list[tuple[Floats, Floats]]:
-    """The points and weights of each class; of all where there are no classes."""
-    groups = [found.points_of(label) for label in range(len(found.labels))] or [
-        np.arange(len(found.weights))
-    ]
-    parts = []
-    for places in groups:
-        weights = found.weights[places]
-        total = weights.sum()
-        weights = weights / total if total > 0 else np.full(len(places), 1 / len(places))
-        parts.append((found.points[places] * found.scale + found.offset, weights))
-    return parts
+    def _nothing(self, query: Specification, among: Collection[str] | None) -> str:
+        if not self._spaces:
+            return "the market is empty"
+        count = len(self) if among is None else len(among)
+        asked = "" if among is None else " asked about"
+        return f"none of {count} models{asked} is of {query.space.kind} inputs of this form"
 
 
-def _mmd(left: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> float:
-    (a, v), (b, w) = left, right
-    squared = v @ kernel(a, a) @ v + w @ kernel(b, b) @ w - 2 * v @ kernel(a, b) @ w
-    return float(np.sqrt(max(float(squared), 0.0)))
-
-
-def _class_matches(query: Specification, entry: _Entry) -> list[list[ClassMatch]]:
-    own, theirs = _class_points(query), _class_points(entry.specification)
-    found = []
-    for name, part in zip(query.labels or ("",), own, strict=True):
-        matches = []
-        for label, other in enumerate(theirs):
-            distance = _mmd(part, other)
-            fits = distance**2 < entry.specification.spread
-            called = entry.specification.labels[label] if entry.specification.labels else ""
-            reason = f"distance {distance:.3f}"
-            score = float(np.exp(-(distance**2) / max(entry.specification.spread, 1e-9)))
-            matches.append(
-                ClassMatch(name, entry.name, label, called, score, distance, fits, reason)
-            )
-        found.append(matches)
-    return found
-
-
-def _model_match(query: Specification, entry: _Entry) -> ModelMatch:
-    pairs = _class_matches(query, entry)
-    scores = np.array([[match.score for match in matches] for matches in pairs])
-    rows, columns = linear_sum_assignment(-scores)
-    chosen = tuple(pairs[row][column] for row, column in zip(rows, columns, strict=True))
-    score = float(sum(match.score for match in chosen)) / len(pairs)
-    fits = len(chosen) == len(pairs) and all(match.fits for match in chosen)
-    whole = _mmd(
-        (np.concatenate([p for p, _ in _class_points(query)]), query.weights),
-        (
-            np.concatenate([p for p, _ in _class_points(entry.specification)]),
-            entry.specification.weights,
-        ),
+def _class_match(query: Specification, found: Candidates, row: int, column: int) -> ClassMatch:
+    model, label = int(found.model_of[column]), int(found.label_of[column])
+    excess = float(found.excess[row, column])
+    specification = found.specifications[model]
+    fits = bool(excess <= FITS and found.scores[row, column] > 0)
+    if fits:
+        reason = f"{excess:.2f} times as far as chance alone makes it"
+    elif excess > FITS:
+        reason = f"{excess:.2f} times as far as chance alone makes it, over {FITS}"
+    else:
+        reason = "another class of the market is nearer by far"
+    return ClassMatch(
+        user_class=query.labels[row] if query.labels else "",
+        model=found.names[model],
+        label=label,
+        label_name=specification.labels[label] if specification.labels else "",
+        score=float(found.scores[row, column]),
+        distance=float(np.sqrt(found.squared[row, column])),
+        excess=excess,
+        fits=fits,
+        reason=reason,
     )
-    reason = f"{sum(match.fits for match in chosen)} of {len(pairs)} classes fit"
-    return ModelMatch(entry.name, score, whole, chosen if query.labels else (), fits, reason)
+
+
+def _model_match(query: Specification, found: Candidates, place: int) -> ModelMatch:
+    columns = np.flatnonzero(found.model_of == place)
+    whole = float(found.whole[place])
+    if not query.labels:
+        excess = float(found.whole_excess[place])
+        fits = excess <= FITS
+        reason = f"all samples together are {excess:.2f} times as far as chance alone makes them"
+        score = float(np.exp(-max(excess - 1.0, 0.0)))
+        return ModelMatch(found.names[place], score, np.sqrt(whole), excess, (), fits, reason)
+    worth = found.scores[:, columns] - 1e-3 * np.minimum(found.excess[:, columns], 1e5)
+    rows, assigned = linear_sum_assignment(-worth)
+    chosen = tuple(
+        _class_match(query, found, int(row), int(columns[column]))
+        for row, column in zip(rows, assigned, strict=True)
+    )
+    excess = float(np.mean([match.excess for match in chosen]))
+    complete = len(chosen) == len(query.labels)
+    fits = complete and excess <= FITS
+    near = sum(match.excess <= FITS for match in chosen)
+    reason = f"{near} of {len(query.labels)} classes are as near as their own would be"
+    if not complete:
+        reason += f"; the model has only {len(columns)} classes"
+    score = float(sum(match.score for match in chosen)) / len(query.labels)
+    return ModelMatch(found.names[place], score, np.sqrt(whole), excess, chosen, fits, reason)

@@ -8,8 +8,8 @@ import numpy as np
 
 from specification.model import Floats
 
-WIDTH: Final = 1.0
-"""γ times the space's dimensions."""
+WIDTH: Final = 0.1
+"""γ times the space's dimensions: so wide a kernel follows the mean above all."""
 
 
 def squared_distances(left: Floats, right: Floats) -> Floats:

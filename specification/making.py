@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from specification.checks import validate
 from specification.errors import SpecificationError, SpecificationReason, invalid
-from specification.kernel import kernel, squared_distances
+from specification.kernel import kernel
+from specification.labelling import Labelling
 from specification.model import (
     LEAST_SHARE,
     VERSION,
@@ -21,10 +20,10 @@ from specification.model import (
     Space,
     Specification,
 )
+from specification.privacy import private
 from specification.proxy import Proxy, fit_proxy
 from specification.reduced_set import (
     ReducedSet,
-    fitted_weights,
     nearest_distance,
     pushed_away,
     reduce,
@@ -36,22 +35,10 @@ from svckit.input_spec import InputSpec
 MOST_POINTS: Final = 50
 """Points of a reduced set at most, however many samples there are; one a class at least."""
 KEPT_APART: Final = 0.1
-"""No point is nearer to a sample than this share of the median distance of two samples."""
+"""No point is nearer to a sample than this share of the root mean squared distance of two."""
 
-
-@dataclass(frozen=True, eq=False)
-class Labelling:
-    """What is known of the samples' classes.
-
-    Attributes:
-        names: What the classes are called, by label.
-        labels: int64 `(N,)`.
-        outputs: The model's class probabilities `(N, K)`; None for a user's samples.
-    """
-
-    names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    outputs: NDArray[np.floating] | None = None
+LEAST_SPREAD: Final = 1e-6
+"""Classes whose samples are all but the same count as this wide."""
 
 
 def make(
@@ -80,14 +67,15 @@ def make(
             SPECIFICATION_TOO_NEAR, the samples are too much alike to be hidden.
     """
     space, raw = features(samples, inputs)
+    labels = _labels(labelling, len(raw))
+    if privacy is not None:
+        found = private(space, raw, labels, labelling, seed, privacy)
+        validate(found)
+        return found
     offset, scale = _units(space, raw)
     points = (raw - offset) / scale
-    labels = _labels(labelling, len(points))
     bound = KEPT_APART * _typical_distance(points)
-    random = np.random.default_rng(seed)
-    if privacy is not None:
-        raise NotImplementedError
-    reduced, classes = _reduced(points, labels, bound, random)
+    reduced, classes = _reduced(points, labels, bound, np.random.default_rng(seed))
     proxy = _proxy(points, labelling)
     found = Specification(
         version=VERSION,
@@ -103,7 +91,7 @@ def make(
         samples=len(points),
         offset=_single(offset),
         scale=_single(scale),
-        spread=_spread(points, labels),
+        spreads=_spreads(points, labels),
         nearest=nearest_distance(_single(reduced.points), points),
         bound=bound,
     )
@@ -133,6 +121,14 @@ def _labels(labelling: Labelling | None, count: int) -> Places:
         raise invalid(
             "outputs", f"{labelling.outputs.shape} for {count} samples, {classes} classes"
         )
+    if labelling.outputs is not None:
+        outputs = labelling.outputs
+        if (
+            not np.isfinite(outputs).all()
+            or (outputs < 0).any()
+            or (outputs.sum(axis=1) <= 0).any()
+        ):
+            raise invalid("outputs", "they are no probabilities")
     for label, members in enumerate(np.bincount(labels, minlength=classes)):
         if members < LEAST_SHARE:
             raise _too_few(f"class {labelling.names[label]!r}", int(members))
@@ -151,17 +147,21 @@ def _too_few(what: str, count: int) -> SpecificationError:
 def _reduced(
     points: Floats, labels: Places, bound: float, random: np.random.Generator
 ) -> tuple[ReducedSet, Places]:
-    """The reduced sets of the classes, weighted together, and the class of each point."""
-    found, classes = [], []
+    """The reduced sets of the classes, each weighted by its class's share, and their classes."""
+    points_found, weights, classes = [], [], []
     present = np.unique(labels)
     for label in present:
         members = points[labels == label]
         count = min(len(members) // LEAST_SHARE, max(1, MOST_POINTS // len(present)))
-        found.append(reduce(members, count, bound, random).points)
-        classes.append(np.full(len(found[-1]), label))
-    together = np.concatenate(found)
-    together = pushed_away(together, points, bound, random)
-    return ReducedSet(together, fitted_weights(together, points)), np.concatenate(classes)
+        reduced = reduce(members, count, bound, random)
+        points_found.append(pushed_away(reduced.points, points, bound, random))
+        weights.append(reduced.weights * len(members) / len(points))
+        classes.append(np.full(len(reduced.weights), label))
+    together = np.concatenate(weights)
+    return (
+        ReducedSet(np.concatenate(points_found), together / together.sum()),
+        np.concatenate(classes),
+    )
 
 
 def _proxy(points: Floats, labelling: Labelling | None) -> Proxy:
@@ -172,7 +172,10 @@ def _proxy(points: Floats, labelling: Labelling | None) -> Proxy:
         outputs = np.asarray(outputs, dtype=np.float64)
         outputs = outputs / outputs.sum(axis=1, keepdims=True)
     labels = np.asarray(labelling.labels, dtype=np.int64)
-    return fit_proxy(points, labels, outputs, len(labelling.names))
+    # Points of about the same length in any space, so that the ridge means the same.
+    length = np.sqrt(points.shape[1])
+    found = fit_proxy(points / length, labels, outputs, len(labelling.names))
+    return Proxy(found.weights / length, found.bias)
 
 
 def _counts(labels: Places, labelling: Labelling | None) -> Places:
@@ -182,13 +185,12 @@ def _counts(labels: Places, labelling: Labelling | None) -> Places:
 
 
 def _typical_distance(points: Floats) -> float:
-    """The median distance of two samples.
+    """The root of the mean squared distance of two samples.
 
     Raises:
         SpecificationError: SPECIFICATION_TOO_NEAR, they are all the same.
     """
-    apart = squared_distances(points[:1000], points[:1000])
-    found = float(np.sqrt(np.median(apart[np.triu_indices(len(apart), 1)])))
+    found = float(np.sqrt(2.0 * points.var(axis=0).sum()))
     if not found > 1e-9:
         raise SpecificationError(
             SpecificationReason.SPECIFICATION_TOO_NEAR,
@@ -198,17 +200,20 @@ def _typical_distance(points: Floats) -> float:
     return found
 
 
-def _spread(points: Floats, labels: Places) -> float:
-    """1 less the mean kernel of two different samples of a class."""
-    total, pairs = 0.0, 0
+def _spreads(points: Floats, labels: Places) -> Floats:
+    """1 less the mean kernel of two different samples, by class `(K,)` or of all `(1,)`."""
+    found = []
     for label in np.unique(labels):
         members = points[labels == label]
         own = kernel(members, members)
-        total += float(own.sum() - np.trace(own))
-        pairs += len(members) * (len(members) - 1)
-    return 1.0 - total / pairs
+        pairs = len(members) * (len(members) - 1)
+        found.append(1.0 - float(own.sum() - np.trace(own)) / pairs)
+    return np.maximum(np.array(found, dtype=np.float64), LEAST_SPREAD)
 
 
 def _single(values: Floats) -> Floats:
     """What is left after writing: float32, kept as float64."""
     return values.astype(np.float32).astype(np.float64)
+
+
+__all__ = ["Labelling", "make"]

@@ -42,13 +42,16 @@ class Privacy:
         epsilon: ε of the whole specification.
         delta: δ of the whole specification.
         clipping: The longest that a sample may be in the space; longer ones are shortened.
-        sensitivity: How far one sample can move what is released, in the Euclidean norm.
+        sensitivity: How far one sample, replaced by another, can move what is released, in the
+            Euclidean norm.
+        deviation: Of the noise on each number of what is released.
     """
 
     epsilon: float
     delta: float
     clipping: float
     sensitivity: float
+    deviation: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Specification:
         space: Where points lie.
         seed: Of everything drawn in making it.
         points: The reduced set U `(m, D)`, in units of the space after `offset` and `scale`.
-        weights: β `(m,)`, none negative, their sum 1.
+        weights: β `(m,)`, none negative, their sum 1; those of a class add up to its share.
         point_classes: The label that each point stands for `(m,)`; -1 where samples had none.
         proxy: W `(D, K)`, which makes scores of points: ``points @ proxy + bias``.
         bias: `(K,)`.
@@ -69,9 +72,11 @@ class Specification:
         samples: Samples that it was made of.
         offset: What was subtracted from every column `(D,)`: zeros but for tables.
         scale: What every column was divided by then `(D,)`: ones but for tables.
-        spread: 1 less the mean kernel of two samples of a class: how far samples lie apart.
-        nearest: The smallest distance from a point to a sample, in units of the space.
-        bound: What that distance was held to at least.
+        spreads: 1 less the mean kernel of two samples of a class, by class: how far they lie apart
+            `(K,)`; of all samples `(1,)` where there are no labels.
+        nearest: The smallest distance from a point to a sample, in units of the space; 0 with
+            noise, as it would tell of the samples.
+        bound: What that distance was held to at least; 0 with noise.
         privacy: The noise on it, or None.
     """
 
@@ -88,7 +93,7 @@ class Specification:
     samples: int
     offset: Floats
     scale: Floats
-    spread: float
+    spreads: Floats
     nearest: float
     bound: float
     privacy: Privacy | None = None

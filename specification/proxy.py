@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 
 from specification.model import Floats, Places
 
-RIDGE: Final = 1e-2
+RIDGE: Final = 1e-3
 """Weight of ‖W‖² against the mean loss of a sample."""
 STEPS: Final = 200
 

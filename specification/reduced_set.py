@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from scipy.optimize import nnls
 
 from specification.errors import SpecificationError, SpecificationReason
-from specification.kernel import WIDTH, kernel
+from specification.kernel import WIDTH, kernel, squared_distances
 from specification.model import Floats
 
 ROUNDS: Final = 10
+LLOYD_STEPS: Final = 20
 PUSHES: Final = 100
 _SUM: Final = 1e3
 """Weight of the row that holds Σβ to 1."""
@@ -44,7 +44,7 @@ def reduce(samples: Floats, count: int, bound: float, random: np.random.Generato
         samples: `(n, D)`.
         count: Points at most.
         bound: No point is nearer to a sample than this.
-        random: Of the start.
+        random: Of directions away from samples.
 
     Returns:
         At most `count` points with their weights.
@@ -52,13 +52,14 @@ def reduce(samples: Floats, count: int, bound: float, random: np.random.Generato
     Raises:
         SpecificationError: SPECIFICATION_TOO_NEAR, no place for a point was found.
     """
-    points = _start(samples, count, random)
+    points = _start(samples, count)
     weights = fitted_weights(points, samples)
     for _ in range(ROUNDS):
         points = _moved(points, weights, samples)
         weights = fitted_weights(points, samples)
-    points = pushed_away(points, samples, bound, random)
-    return ReducedSet(points, fitted_weights(points, samples))
+    # The kernel follows the mean above all: what few points miss of it is put right at once.
+    points = points + (samples.mean(axis=0) - weights @ points)
+    return ReducedSet(pushed_away(points, samples, bound, random), weights)
 
 
 def fitted_weights(points: Floats, samples: Floats) -> Floats:
@@ -115,11 +116,23 @@ def nearest_distance(points: Floats, samples: Floats) -> float:
     return float(np.sqrt(apart.min()))
 
 
-def _start(samples: Floats, count: int, random: np.random.Generator) -> Floats:
-    if count == 1:
-        return np.asarray(samples.mean(axis=0, keepdims=True))
-    centres, places = kmeans2(samples, count, iter=20, minit="++", rng=random)
-    return np.asarray(centres[np.unique(places)])
+def _start(samples: Floats, count: int) -> Floats:
+    """Centres of k-means that begins with samples as far apart as can be `(≤ count, D)`."""
+    centres = np.asarray(samples.mean(axis=0, keepdims=True))
+    for _ in range(count - 1):
+        apart = squared_distances(samples, centres).min(axis=1)
+        if not apart.max() > 0:
+            break
+        centres = np.vstack([centres, samples[apart.argmax()]])
+    for _ in range(LLOYD_STEPS):
+        nearest = squared_distances(samples, centres).argmin(axis=1)
+        centres = np.stack(
+            [
+                samples[nearest == place].mean(axis=0) if (nearest == place).any() else centre
+                for place, centre in enumerate(centres)
+            ]
+        )
+    return np.asarray(centres)
 
 
 def _moved(points: Floats, weights: Floats, samples: Floats) -> Floats:

@@ -16,6 +16,7 @@ class ClassMatch:
         label_name: What the model calls it.
         score: How much speaks for it, from 0 to 1.
         distance: MMD of the two classes' samples.
+        excess: The square of that, in units of what chance alone makes of samples of one class.
         fits: Whether it is as near as a class of the same things would be.
         reason: Why, in one sentence.
     """
@@ -26,6 +27,7 @@ class ClassMatch:
     label_name: str
     score: float
     distance: float
+    excess: float
     fits: bool
     reason: str
 
@@ -36,17 +38,19 @@ class ModelMatch:
 
     Attributes:
         model: Its name.
-        score: The share of the task that it is expected to get right, from 0 to 1.
-        distance: MMD of the model's and the user's samples.
+        score: How much of the task speaks for it, from 0 to 1: the mean of its classes' scores.
+        distance: MMD of the user's samples and the best mixture of the model's classes.
+        excess: The mean of its classes'; without labels that of `distance`.
         classes: The model's class for each class of the user, in the user's order; at most one
             user's class for each. Empty for samples without labels.
-        fits: Whether every class of the user has one that fits.
+        fits: Whether the task as a whole is as near as one of the same things would be.
         reason: Why, in one sentence.
     """
 
     model: str
     score: float
     distance: float
+    excess: float
     classes: tuple[ClassMatch, ...]
     fits: bool
     reason: str

@@ -39,4 +39,5 @@ def text_features(samples: NDArray[Any], text: Text) -> NDArray[np.float64]:
     np.add.at(counts, (rows[real], bucket[real].astype(np.int64)), sign[real])
     length = np.maximum(real.sum(axis=1), 1)[:, None]
     shares = np.sign(counts) * np.sqrt(np.abs(counts) / length)
-    return np.concatenate([shares, 0.1 * np.log(length)], axis=1)
+    # As far apart as points of other spaces are: the kernel's width is by dimensions.
+    return np.asarray(np.sqrt(BUCKETS) * np.concatenate([shares, 0.1 * np.log(length)], axis=1))

@@ -35,6 +35,11 @@ class Pictures:
         """The first `count` pictures of each class, class by class."""
         return np.concatenate([np.flatnonzero(self.labels == label)[:count] for label in classes])
 
+    def first(self, classes: Classes, count: int) -> Pictures:
+        """The first `count` pictures of each of some classes."""
+        rows = self.rows(classes, count)
+        return Pictures(self.name, self.pixels[rows], self.labels[rows], self.names)
+
     def places(self, rows: Rows, classes: Classes) -> Rows:
         """The labels of some rows as places in `classes`."""
         place = {label: number for number, label in enumerate(classes)}

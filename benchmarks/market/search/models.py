@@ -11,8 +11,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from benchmarks.market.catalogue import Entry
-from benchmarks.market.pictures import Pictures, network_input, resized
+from benchmarks.market.search.catalogue import Entry
+from benchmarks.market.search.pictures import Pictures, network_input, resized
 from benchmarks.paper.origins import OriginRecipe, image_recipe, origin
 from benchmarks.paper.storage import load_arrays, save_arrays
 

@@ -7,7 +7,7 @@ knows all of them. No class of the market that settings were chosen on is in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,7 +49,12 @@ class Kind:
 
 
 HOMOGENEOUS = (Kind("cnn4", 0.5, 32),)
-HETEROGENEOUS = (Kind("cnn4", 0.5, 32), Kind("vgg16", 0.125, 32), Kind("resnet34", 0.125, 16))
+HETEROGENEOUS = (
+    Kind("cnn4", 0.5, 32),
+    Kind("cnn4_pooled", 0.5, 16),
+    Kind("vgg16", 0.125, 32),
+    Kind("cnn4_pooled", 0.75, 24),
+)
 MARKETS: Mapping[str, tuple[Kind, ...]] = {
     "homogeneous": HOMOGENEOUS,
     "heterogeneous": HETEROGENEOUS,
@@ -90,6 +95,13 @@ def market(part: Part, kinds: tuple[Kind, ...], seed: int) -> tuple[Entry, ...]:
     return tuple(
         Entry(data, group, kinds[place % len(kinds)], seed)
         for place, (data, group) in enumerate(groups)
+    )
+
+
+def classes_of(entries: Sequence[Entry], data: DataSet) -> Classes:
+    """The classes of a data set that some model of a market knows."""
+    return tuple(
+        sorted({label for entry in entries if entry.data is data for label in entry.classes})
     )
 
 
