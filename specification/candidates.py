@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from specification.embedding import Embedding, embed, inner_products, joined, squared_mmd
+from specification.embedding import Embedding, embed, inner_products
 from specification.group import Group, Kept, Table
 from specification.model import Floats, Specification
 from specification.scoring import excess, opinions, scores
@@ -62,13 +62,15 @@ def candidates(query: Specification, group: Group, count: int) -> Candidates | N
     table = group.table()
     wanted = embed(query, table.units, np.float32)
     kept = [table.kept[place] for place in _shortlist(wanted, table, count)]
-    market = joined([one.embedding for one in kept])
-    sizes = [one.embedding.classes for one in kept]
-    squared = squared_mmd(wanted, market)
-    far = excess(squared, wanted, market)
+    market = [one.embedding for one in kept]
+    sizes = [one.classes for one in market]
+    towards = inner_products(wanted, market)
+    own = np.concatenate([np.diag(one.gram) for one in market])
+    squared = np.maximum(np.diag(wanted.gram)[:, None] + own[None] - 2 * towards, 0.0)
+    far = excess(squared, wanted.noise, np.concatenate([one.noise for one in market]))
     raw = query.points * query.scale + query.offset
     said = np.concatenate([_said(query, raw, one) for one in kept], axis=1)
-    whole, whole_excess = _wholes(wanted, [one.embedding for one in kept])
+    whole, whole_excess = _wholes(wanted, market, towards)
     return Candidates(
         names=[one.name for one in kept],
         specifications=[one.specification for one in kept],
@@ -87,18 +89,21 @@ def _shortlist(wanted: Embedding, table: Table, count: int) -> list[int]:
     """Models whose classes' means are nearest to the user's, class by class and in all."""
     if len(table.kept) <= count:
         return list(range(len(table.kept)))
-    means = wanted.means.astype(np.float32)
-    apart = (means.astype(np.float64) ** 2).sum(axis=1)[:, None] + table.squares[None]
-    apart -= 2 * (means @ table.means.T)
-    far = apart / (wanted.noise[:, None] + table.noise[None])
+    apart = wanted.means @ table.means.T
+    apart *= -2
+    apart += table.squares + np.einsum("kd,kd->k", wanted.means, wanted.means)[:, None]
+    far = apart / (wanted.noise.astype(np.float32)[:, None] + table.noise)
     by_model = np.minimum.reduceat(far, table.starts, axis=1)
     # Half of them by the whole task, the others by its classes in turn.
-    best = np.argsort(by_model.sum(axis=0), kind="stable")[: count // 2]
-    found = dict.fromkeys(best.tolist())
+    found = _least(by_model.sum(axis=0), count // 2)
     each = max(1, (count - len(found)) // len(by_model))
     for row in by_model:
-        found.update(dict.fromkeys(np.argsort(row, kind="stable")[:each].tolist()))
-    return list(found)
+        found |= _least(row, each)
+    return sorted(found)
+
+
+def _least(values: NDArray[np.float32], count: int) -> set[int]:
+    return set(np.argpartition(values, count)[:count].tolist())
 
 
 def _said(query: Specification, raw: Floats, one: Kept) -> Floats:
@@ -109,16 +114,15 @@ def _said(query: Specification, raw: Floats, one: Kept) -> Floats:
     return opinions(query, (raw - model.offset) / model.scale, model)
 
 
-def _wholes(wanted: Embedding, market: list[Embedding]) -> tuple[Floats, Floats]:
+def _wholes(wanted: Embedding, market: list[Embedding], towards: Floats) -> tuple[Floats, Floats]:
     """How near the user's samples as a whole are to the best mixture of each model's classes."""
-    own = wanted.shares @ inner_products(wanted, wanted) @ wanted.shares
+    own = wanted.shares @ wanted.gram @ wanted.shares
     noise = float((wanted.shares**2 * wanted.noise).sum())
+    ends = np.cumsum([one.classes for one in market])[:-1]
     found, far = [], []
-    for one in market:
-        gram = inner_products(one, one)
-        towards = wanted.shares @ inner_products(wanted, one)
-        shares = _mixture(gram, towards)
-        squared = max(float(own + shares @ gram @ shares - 2 * towards @ shares), 0.0)
+    for one, part in zip(market, np.split(wanted.shares @ towards, ends), strict=True):
+        shares = _mixture(one.gram, part)
+        squared = max(float(own + shares @ one.gram @ shares - 2 * part @ shares), 0.0)
         found.append(squared)
         far.append(squared / (noise + float((shares**2 * one.noise).sum())))
     return np.array(found), np.array(far)

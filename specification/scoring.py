@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 from scipy.special import softmax
 
-from specification.embedding import Embedding
 from specification.model import Floats, Specification
 
 MARGIN: Final = 0.08
@@ -24,13 +23,18 @@ PROXY_POWER: Final = 0.25
 """How much of the proxy's opinion is in a score."""
 
 
-def excess(squared: Floats, left: Embedding, right: Embedding) -> Floats:
+def excess(squared: Floats, noise: Floats, other_noise: Floats) -> Floats:
     """How often larger squared distances are than chance makes them of samples of one class.
 
     Two sets of n and n′ samples of the same thing have a squared MMD of s/n + s′/n′ in the mean, s
     the spread of samples: 1 is what the same class has.
+
+    Args:
+        squared: Squared MMD `(c, K)`.
+        noise: s/n of one's classes `(c,)`.
+        other_noise: s′/n′ of the other's `(K,)`.
     """
-    return np.asarray(squared / (left.noise[:, None] + right.noise[None]))
+    return np.asarray(squared / (noise[:, None] + other_noise[None]))
 
 
 def scores(excesses: Floats, opinions: Floats) -> Floats:
