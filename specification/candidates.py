@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from specification.embedding import Embedding, embed, inner_products, joined, squared_mmd
+from specification.embedding import Embedding, embed, inner_products
 from specification.group import Group, Kept, Table
 from specification.model import Floats, Specification
-from specification.scoring import excess, opinions, scores
+from specification.scoring import excess, near, opinions, scores
 
 _SUM = 1e3
 """Weight of the row that holds a mixture's shares to 1."""
@@ -29,6 +29,7 @@ class Candidates:
         label_of: Each column's class in its model `(K,)`.
         squared: Squared MMD `(c, K)`.
         excess: As `scoring.excess` `(c, K)`.
+        near: As `scoring.near` `(c, K)`.
         scores: As `scoring.scores` `(c, K)`.
         whole: Squared MMD of all the user's samples and the best mixture of a model's classes.
         whole_excess: That in units of what chance makes.
@@ -41,6 +42,7 @@ class Candidates:
     label_of: NDArray[np.int64]
     squared: Floats
     excess: Floats
+    near: NDArray[np.bool_]
     scores: Floats
     whole: Floats
     whole_excess: Floats
@@ -69,13 +71,17 @@ def candidates(
         return None
     wanted = embed(query, table.units, np.float32)
     kept = [table.kept[place] for place in _shortlist(wanted, table, count, allowed)]
-    market = joined([one.embedding for one in kept])
-    sizes = [one.embedding.classes for one in kept]
-    squared = squared_mmd(wanted, market)
-    far = excess(squared, wanted, market)
+    market = [one.embedding for one in kept]
+    sizes = [one.classes for one in market]
+    towards = inner_products(wanted, market)
+    own = np.concatenate([np.diag(one.gram) for one in market])
+    squared = np.maximum(np.diag(wanted.gram)[:, None] + own[None] - 2 * towards, 0.0)
+    noise = np.concatenate([one.noise for one in market])
+    far = excess(squared, wanted.noise, noise)
+    apart = np.concatenate([_apart(one) for one in market])
     raw = query.points * query.scale + query.offset
     said = np.concatenate([_said(query, raw, one) for one in kept], axis=1)
-    whole, whole_excess = _wholes(wanted, [one.embedding for one in kept])
+    whole, whole_excess = _wholes(wanted, market, towards)
     return Candidates(
         names=[one.name for one in kept],
         specifications=[one.specification for one in kept],
@@ -83,6 +89,7 @@ def candidates(
         label_of=np.concatenate([np.arange(size) for size in sizes]),
         squared=squared,
         excess=far,
+        near=near(squared, wanted.noise, noise, apart),
         scores=scores(far, said),
         whole=whole,
         whole_excess=whole_excess,
@@ -96,19 +103,32 @@ def _shortlist(
     """Models whose classes' means are nearest to the user's, class by class and in all."""
     if allowed.sum() <= count:
         return [int(place) for place in np.flatnonzero(allowed)]
-    means = wanted.means.astype(np.float32)
-    apart = (means.astype(np.float64) ** 2).sum(axis=1)[:, None] + table.squares[None]
-    apart -= 2 * (means @ table.means.T)
-    far = apart / (wanted.noise[:, None] + table.noise[None])
+    apart = wanted.means @ table.means.T
+    apart *= -2
+    apart += table.squares + np.einsum("kd,kd->k", wanted.means, wanted.means)[:, None]
+    far = apart / (wanted.noise.astype(np.float32)[:, None] + table.noise)
     by_model = np.minimum.reduceat(far, table.starts, axis=1)
     by_model[:, ~allowed] = np.inf
     # Half of them by the whole task, the others by its classes in turn.
-    best = np.argsort(by_model.sum(axis=0), kind="stable")[: count // 2]
-    found = dict.fromkeys(best.tolist())
+    found = _least(by_model.sum(axis=0), count // 2)
     each = max(1, (count - len(found)) // len(by_model))
     for row in by_model:
-        found.update(dict.fromkeys(np.argsort(row, kind="stable")[:each].tolist()))
-    return list(found)
+        found |= _least(row, each)
+    return sorted(found)
+
+
+def _least(values: NDArray[np.float32], count: int) -> set[int]:
+    return set(np.argpartition(values, count)[:count].tolist())
+
+
+def _apart(one: Embedding) -> Floats:
+    """Squared distance of each class of a model to the nearest other one, chance taken off."""
+    own = np.diag(one.gram)
+    apart = own[:, None] + own[None] - 2 * one.gram - one.noise[:, None] - one.noise[None]
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1)
+    # One class alone is told from nothing.
+    return np.where(np.isfinite(nearest), np.maximum(nearest, 0.0), 0.0)
 
 
 def _said(query: Specification, raw: Floats, one: Kept) -> Floats:
@@ -119,16 +139,15 @@ def _said(query: Specification, raw: Floats, one: Kept) -> Floats:
     return opinions(query, (raw - model.offset) / model.scale, model)
 
 
-def _wholes(wanted: Embedding, market: list[Embedding]) -> tuple[Floats, Floats]:
+def _wholes(wanted: Embedding, market: list[Embedding], towards: Floats) -> tuple[Floats, Floats]:
     """How near the user's samples as a whole are to the best mixture of each model's classes."""
-    own = wanted.shares @ inner_products(wanted, wanted) @ wanted.shares
+    own = wanted.shares @ wanted.gram @ wanted.shares
     noise = float((wanted.shares**2 * wanted.noise).sum())
+    ends = np.cumsum([one.classes for one in market])[:-1]
     found, far = [], []
-    for one in market:
-        gram = inner_products(one, one)
-        towards = wanted.shares @ inner_products(wanted, one)
-        shares = _mixture(gram, towards)
-        squared = max(float(own + shares @ gram @ shares - 2 * towards @ shares), 0.0)
+    for one, part in zip(market, np.split(wanted.shares @ towards, ends), strict=True):
+        shares = _mixture(one.gram, part)
+        squared = max(float(own + shares @ one.gram @ shares - 2 * part @ shares), 0.0)
         found.append(squared)
         far.append(squared / (noise + float((shares**2 * one.noise).sum())))
     return np.array(found), np.array(far)

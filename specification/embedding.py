@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from specification.kernel import kernel
-from specification.model import Floats, Specification
+from specification.model import Floats, Places, Specification
+
+Points = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +40,16 @@ class Embedding:
         weights: `(m,)`, those of a class add up to 1.
         starts: Where the points of each class begin `(K,)`.
         means: The weighted mean of each class `(K, D)` float32.
-        own: ⟨μ, μ⟩ of each class's kernel mean `(K,)`.
+        gram: ⟨μ, μ′⟩ of its classes' kernel means `(K, K)`.
         noise: The squared MMD that chance alone makes of so few samples `(K,)`.
         shares: The classes' shares of the samples `(K,)`.
     """
 
-    points: NDArray[np.floating]
+    points: Points
     weights: NDArray[np.float32]
     starts: NDArray[np.int64]
     means: NDArray[np.float32]
-    own: Floats
+    gram: Floats
     noise: Floats
     shares: Floats
 
@@ -76,48 +79,41 @@ def embed(found: Specification, units: Units, kind: type[np.floating]) -> Embedd
         weights / np.repeat(np.maximum(shares, 1e-300), counts),
         1.0 / np.repeat(counts, counts),
     )
-    own = [
-        part_weights @ kernel(part, part) @ part_weights
-        for part, part_weights in zip(
-            np.split(points, starts[1:]), np.split(inside, starts[1:]), strict=True
-        )
-    ]
     samples = found.class_samples if found.labelled else np.array([found.samples])
     return Embedding(
         points=points.astype(kind),
         weights=inside.astype(np.float32),
         starts=starts,
         means=np.add.reduceat(points * inside[:, None], starts).astype(np.float32),
-        own=np.array(own),
+        gram=_between(points, inside, starts, points, inside, starts),
         noise=found.spreads / samples,
         shares=shares / shares.sum(),
     )
 
 
-def joined(embeddings: list[Embedding]) -> Embedding:
-    """Several embeddings one behind the other, in float32."""
-    sizes = np.cumsum([0, *(len(one.weights) for one in embeddings)])
-    return Embedding(
-        points=np.concatenate([one.points for one in embeddings]).astype(np.float32),
-        weights=np.concatenate([one.weights for one in embeddings]),
-        starts=np.concatenate(
-            [one.starts + first for one, first in zip(embeddings, sizes, strict=False)]
-        ),
-        means=np.concatenate([one.means for one in embeddings]),
-        own=np.concatenate([one.own for one in embeddings]),
-        noise=np.concatenate([one.noise for one in embeddings]),
-        shares=np.concatenate([one.shares for one in embeddings]),
+def inner_products(left: Embedding, right: Sequence[Embedding]) -> Floats:
+    """⟨μ, μ′⟩ of one's kernel means and those of several others, side by side `(K, ΣK′)`."""
+    sizes = np.cumsum([0, *(len(one.weights) for one in right)])
+    starts = [one.starts + first for one, first in zip(right, sizes, strict=False)]
+    return _between(
+        left.points,
+        left.weights,
+        left.starts,
+        np.concatenate([one.points for one in right]),
+        np.concatenate([one.weights for one in right]),
+        np.concatenate(starts),
     )
 
 
-def inner_products(left: Embedding, right: Embedding) -> Floats:
-    """⟨μ, μ′⟩ of the classes' kernel means `(K, K′)`."""
-    values = kernel(left.points, right.points)  # type: ignore[arg-type]
-    rows = np.add.reduceat(values * left.weights[:, None], left.starts, axis=0)
-    return np.asarray(np.add.reduceat(rows * right.weights[None], right.starts, axis=1))
-
-
-def squared_mmd(left: Embedding, right: Embedding) -> Floats:
-    """Squared MMD of every class of one with every class of the other `(K, K′)`."""
-    found = left.own[:, None] + right.own[None] - 2 * inner_products(left, right)
-    return np.asarray(np.maximum(found, 0.0), dtype=np.float64)
+def _between(
+    left: Points,
+    left_weights: NDArray[np.floating],
+    left_starts: Places,
+    right: Points,
+    right_weights: NDArray[np.floating],
+    right_starts: Places,
+) -> Floats:
+    values = kernel(left.astype(np.float32), right.astype(np.float32))
+    rows = np.add.reduceat(values * left_weights[:, None], left_starts, axis=0)
+    found = np.add.reduceat(rows * right_weights[None], right_starts, axis=1)
+    return np.asarray(found, dtype=np.float64)

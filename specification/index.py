@@ -149,10 +149,11 @@ def _class_match(query: Specification, found: Candidates, row: int, column: int)
     model, label = int(found.model_of[column]), int(found.label_of[column])
     excess = float(found.excess[row, column])
     specification = found.specifications[model]
-    fits = bool(excess <= FITS and found.scores[row, column] > 0)
+    near = bool(found.near[row, column])
+    fits = near and bool(found.scores[row, column] > 0)
     if fits:
         reason = f"{excess:.2f} times as far as chance alone makes it"
-    elif excess > FITS:
+    elif not near:
         reason = f"{excess:.2f} times as far as chance alone makes it, over {FITS}"
     else:
         reason = "another class of the market is nearer by far"
@@ -186,8 +187,9 @@ def _model_match(query: Specification, found: Candidates, place: int) -> ModelMa
     )
     excess = float(np.mean([match.excess for match in chosen]))
     complete = len(chosen) == len(query.labels)
-    fits = complete and excess <= FITS
-    near = sum(match.excess <= FITS for match in chosen)
+    nearby = found.near[rows, columns[assigned]]
+    fits = complete and bool(excess <= FITS or nearby.all())
+    near = int(nearby.sum())
     reason = f"{near} of {len(query.labels)} classes are as near as their own would be"
     if not complete:
         reason += f"; the model has only {len(columns)} classes"

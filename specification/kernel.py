@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
-
-from specification.model import Floats
+from numpy.typing import NDArray
 
 WIDTH: Final = 0.1
 """γ times the space's dimensions: so wide a kernel follows the mean above all."""
 
-
-def squared_distances(left: Floats, right: Floats) -> Floats:
-    """Squared Euclidean distances `(m, n)` of points `(m, D)` and `(n, D)`."""
-    found = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2 * left @ right.T
-    return np.asarray(np.maximum(found, 0.0))
+T = TypeVar("T", bound=np.floating)
 
 
-def kernel(left: Floats, right: Floats) -> Floats:
+def squared_distances(left: NDArray[T], right: NDArray[T]) -> NDArray[T]:
+    """Squared Euclidean distances `(m, n)` of points `(m, D)` and `(n, D)`, in their own type."""
+    found: NDArray[T] = np.einsum("md,md->m", left, left)[:, None] - 2 * (left @ right.T)
+    found += np.einsum("nd,nd->n", right, right)[None]
+    np.maximum(found, 0, out=found)
+    return found
+
+
+def kernel(left: NDArray[T], right: NDArray[T]) -> NDArray[T]:
     """k(z, z′) = exp(−γ‖z − z′‖²) of points `(m, D)` and `(n, D)`, γ = WIDTH / D."""
-    return np.asarray(np.exp(-WIDTH / left.shape[1] * squared_distances(left, right)))
+    found = squared_distances(left, right)
+    found *= -WIDTH / left.shape[1]
+    np.exp(found, out=found)
+    return found

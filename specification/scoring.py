@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
-from specification.embedding import Embedding
 from specification.model import Floats, Specification
 
 MARGIN: Final = 0.08
@@ -20,17 +20,43 @@ LEAST_SCORE: Final = 0.35
 """What scores less speaks for nothing: some other model's class is nearer by far."""
 FITS: Final = 1.4
 """The largest excess of the same things: what 97 of 100 models stay under on tasks of their own."""
+NEAR: Final = 0.15
+"""A class also fits within this share of the squared distance to its model's nearest other class.
+Where samples vary in few ways, as small grey digits do, chance alone often goes beyond `FITS`."""
 PROXY_POWER: Final = 0.25
 """How much of the proxy's opinion is in a score."""
 
 
-def excess(squared: Floats, left: Embedding, right: Embedding) -> Floats:
+def excess(squared: Floats, noise: Floats, other_noise: Floats) -> Floats:
     """How often larger squared distances are than chance makes them of samples of one class.
 
     Two sets of n and n′ samples of the same thing have a squared MMD of s/n + s′/n′ in the mean, s
     the spread of samples: 1 is what the same class has.
+
+    Args:
+        squared: Squared MMD `(c, K)`.
+        noise: s/n of one's classes `(c,)`.
+        other_noise: s′/n′ of the other's `(K,)`.
     """
-    return np.asarray(squared / (left.noise[:, None] + right.noise[None]))
+    return np.asarray(squared / (noise[:, None] + other_noise[None]))
+
+
+def near(squared: Floats, noise: Floats, other_noise: Floats, apart: Floats) -> NDArray[np.bool_]:
+    """Whether classes are as near as those of the same things are.
+
+    Args:
+        squared: As for `excess`.
+        noise: As for `excess`.
+        other_noise: As for `excess`.
+        apart: Squared distance of each of the other's classes to its model's nearest other one,
+            `(K,)`, chance taken off.
+
+    Returns:
+        `(c, K)`.
+    """
+    chance = noise[:, None] + other_noise[None]
+    beyond = squared - chance
+    return np.asarray((squared <= FITS * chance) | (beyond <= NEAR * apart[None]))
 
 
 def scores(excesses: Floats, opinions: Floats) -> Floats:

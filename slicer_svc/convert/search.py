@@ -63,6 +63,7 @@ def _model(match: ModelMatch, display_name: str, licence: str) -> pb.FoundModel:
         fits=match.fits,
         reason=match.reason,
         classes=[_class(one, licence) for one in match.classes],
+        excess=match.excess,
     )
 
 
@@ -96,4 +97,5 @@ def _class(match: ClassMatch, licence: str) -> pb.FoundClass:
         distance=match.distance,
         fits=match.fits,
         reason=match.reason,
+        excess=match.excess,
     )

@@ -107,11 +107,11 @@ def _scores(stall: Stall, found: ModelsFound) -> Table:
 def _distances(models: Sequence[Embedding], query: Specification) -> Table:
     """Plain RKME: how near all of a model's samples are to all of the user's."""
     user = embed(query, Units(query.offset, query.scale), np.float32)
-    own = user.shares @ inner_products(user, user) @ user.shares
+    own = user.shares @ user.gram @ user.shares
     found = []
     for model in models:
-        cross = user.shares @ inner_products(user, model) @ model.shares
-        theirs = model.shares @ inner_products(model, model) @ model.shares
+        cross = user.shares @ inner_products(user, [model]) @ model.shares
+        theirs = model.shares @ model.gram @ model.shares
         found.append(-(own + theirs - 2 * cross))
     return np.array(found)
 

@@ -177,6 +177,7 @@ class FoundModel(_message.Message):
     FITS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name."""
     display_name: _builtins.str
@@ -184,13 +185,17 @@ class FoundModel(_message.Message):
     licence: _builtins.str
     """Its licence."""
     score: _builtins.float
-    """The share of the task that it is expected to get right, in [0, 1]."""
+    """How much of the task speaks for it, in [0, 1]: the mean of its classes' scores."""
     distance: _builtins.float
-    """The distance of the model's and the task's samples: maximum mean discrepancy in their space."""
+    """The distance of the task's samples and the best mixture of the model's classes: maximum mean
+    discrepancy in their space.
+    """
     fits: _builtins.bool
-    """Whether every class of the task has one of the model that fits."""
+    """Whether the task as a whole is as near as one of the same things would be."""
     reason: _builtins.str
     """Why, in one sentence."""
+    excess: _builtins.float
+    """How often larger squared distances are than chance alone makes them, the mean of its classes."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundClass]:
         """The model's class for each class of the task; empty for a task without classes."""
@@ -206,10 +211,11 @@ class FoundModel(_message.Message):
         fits: _builtins.bool = ...,
         reason: _builtins.str = ...,
         classes: _abc.Iterable[Global___FoundClass] | None = ...,
+        excess: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "display_name", b"display_name", "distance", b"distance", "fits", b"fits", "licence", b"licence", "model", b"model", "reason", b"reason", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "display_name", b"display_name", "distance", b"distance", "excess", b"excess", "fits", b"fits", "licence", b"licence", "model", b"model", "reason", b"reason", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -329,6 +335,7 @@ class FoundClass(_message.Message):
     DISTANCE_FIELD_NUMBER: _builtins.int
     FITS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXCESS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """What the task calls the class; empty for a task without classes."""
     model: _builtins.str
@@ -345,6 +352,8 @@ class FoundClass(_message.Message):
     """Whether it is as near as a class of the same things would be."""
     reason: _builtins.str
     """Why, in one sentence."""
+    excess: _builtins.float
+    """How often larger the squared distance is than chance alone makes it of samples of one class."""
     def __init__(
         self,
         *,
@@ -356,10 +365,11 @@ class FoundClass(_message.Message):
         distance: _builtins.float = ...,
         fits: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        excess: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "fits", b"fits", "label", b"label", "licence", b"licence", "model", b"model", "model_label", b"model_label", "reason", b"reason", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "excess", b"excess", "fits", b"fits", "label", b"label", "licence", b"licence", "model", b"model", "model_label", b"model_label", "reason", b"reason", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
