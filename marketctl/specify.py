@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ from svckit.artifacts.threads import in_thread
 from svckit.errors import AlreadyExists
 
 if TYPE_CHECKING:
-    from specification.model import Specification
+    from specification.model import PrivacyRequest, Specification
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,12 +33,26 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class WritingOptions:
-    """Where the specification goes."""
+    """What is written, and where."""
 
     out: Annotated[Path, typer.Option(metavar="FILE", dir_okay=False, help="The file to write.")]
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that has other content.")
     ] = False
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            metavar="E",
+            help="Noise for (E, D)-differential privacy of every sample; for thousands of samples.",
+        ),
+    ] = None
+    delta: Annotated[float, typer.Option(metavar="D", help="D of --epsilon.")] = 1e-5
+
+    def privacy(self) -> PrivacyRequest | None:
+        """Returns the noise that is asked for, if any."""
+        from specification.model import PrivacyRequest
+
+        return None if self.epsilon is None else PrivacyRequest(self.epsilon, self.delta)
 
 
 async def specify(
@@ -57,7 +71,8 @@ async def specify(
     """
     from specification.codec import to_bytes
 
-    found = await specify_samples(session, samples, SampleMeaning(image, other, labels))
+    meaning = SampleMeaning(image, other, labels)
+    found = await specify_samples(session, samples, meaning, to.privacy())
     data = to_bytes(found)
     await in_thread(_write, to, data)
     if session.printer.is_table:
@@ -93,11 +108,25 @@ def _facts(found: Specification, path: Path, written: int) -> list[tuple[str, st
         ("classes", ", ".join(found.labels) or "none: the samples have no labels"),
         ("samples", count(found.samples)),
         ("points", f"{count(len(found.weights))} ({found.space.kind})"),
-        (
-            "nearest",
-            f"{small(found.nearest)} from a point to a sample, at least {small(found.bound)}",
-        ),
+        ("nearest", _nearest(found)),
+        ("noise", _noise(found)),
     ]
+
+
+def _nearest(found: Specification) -> str:
+    if found.privacy is not None:
+        return ""  # It would tell of the samples what the noise hides.
+    return f"{small(found.nearest)} from a point to a sample, at least {small(found.bound)}"
+
+
+def _noise(found: Specification) -> str:
+    if found.privacy is None:
+        return ""
+    noise = found.privacy
+    return (
+        f"ε = {noise.epsilon:g}, δ = {noise.delta:g}; samples clipped at {small(noise.clipping)}, "
+        f"sensitivity {small(noise.sensitivity)}"
+    )
 
 
 def _data(found: Specification, path: Path, written: int) -> dict[str, object]:
@@ -111,4 +140,5 @@ def _data(found: Specification, path: Path, written: int) -> dict[str, object]:
         "point_count": len(found.weights),
         "nearest_distance": found.nearest,
         "least_distance": found.bound,
+        "privacy": asdict(found.privacy) if found.privacy else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from svckit.artifacts.threads import in_thread
 
 if TYPE_CHECKING:
     from marketctl.task_samples import TaskSamples
-    from specification.model import Specification
+    from specification.model import PrivacyRequest, Specification
 
 SAMPLES_HELP: Final = (
     "A folder with one folder of pictures for each class, named as the class; a folder of "
@@ -57,13 +58,16 @@ LabelsOption = Annotated[
 ]
 
 
-async def specify_samples(session: Session, path: Path, meaning: SampleMeaning) -> Specification:
+async def specify_samples(
+    session: Session, path: Path, meaning: SampleMeaning, privacy: PrivacyRequest | None = None
+) -> Specification:
     """Makes the specification of samples, on this machine; nothing is sent anywhere.
 
     Args:
         session: Where to complain of pictures that cannot be read.
         path: A folder of pictures, or an npz.
         meaning: What the npz means.
+        privacy: The noise that is put on it, if any.
 
     Raises:
         typer.BadParameter: Options for an npz are given with a folder.
@@ -71,7 +75,7 @@ async def specify_samples(session: Session, path: Path, meaning: SampleMeaning) 
         SpecificationError: There can be no specification of them.
     """
     samples = await in_thread(_samples, session, path, meaning)
-    return await in_thread(_made, samples)
+    return await in_thread(_made, samples, privacy)
 
 
 def _samples(session: Session, path: Path, meaning: SampleMeaning) -> TaskSamples:
@@ -95,11 +99,13 @@ def _names(text: str | None) -> Sequence[str]:
     return [] if text is None else [name.strip() for name in text.split(",")]
 
 
-def _made(samples: TaskSamples) -> Specification:
+def _made(samples: TaskSamples, privacy: PrivacyRequest | None) -> Specification:
     from specification.making import Labelling, make
 
     labelling = None if samples.places is None else Labelling(samples.labels, samples.places)
-    return make(samples.arrays, samples.inputs, labelling, seed=_SEED)
+    # Whoever knows the seed of noise can take it off again.
+    seed = _SEED if privacy is None else secrets.randbits(63)
+    return make(samples.arrays, samples.inputs, labelling, seed=seed, privacy=privacy)
 
 
 def read_specification(path: Path) -> Specification:

@@ -72,6 +72,28 @@ def test_a_specification_of_an_npz_says_what_its_inputs_mean(tmp_path: Path) -> 
     assert ended.data["space"] == "image"
 
 
+def test_noise_is_drawn_anew_and_stated(folder: Path, tmp_path: Path) -> None:
+    made = []
+    for name in ("one.spec", "two.spec"):
+        options = ("--samples", folder, "--out", tmp_path / name, "--epsilon", "8")
+        ended = at(NOWHERE, "specify", *options)
+        assert ended.code == 0, ended.err
+        assert ended.data["privacy"]["epsilon"] == 8.0
+        assert ended.data["privacy"]["delta"] == 1e-5
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] != made[1]
+    shown = marketctl("specify", "--samples", folder, "--out", tmp_path / "x", "--epsilon", "8")
+    assert "ε = 8" in shown.out
+    assert "nearest" not in shown.out
+
+
+@pytest.mark.parametrize("more", [("--epsilon", "0"), ("--epsilon", "1", "--delta", "2")])
+def test_noise_that_is_none_is_refused(more: tuple[str, ...], folder: Path, tmp_path: Path) -> None:
+    ended = at(NOWHERE, "specify", "--samples", folder, "--out", tmp_path / "x", *more)
+    assert ended.code == 4
+    assert not (tmp_path / "x").exists()
+
+
 def test_another_file_is_replaced_only_when_told_to(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "task.spec"
     out.write_bytes(b"my own work")
