@@ -27,7 +27,7 @@ from specification.model import (
 )
 
 CLIPPING: Final = 1.0
-"""Times the square root of the space's dimensions: nearly no sample is longer."""
+"""Times the square root of the space's dimensions: about as long as samples are."""
 _TYPICAL_SPREAD: Final = float(1.0 - np.exp(-2.0 * WIDTH))
 """Of samples with a variance of 1 along every axis: the samples' own may not be told."""
 _HALVINGS: Final = 200

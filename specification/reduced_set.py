@@ -19,6 +19,8 @@ from specification.model import Floats
 ROUNDS: Final = 10
 LLOYD_STEPS: Final = 20
 PUSHES: Final = 100
+STRAIGHT: Final = 5
+"""Pushes straight away from the nearest sample, before they go anywhere."""
 _SUM: Final = 1e3
 """Weight of the row that holds Σβ to 1."""
 _RIDGE: Final = 1e-8
@@ -91,16 +93,18 @@ def pushed_away(
     """
     points = points.copy()
     for place in range(len(points)):
-        for _ in range(PUSHES):
+        for push in range(PUSHES):
             apart = points[place] - samples
             distance = np.sqrt((apart**2).sum(axis=1))
             nearest = int(distance.argmin())
             if distance[nearest] >= bound:
                 break
             away = apart[nearest]
-            if distance[nearest] <= 1e-3 * bound:
+            if push >= STRAIGHT or distance[nearest] <= 1e-3 * bound:
+                # Between two samples it would go to and fro: farther each time, anywhere.
                 away = random.normal(size=points.shape[1])
-            points[place] = samples[nearest] + 1.01 * bound * away / np.linalg.norm(away)
+            length = bound * (1.01 + max(0, push - STRAIGHT))
+            points[place] = samples[nearest] + length * away / np.linalg.norm(away)
         else:
             raise SpecificationError(
                 SpecificationReason.SPECIFICATION_TOO_NEAR,

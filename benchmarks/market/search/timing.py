@@ -26,7 +26,7 @@ class Seconds:
 
     Attributes:
         wall: By the clock on the wall.
-        processor: Of this process, all threads: other work does not change it.
+        processor: Of this process, all its threads: other work does not change it.
     """
 
     wall: float
