@@ -60,7 +60,7 @@ def test_an_image_has_no_tools_to_build_with(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "packages"),
     [
-        ("slicer", ("slicer_svc", "svckit", "onnxgraph")),
+        ("slicer", ("slicer_svc", "svckit", "onnxgraph", "specification")),
         ("packer", ("packer_svc", "svckit", "onnxgraph")),
         ("reconciler", ("serving",)),
     ],

@@ -307,6 +307,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
     Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
     """
+    ERROR_REASON_SPECIFICATION_VERSION: _ErrorReason.ValueType  # 140
+    """A specification is of another version than this server compares.
+    Example: {"reason": "SPECIFICATION_VERSION", "domain": "sliceandpack", "metadata": {"version": "2", "wanted": "1"}}
+    """
+    ERROR_REASON_SPECIFICATION_INVALID: _ErrorReason.ValueType  # 141
+    """The bytes are no specification, are cut off, or say what no specification can say.
+    Example: {"reason": "SPECIFICATION_INVALID", "domain": "sliceandpack", "metadata": {"field": "weights"}}
+    """
+    ERROR_REASON_SPECIFICATION_TOO_FEW_SAMPLES: _ErrorReason.ValueType  # 142
+    """There are too few samples to make a specification of that hides them.
+    Example: {"reason": "SPECIFICATION_TOO_FEW_SAMPLES", "domain": "sliceandpack", "metadata": {"samples": "3"}}
+    """
+    ERROR_REASON_SPECIFICATION_NOT_COMPARABLE: _ErrorReason.ValueType  # 143
+    """No model of the market takes inputs that can be compared with the samples.
+    Example: {"reason": "SPECIFICATION_NOT_COMPARABLE", "domain": "sliceandpack", "metadata": {"space": "text"}}
+    """
+    ERROR_REASON_SPECIFICATION_TOO_NEAR: _ErrorReason.ValueType  # 144
+    """The samples are too much alike to be hidden.
+    Example: {"reason": "SPECIFICATION_TOO_NEAR", "domain": "sliceandpack", "metadata": {}}
+    """
+    ERROR_REASON_NOTHING_FITS: _ErrorReason.ValueType  # 145
+    """No class of any model fits a class that was to be packed; said by clients, never by a service.
+    Example: {"reason": "NOTHING_FITS", "domain": "sliceandpack", "metadata": {"labels": "heron,stork"}}
+    """
     ERROR_REASON_CLONE_CLASS_KNOWN: _ErrorReason.ValueType  # 150
     """The target knows a class of the label that a cloned one would have.
     Example: {"reason": "CLONE_CLASS_KNOWN", "domain": "sliceandpack", "metadata": {"label": "cat", "target": "models/pets"}}
@@ -613,6 +637,30 @@ Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {
 ERROR_REASON_CANARY_IN_PROGRESS: ErrorReason.ValueType  # 125
 """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
 Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
+"""
+ERROR_REASON_SPECIFICATION_VERSION: ErrorReason.ValueType  # 140
+"""A specification is of another version than this server compares.
+Example: {"reason": "SPECIFICATION_VERSION", "domain": "sliceandpack", "metadata": {"version": "2", "wanted": "1"}}
+"""
+ERROR_REASON_SPECIFICATION_INVALID: ErrorReason.ValueType  # 141
+"""The bytes are no specification, are cut off, or say what no specification can say.
+Example: {"reason": "SPECIFICATION_INVALID", "domain": "sliceandpack", "metadata": {"field": "weights"}}
+"""
+ERROR_REASON_SPECIFICATION_TOO_FEW_SAMPLES: ErrorReason.ValueType  # 142
+"""There are too few samples to make a specification of that hides them.
+Example: {"reason": "SPECIFICATION_TOO_FEW_SAMPLES", "domain": "sliceandpack", "metadata": {"samples": "3"}}
+"""
+ERROR_REASON_SPECIFICATION_NOT_COMPARABLE: ErrorReason.ValueType  # 143
+"""No model of the market takes inputs that can be compared with the samples.
+Example: {"reason": "SPECIFICATION_NOT_COMPARABLE", "domain": "sliceandpack", "metadata": {"space": "text"}}
+"""
+ERROR_REASON_SPECIFICATION_TOO_NEAR: ErrorReason.ValueType  # 144
+"""The samples are too much alike to be hidden.
+Example: {"reason": "SPECIFICATION_TOO_NEAR", "domain": "sliceandpack", "metadata": {}}
+"""
+ERROR_REASON_NOTHING_FITS: ErrorReason.ValueType  # 145
+"""No class of any model fits a class that was to be packed; said by clients, never by a service.
+Example: {"reason": "NOTHING_FITS", "domain": "sliceandpack", "metadata": {"labels": "heron,stork"}}
 """
 ERROR_REASON_CLONE_CLASS_KNOWN: ErrorReason.ValueType  # 150
 """The target knows a class of the label that a cloned one would have.
