@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ from specification.group import Group, Kept, Table
 from specification.model import Floats, Specification
 from specification.scoring import excess, near, opinions, scores
 
-_SUM = 1e3
+_SUM: Final = 1e3
 """Weight of the row that holds a mixture's shares to 1."""
+_LEAST_LENGTH: Final = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,9 @@ def _wholes(wanted: Embedding, market: list[Embedding], towards: Floats) -> tupl
 
 def _mixture(gram: Floats, towards: Floats) -> Floats:
     """The shares ≥ 0 with sum 1 under which a model's classes are nearest to the samples."""
-    lower = np.linalg.cholesky(gram + 1e-9 * np.eye(len(gram)))
-    rows = np.vstack([lower.T, np.full((1, len(gram)), _SUM)])
-    shares, _ = nnls(rows, np.append(np.linalg.solve(lower, towards), _SUM))
+    values, axes = np.linalg.eigh(gram)
+    # Two classes may be the same one.
+    lengths = np.sqrt(np.maximum(values, _LEAST_LENGTH))
+    rows = np.vstack([(axes * lengths).T, np.full((1, len(gram)), _SUM)])
+    shares, _ = nnls(rows, np.append((axes / lengths).T @ towards, _SUM))
     return np.asarray(shares / shares.sum())

@@ -15,6 +15,8 @@ MOST_DIMENSIONS: Final = 16384
 MOST_CLASSES: Final = 1024
 MOST_SAMPLES: Final = 10**9
 MOST_LABEL_BYTES: Final = 256
+LEAST_SPREAD: Final = 1e-6
+"""Classes whose samples are all but the same count as this wide."""
 LARGEST: Final = 1e12
 """No number of a specification is larger: sums of squares stay finite."""
 
@@ -80,10 +82,14 @@ def _values(found: Specification) -> None:
     for name in ("nearest", "bound"):
         if not 0.0 <= getattr(found, name) <= LARGEST:
             raise invalid(name, "below 0, or far too large")
-    if (found.scale <= 0).any():
-        raise invalid("scale", "a column is divided by nothing")
-    if (found.spreads <= 0).any():
-        raise invalid("spreads", "the samples of a class do not differ")
+    if (found.scale < 1 / LARGEST).any():
+        raise invalid("scale", "a column is divided by next to nothing")
+    if "tensor" not in found.space.kind and (found.offset.any() or (found.scale != 1).any()):
+        raise invalid("scale", "the units of pictures and text are fixed")
+    # With noise they tell of that too.
+    most = 1.0 if found.privacy is None else LARGEST
+    if (found.spreads < LEAST_SPREAD).any() or (found.spreads > most).any():
+        raise invalid("spreads", "the samples of a class do not differ, or more than any can")
     if (found.weights < 0).any() or abs(float(found.weights.sum()) - 1.0) > 1e-6:
         raise invalid("weights", "one is below 0, or their sum is not 1")
     if not LEAST_SHARE * len(found.weights) <= found.samples <= MOST_SAMPLES:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from specification.kernel import kernel
 from specification.model import Floats, Places, Specification
+
+FARTHEST: Final = 6e4
+"""No number of a point is larger where it is compared: half precision holds no more."""
 
 Points = NDArray[np.floating]
 
@@ -28,7 +32,8 @@ class Units:
 
     def of(self, found: Specification) -> Floats:
         """A specification's points in these units `(m, D)`."""
-        return np.asarray((found.points * found.scale + found.offset - self.offset) / self.scale)
+        points = (found.points * found.scale + found.offset - self.offset) / self.scale
+        return np.asarray(np.clip(points, -FARTHEST, FARTHEST))
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,7 +94,7 @@ class Group:
     def _made(self) -> Table:
         count = len(self._specifications)
         tables = [one for one in self._specifications.values() if "tensor" in one.space.kind]
-        if tables and not 1 / _REGROWN < count / max(self._measured, 1) < _REGROWN:
+        if tables and self._outgrown(count):
             self._units, self._measured = _units(tables), count
             self._kept.clear()
         assert self._units is not None
@@ -113,6 +113,9 @@ class Group:
             model_of=np.repeat(np.arange(len(kept)), sizes),
             starts=np.cumsum([0, *sizes[:-1]]),
         )
+
+    def _outgrown(self, count: int) -> bool:
+        return not self._measured or not 1 / _REGROWN < count / self._measured < _REGROWN
 
 
 def _kept(name: str, specification: Specification, units: Units) -> Kept:

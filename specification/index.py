@@ -193,5 +193,6 @@ def _model_match(query: Specification, found: Candidates, place: int) -> ModelMa
     reason = f"{near} of {len(query.labels)} classes are as near as their own would be"
     if not complete:
         reason += f"; the model has only {len(columns)} classes"
-    score = float(sum(match.score for match in chosen)) / len(query.labels)
+    # Half for the task as a whole: one class that is nearer elsewhere is no reason against it.
+    score = 0.5 * float(sum(match.score for match in chosen)) / len(query.labels) + 0.5 * fits
     return ModelMatch(found.names[place], score, np.sqrt(whole), excess, chosen, fits, reason)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from specification.checks import validate
+from specification.checks import LEAST_SPREAD, validate
 from specification.errors import SpecificationError, SpecificationReason, invalid
 from specification.kernel import kernel
 from specification.labelling import Labelling
@@ -36,9 +36,6 @@ MOST_POINTS: Final = 50
 """Points of a reduced set at most, however many samples there are; one a class at least."""
 KEPT_APART: Final = 0.1
 """No point is nearer to a sample than this share of the root mean squared distance of two."""
-
-LEAST_SPREAD: Final = 1e-6
-"""Classes whose samples are all but the same count as this wide."""
 
 
 def make(

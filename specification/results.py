@@ -38,7 +38,8 @@ class ModelMatch:
 
     Attributes:
         model: Its name.
-        score: How much of the task speaks for it, from 0 to 1: the mean of its classes' scores.
+        score: How much speaks for it, from 0 to 1: half the mean of its classes' scores, and a
+            half where it fits.
         distance: MMD of the user's samples and the best mixture of the model's classes.
         excess: The mean of its classes'; without labels that of `distance`.
         classes: The model's class for each class of the user, in the user's order; at most one

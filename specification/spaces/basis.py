@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from specification.spaces.canonical import shrunk
 from specification.spaces.leaves import dead_leaves
 from specification.spaces.pictures import DIMENSIONS, FILE, FILTERS, PATCH, answers
 
@@ -35,7 +36,7 @@ def main() -> None:
 
 def made() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Filters, centre and axes as `picture_features` takes them."""
-    leaves = dead_leaves(LEAVES, SEED)
+    leaves = shrunk(dead_leaves(LEAVES, SEED))
     filters = _filters()
     # A mean square of 1 over all answers, so that the threshold means the same in any layer.
     raw = answers(leaves[:100], filters * 1e3) / 1e3

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from svckit.input_spec import InputSpec
 
-SIDE: Final = 32
-"""Rows and columns of the canonical form."""
+SIDE: Final = 16
+"""Rows and columns of the canonical form: what even small pictures have, so that sizes compare."""
 
 Pictures = NDArray[np.float32]
 
@@ -23,8 +23,8 @@ def canonical(samples: NDArray[Any], spec: InputSpec) -> Pictures:
         spec: What that means.
 
     Returns:
-        float32 `(N, 32, 32, 3)`, brightness from 0 to 1: the normalisation undone, grey ones with
-        three equal channels, of more than three the first three, resized by means of areas.
+        float32 `(N, SIDE, SIDE, 3)`, brightness from 0 to 1: the normalisation undone, grey ones
+        with three equal channels, of more than three the first three, resized by means of areas.
     """
     image = spec.image
     found = np.asarray(samples, dtype=np.float32)
@@ -36,10 +36,15 @@ def canonical(samples: NDArray[Any], spec: InputSpec) -> Pictures:
     found = found * deviation + mean
     found = (found - image.minimum) / (image.maximum - image.minimum)
     colours = found[..., [0, 0, 0]] if channels < 3 else found[..., :3]
+    return np.clip(shrunk(colours), 0.0, 1.0).astype(np.float32)
+
+
+def shrunk(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pictures `(N, H, W, C)` of the canonical size, by means of areas `(N, SIDE, SIDE, C)`."""
     rows, columns = _areas(colours.shape[1]), _areas(colours.shape[2])
     tall = np.tensordot(rows, colours, axes=(1, 1)).transpose(1, 0, 2, 3)
     wide = np.tensordot(columns, tall, axes=(1, 2)).transpose(1, 2, 0, 3)
-    return np.clip(wide, 0.0, 1.0).astype(np.float32)
+    return np.asarray(wide)
 
 
 def _areas(side: int) -> NDArray[np.float32]:

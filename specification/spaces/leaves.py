@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from specification.spaces.canonical import SIDE, Pictures
+from specification.spaces.canonical import Pictures
 
+SIDE: Final = 32
 _LEAST, _MOST = 8, 120
 """Leaves of a picture."""
 _MARGIN: Final = 8

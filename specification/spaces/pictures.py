@@ -21,7 +21,7 @@ from specification.spaces.canonical import Pictures
 FILTERS: Final = 200
 PATCH: Final = 4
 """Rows and columns of a patch."""
-STRIDE: Final = 2
+STRIDE: Final = 1
 POOLS: Final = 2
 """Averages are taken over this many parts of the rows, and of the columns."""
 DIMENSIONS: Final = 384
@@ -39,7 +39,7 @@ def picture_features(pictures: Pictures) -> NDArray[np.float64]:
     """Points of pictures.
 
     Args:
-        pictures: In canonical form `(N, 32, 32, 3)`.
+        pictures: In canonical form `(N, SIDE, SIDE, 3)`.
 
     Returns:
         `(N, DIMENSIONS)`.
@@ -56,7 +56,7 @@ def answers(pictures: Pictures, filters: NDArray[np.float32]) -> NDArray[np.floa
     """What the filters answer.
 
     Args:
-        pictures: `(N, 32, 32, 3)`.
+        pictures: `(N, SIDE, SIDE, 3)`.
         filters: `(3 · PATCH², FILTERS)`.
 
     Returns:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from marketctl.task_samples import TaskSamples, read_file, read_folder
+from specification.spaces.canonical import SIDE
 from svckit.errors import InvalidArgument
 from svckit.input_spec import Image as Picture
 from svckit.input_spec import InputSpec, Text
@@ -42,7 +43,7 @@ def test_a_folder_a_class_gives_labelled_pictures(tmp_path: Path) -> None:
     assert found.labels == ("cat", "owl")
     assert found.places is not None
     assert found.places.tolist() == [0] * 4 + [1] * 4
-    assert found.arrays["image"].shape == (8, 32, 32, 3)
+    assert found.arrays["image"].shape == (8, SIDE, SIDE, 3)
     assert found.arrays["image"].dtype == np.float32
     assert 0.0 <= found.arrays["image"].min() < 0.3
     assert 0.7 < found.arrays["image"].max() <= 1.0
@@ -64,7 +65,7 @@ def test_pictures_of_all_sizes_and_kinds_come_together(tmp_path: Path) -> None:
     }.items():
         picture.save(tmp_path / name)
     pixels = read_folder(tmp_path, Heard()).arrays["image"]
-    assert pixels.shape == (5, 32, 32, 3)
+    assert pixels.shape == (5, SIDE, SIDE, 3)
     glass, grey, one, tall, wide = pixels
     assert np.allclose(glass, 1.0)
     assert np.allclose(grey, 128 / 255)

@@ -144,6 +144,19 @@ def test_tables_are_compared_in_the_markets_own_units() -> None:
     assert not index.models(rows_of(-40, 5)).fits
 
 
+def test_a_market_of_tables_grows_from_one_and_shrinks_again() -> None:
+    index = Index([("first", rows_of(0, 1))])
+    assert index.models(rows_of(0, 2)).matches[0].model == "first"
+    for number in range(4):
+        index.add(f"far-{number}", rows_of(30, 10 + number))
+        assert index.models(rows_of(0, 2)).matches[0].model == "first"
+    for number in range(4):
+        index.remove(f"far-{number}")
+    assert [one.model for one in index.models(rows_of(0, 2)).matches] == ["first"]
+    index.remove("first")
+    assert index.models(rows_of(0, 2)).reason == "the market is empty"
+
+
 def words(first: int, vocabulary: str, seed: int) -> Specification:
     spec = InputSpec("tokens", (30,), "int64", Text(vocabulary, 500, 0))
     tokens = np.random.default_rng(seed).integers(first, first + 60, size=(24, 30))
@@ -154,6 +167,26 @@ def test_texts_compare_under_one_vocabulary_alone() -> None:
     index = Index([("one", words(1, "sha256:a", 1)), ("two", words(300, "sha256:a", 2))])
     assert index.models(words(300, "sha256:a", 3)).matches[0].model == "two"
     assert index.models(words(300, "sha256:b", 3)).matches == ()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        replace(MARKET["lines"], points=MARKET["lines"].points * 1e9),
+        replace(MARKET["lines"], points=MARKET["lines"].points * 0),
+        replace(MARKET["lines"], proxy=MARKET["lines"].proxy * 1e12),
+        replace(MARKET["lines"], bias=np.array([1e12, -1e12])),
+        replace(MARKET["lines"], spreads=np.array([1e-6, 0.5])),
+    ],
+)
+def test_a_forged_one_that_passes_for_valid_spoils_no_search(spoilt: Specification) -> None:
+    index = market()
+    index.add("spoilt", spoilt)
+    for query in (task("blues", "reds"), task("blues", "reds", labelled=False), spoilt):
+        found = index.models(query)
+        assert np.isfinite([match.score for match in found.matches]).all()
+        assert index.classes(query).classes
+    assert index.models(task("blues", "reds")).matches[0].model == "round"
 
 
 @pytest.mark.parametrize("limit", [1, 3])

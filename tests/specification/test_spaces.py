@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from specification.spaces.canonical import canonical
+from specification.spaces.canonical import SIDE, canonical
 from specification.spaces.features import features
 from specification.spaces.text import text_features
 from svckit.input_spec import FLOAT32, Image, InputSpec, Text
@@ -48,7 +48,7 @@ def test_grey_pictures_have_three_equal_channels() -> None:
     spec = InputSpec("image", (1, 28, 28), FLOAT32, Image(False, 0.0, 1.0))
     grey = np.random.default_rng(0).random((2, 1, 28, 28)).astype(np.float32)
     found = canonical(grey, spec)
-    assert found.shape == (2, 32, 32, 3)
+    assert found.shape == (2, SIDE, SIDE, 3)
     assert (found[..., 0] == found[..., 2]).all()
     assert 0.0 <= found.min() <= found.max() <= 1.0
 
