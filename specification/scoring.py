@@ -18,7 +18,7 @@ MARGIN: Final = 0.08
 LEAST_SCORE: Final = 0.35
 """What scores less speaks for nothing: some other model's class is nearer by far."""
 FITS: Final = 1.4
-"""The largest excess of the same things: what 97 of 100 models stay under on tasks of their own."""
+"""The largest excess of the same things: over 90 of 100 models stay under it on their own tasks."""
 PROXY_POWER: Final = 0.25
 """How much of the proxy's opinion is in a score."""
 
