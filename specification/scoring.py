@@ -19,7 +19,7 @@ MARGIN: Final = 0.08
 LEAST_SCORE: Final = 0.35
 """What scores less speaks for nothing: some other model's class is nearer by far."""
 FITS: Final = 1.4
-"""The largest excess of the same things: what 97 of 100 models stay under on tasks of their own."""
+"""The largest excess of the same things: over 90 of 100 models stay under it on their own tasks."""
 NEAR: Final = 0.15
 """A class also fits within this share of the squared distance to its model's nearest other class.
 Where samples vary in few ways, as small grey digits do, chance alone often goes beyond `FITS`."""
