@@ -9,7 +9,7 @@ TRITON := .triton
 BIN := $(VENV)/bin
 CHART := .chart
 CHECKOV := .checkov
-PACKAGES := onnxgraph svckit slicer_svc packer_svc serving marketctl benchmarks
+PACKAGES := onnxgraph specification svckit slicer_svc packer_svc serving marketctl benchmarks
 
 .PHONY: help setup demo up test check proto fmt lint type imports contracts sizes docs chart-check chart-tools chart-docs chart-images clean
 

@@ -17,7 +17,9 @@ from marketctl import (
     packs,
     plans,
     predict,
+    search,
     selftest,
+    specify,
     up,
 )
 from marketctl.exit_codes import EPILOG
@@ -88,5 +90,5 @@ def _root(context: typer.Context, settings: Settings) -> None:
 app.callback()(flattened(_root))
 for _noun in (models, plans, fragments, packs, deployments, operations):
     app.add_typer(_noun.app)
-for _command in (predict, up, doctor, selftest):
+for _command in (specify, search, predict, up, doctor, selftest):
     _command.add_to(app)

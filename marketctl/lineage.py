@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-_ROLES: Mapping[str, str] = {"fragment": "graph", "model": "samples"}
+_ROLES: Mapping[str, tuple[str, ...]] = {
+    "fragment": ("graph",),
+    # A whole model in a pack has its graph there, too, and the target of a clone its file.
+    "model": ("samples", "graph", "file"),
+}
 _PARTS = ("graph", "manifest", "proof", "smoke_test", "report")
 _DIGITS = 12
 
@@ -14,6 +18,12 @@ _DIGITS = 12
 def roles_of(pack: pb.Pack) -> dict[str, str]:
     """Returns what a pack's own artifacts are, by their names."""
     return {getattr(pack, part).name: part.replace("_", " ") for part in _PARTS}
+
+
+def artifact_roles(node: pb.LineageNode) -> dict[str, str]:
+    """Returns what the artifacts of a fragment or a model are, by their names."""
+    artifacts = [name for name in node.parents if name.startswith("artifacts/")]
+    return dict(zip(artifacts, _ROLES.get(node.kind, ()), strict=False))
 
 
 def lineage_lines(lineage: pb.Lineage, pack: pb.Pack) -> Iterator[str]:
@@ -39,7 +49,8 @@ def lineage_lines(lineage: pb.Lineage, pack: pb.Pack) -> Iterator[str]:
         followed.add(name)
         for parent in node.parents:
             kind = nodes[parent].kind if parent in nodes else "artifact"
-            known = roles.get(parent, kind) if node.kind == "pack" else _ROLES.get(node.kind, kind)
+            of_it = roles if node.kind == "pack" else artifact_roles(node)
+            known = of_it.get(parent, kind)
             yield from below(parent, depth + 1, known if kind == "artifact" else kind)
 
     yield from below(pack.name, 0, "pack")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Final
 import typer
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from marketctl.lineage import roles_of
+from marketctl.lineage import artifact_roles, roles_of
 
 _KINDS: Final = ("pack", "fragment", "model")
 """A column each, from left to right."""
@@ -89,7 +89,9 @@ def lineage_svg(lineage: pb.Lineage, pack: pb.Pack) -> str:
         An SVG that needs nothing else, for a light and for a dark page.
     """
     roles = _roles(lineage, pack)
-    labels = {part.fragment: part.label for part in pack.fragments}
+    labels: dict[str, list[str]] = {}
+    for part in pack.fragments:
+        labels.setdefault(part.fragment, []).append(part.label)
     columns = [
         [_Box(node, _lines(node, roles, labels)) for node in lineage.nodes if node.kind == kind]
         for kind in _KINDS
@@ -111,18 +113,16 @@ def lineage_svg(lineage: pb.Lineage, pack: pb.Pack) -> str:
 
 def _roles(lineage: pb.Lineage, pack: pb.Pack) -> dict[str, str]:
     """What an artifact is, by its name: the pack's own, a fragment's graph, a model's samples."""
-    own = {"fragment": "graph", "model": "samples"}
-    found = {
-        parent: own[node.kind]
-        for node in lineage.nodes
-        if node.kind in own
-        for parent in node.parents
-    }
+    found: dict[str, str] = {}
+    for node in lineage.nodes:
+        found |= artifact_roles(node)
     return found | roles_of(pack)
 
 
-def _lines(node: pb.LineageNode, roles: dict[str, str], labels: dict[str, str]) -> list[str]:
-    found = [f"class {labels[node.name]}"] if node.name in labels else []
+def _lines(
+    node: pb.LineageNode, roles: dict[str, str], labels: Mapping[str, Sequence[str]]
+) -> list[str]:
+    found = [f"class {', '.join(labels[node.name])}"] if node.name in labels else []
     if node.kind == "model":
         found.append(f"licence {node.licence or 'not given'}")
     artifacts = [parent for parent in node.parents if parent.startswith("artifacts/")]

@@ -12,13 +12,13 @@ from sliceandpack.artifact.v1 import artifacts_pb2
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.slicer.v1 import fragments_pb2, models_pb2
 
+from marketctl import model_parts
 from marketctl.columns import Column, count, last, moment, share
 from marketctl.command import command
-from marketctl.completion import model_names
 from marketctl.fragments import COLUMNS as FRAGMENT_COLUMNS
 from marketctl.fronts import check_drawable
 from marketctl.graph_file import graph_to_upload
-from marketctl.inputs import input_text
+from marketctl.model_shown import ModelName, model_facts
 from marketctl.names import condition, full_name, plan_name
 from marketctl.planning import planned, print_front
 from marketctl.plans import print_plan
@@ -33,10 +33,6 @@ from svckit.clients.patience import answer
 from svckit.errors import AlreadyExists, InvalidArgument, NotFound
 
 app = typer.Typer(name="models", help="Submitted models.", no_args_is_help=True)
-
-ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="models/pets, or pets.", autocompletion=model_names)
-]
 
 COLUMNS = (
     Column("MODEL", lambda model: model.name),
@@ -92,7 +88,7 @@ async def submit(
         title = f"Checking {model.id or graph.name}"
         call = session.models.CreateModel(request)
         created = await session.result(session.slicer, call, models_pb2.Model, title)
-    session.printer.one(created, _facts(created))
+    session.printer.one(created, model_facts(created))
 
 
 async def _sent(session: Session, name: str, source: Path | bytes) -> artifacts_pb2.Artifact:
@@ -162,7 +158,10 @@ async def show(session: Session, model: ModelName) -> None:
     """Show a model."""
     request = models_pb2.GetModelRequest(name=full_name("models", model))
     found = await answer(session.models.GetModel(request))
-    session.printer.one(found, _facts(found))
+    session.printer.one(found, model_facts(found))
+
+
+model_parts.add_to(app)
 
 
 @command(app, "delete")
@@ -268,27 +267,3 @@ async def _check_labels(session: Session, model: str, labels: Sequence[str]) -> 
                 advice=f"It has {', '.join(found.labels[:20])}; upper and lower case count.",
                 metadata={"label": label},
             )
-
-
-def _facts(model: models_pb2.Model) -> list[tuple[str, str]]:
-    measured = model.sample_count > 0
-    return [
-        ("model", model.name),
-        ("display name", model.display_name),
-        ("classes", ", ".join(model.labels)),
-        ("inputs", "; ".join(input_text(spec) for spec in model.inputs)),
-        ("licence", model.licence),
-        (
-            "accuracy",
-            f"{share(model.sample_accuracy)} of its {count(model.sample_count)} samples"
-            if measured
-            else "",
-        ),
-        ("parameters", count(model.parameters) if measured else ""),
-        ("MACs", f"{count(model.macs)} per sample" if measured else ""),
-        ("unit groups", count(model.unit_group_count) if measured else ""),
-        ("feature width", count(model.feature_width) if measured else ""),
-        ("graph", model.graph.name),
-        ("samples", model.samples.name),
-        ("submitted", moment(model.create_time)),
-    ]

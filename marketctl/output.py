@@ -95,14 +95,19 @@ class Printer:
         if not self.is_table:
             self.data(plain(message))
             return
-        told = [(title, readable(value)) for title, value in facts if value]
-        for title, value in fact_lines(told, self._width):
-            self._print(Text.assemble((title, "bold"), value))
+        told = self.facts(facts)
         for place, section in enumerate(sections):
             if section.rows:
                 gap = "\n" if place or told else ""
                 self._print(Text(gap + section.title, style="bold"))
                 self.table(section.columns, section.rows)
+
+    def facts(self, facts: Iterable[tuple[str, str]]) -> bool:
+        """Prints what is to be told, each with its title; returns whether there was anything."""
+        told = [(title, readable(value)) for title, value in facts if value]
+        for title, value in fact_lines(told, self._width):
+            self._print(Text.assemble((title, "bold"), value))
+        return bool(told)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Any]) -> None:
         """Prints a table; where it is too wide for the terminal, only what is spare is left out."""

@@ -11,20 +11,18 @@ import typer
 from google.longrunning.operations_pb2 import Operation
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
-from marketctl.columns import Column, count, last, moment, ratio, share
+from marketctl import clones
+from marketctl.columns import Column, count, last, moment, ratio
 from marketctl.command import command
 from marketctl.completion import fragment_names, pack_names
 from marketctl.download import DownloadOptions, fetch
-from marketctl.evaluation import SamplesFile, acceptance_facts, error_text, sent_samples
+from marketctl.evaluation import SamplesFile, sent_samples
 from marketctl.head import HeadOptions
-from marketctl.inputs import input_text
 from marketctl.lineage import lineage_lines
 from marketctl.lineage_picture import check_picture, lineage_svg
 from marketctl.making import MakingOptions
 from marketctl.names import condition, full_name, nested_name
-from marketctl.network_shown import network_facts
-from marketctl.output import Section
-from marketctl.pack_size import size_facts
+from marketctl.pack_shown import print_pack
 from marketctl.plain import plain
 from marketctl.report import print_proof, refuse_missing, refuse_page, show_page
 from marketctl.session import Session, pages
@@ -32,6 +30,7 @@ from svckit.artifacts.threads import in_thread
 from svckit.clients.patience import answer
 
 app = typer.Typer(name="packs", help="Fragments joined into one model.", no_args_is_help=True)
+clones.add_to(app)
 
 PackName = Annotated[
     str, typer.Argument(metavar="PACK", help="packs/p, or p.", autocompletion=pack_names)
@@ -69,11 +68,6 @@ COLUMNS = (
     Column("MACS", lambda pack: count(pack.macs), True, spare=True),
     Column("MADE", lambda pack: moment(pack.create_time), spare=True),
 )
-FRAGMENT_COLUMNS = (
-    Column("FRAGMENT", lambda fragment: fragment.fragment),
-    Column("CLASS", lambda fragment: fragment.label),
-    Column("LICENCE", lambda fragment: fragment.licence),
-)
 
 
 class Part(StrEnum):
@@ -83,6 +77,7 @@ class Part(StrEnum):
     MANIFEST = "manifest"
     PROOF = "proof"
     SMOKE_TEST = "smoke_test"
+    TARGET = "target"
 
 
 _SUFFIXES = {
@@ -90,6 +85,7 @@ _SUFFIXES = {
     Part.MANIFEST: ".manifest.json",
     Part.PROOF: ".proof.json",
     Part.SMOKE_TEST: ".smoke-test.npz",
+    Part.TARGET: ".target.onnx",
 }
 
 
@@ -159,7 +155,7 @@ async def remove(
 
 async def _made(session: Session, call: Awaitable[Operation], title: str) -> None:
     pack = await session.result(session.packer, call, pb.Pack, title)
-    _print(session, pack)
+    print_pack(session, pack)
 
 
 @command(app, "list")
@@ -175,7 +171,7 @@ async def list_packs(
 @command(app, "show")
 async def show(session: Session, pack: PackName) -> None:
     """Show a pack, and what was measured before it was kept."""
-    _print(session, await _get(session, pack))
+    print_pack(session, await _get(session, pack))
 
 
 @command(app, "lineage")
@@ -210,10 +206,16 @@ async def download(
     to: DownloadOptions,
     part: Annotated[Part, typer.Option(help="What to download.")] = Part.GRAPH,
 ) -> None:
-    """Download a pack's ONNX graph, its manifest, its proof or its smoke test."""
+    """Download a pack's ONNX graph, its manifest, its proof or its smoke test.
+
+    Of a clone, target is the file of the model that classes were cloned into, as it was submitted.
+    """
     found = await _get(session, pack)
+    if part is Part.TARGET and not found.HasField("clone"):
+        raise typer.BadParameter(f"{found.name} is no clone", param_hint="--part")
+    artifact = found.clone.target_graph if part is Part.TARGET else getattr(found, part.value)
     default = Path(last(found.name) + _SUFFIXES[part])
-    await fetch(session, session.packer, getattr(found, part.value), to, default)
+    await fetch(session, session.packer, artifact, to, default)
 
 
 @command(app, "report")
@@ -277,66 +279,3 @@ def labelled(fragments: Sequence[str], labels: Sequence[str]) -> list[pb.PackFra
                 f"{fragment!r} is given two: {chosen[name]!r} and {label!r}", param_hint="--label"
             )
     return [pb.PackFragment(fragment=name, label=chosen.get(name, "")) for name in names]
-
-
-def _print(session: Session, pack: pb.Pack) -> None:
-    session.printer.one(pack, facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
-
-
-def facts(pack: pb.Pack) -> list[tuple[str, str]]:
-    """Returns what a pack is and what was measured of it, a line each."""
-    proof = pack.proof_summary
-    facts = [
-        ("pack", pack.name),
-        ("display name", pack.display_name),
-        ("classes", ", ".join(pack.labels)),
-        ("inputs", "; ".join(input_text(spec) for spec in pack.inputs)),
-    ]
-    if not pack.HasField("proof_summary"):
-        return facts
-    return [
-        *facts,
-        ("parameters", _against(pack.parameters, pack.ensemble_parameters)),
-        ("MACs", _against(pack.macs, pack.ensemble_macs)),
-        (
-            "proof",
-            f"differs from its parts by at most {proof.max_absolute_difference:.1e}, "
-            f"same class on {share(proof.top1_agreement)}",
-        ),
-        ("precision", _precision(pack)),
-        *size_facts(pack),
-        *network_facts(pack),
-        ("accuracy", _accuracy(proof)),
-        ("error", error_text(proof)),
-        *acceptance_facts(pack),
-        *_none_of_these(proof),
-        ("graph", pack.graph.name),
-        ("made", moment(pack.create_time)),
-    ]
-
-
-def _against(here: int, ensemble: int) -> str:
-    return f"{count(here)}, {ratio(here, ensemble)} of the ensemble's {count(ensemble)}"
-
-
-def _precision(pack: pb.Pack) -> str:
-    proof, precision = pack.proof_summary, pack.options.precision or pb.PRECISION_FP32
-    name = pb.Precision.Name(precision).removeprefix("PRECISION_").lower()
-    if precision == pb.PRECISION_FP32:
-        return name
-    moved = f"moves probabilities by {proof.precision_divergence:.1e} nats"
-    return f"{name}: {moved}, accuracy in fp32 {share(proof.in_sample_accuracy_fp32)}"
-
-
-def _none_of_these(proof: pb.ProofSummary) -> list[tuple[str, str]]:
-    if not proof.HasField("none_of_these_auc"):
-        return []
-    auc = f"area under the curve {proof.none_of_these_auc:.3f}, on classes left out"
-    return [("none of these", auc)]
-
-
-def _accuracy(proof: pb.ProofSummary) -> str:
-    text = f"{share(proof.in_sample_accuracy)} on its own samples"
-    if proof.cross_validated_accuracy < 0:
-        return f"{text}; too few samples to cross-validate"
-    return f"{text}, {share(proof.cross_validated_accuracy)} cross-validated (optimistic)"

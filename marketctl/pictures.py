@@ -77,7 +77,8 @@ class PictureReader:
         Raises:
             InvalidArgument: It is no picture.
         """
-        pixels = np.asarray(self._decoded(path), np.float64) / 255.0
+        picture = decoded(path).convert(self._mode).resize(self._size, Image.Resampling.BILINEAR)
+        pixels = np.asarray(picture, np.float64) / 255.0
         bounds = self._image.value_range
         values = bounds.minimum + pixels * (bounds.maximum - bounds.minimum)
         values = values.reshape(*values.shape[:2], -1)
@@ -89,29 +90,38 @@ class PictureReader:
             values = np.rint(values)
         return (values if self._last else values.transpose(2, 0, 1)).astype(self._type)
 
-    def _decoded(self, path: Path) -> Image.Image:
-        """Returns a picture upright, in the model's channels and size, eight bits a value."""
-        try:
-            with warnings.catch_warnings():
-                # A picture of a size that only an attack has is an error, not a warning.
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(path) as picture:
-                    upright = ImageOps.exif_transpose(picture)
-                    upright.load()
-        except OSError as error:
-            if error.errno is not None:
-                raise  # The file cannot be opened; what Pillow cannot decode has no number.
-            raise _refused(f"{path} is no picture that can be read: {error}", _FILES) from None
-        except (*_TOO_LARGE, SyntaxError, ValueError) as error:
-            raise _refused(f"{path} is no picture that can be read: {error}", _FILES) from None
-        if upright.mode in _DEEP:
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        elif upright.mode in ("I", "F"):
-            raise _refused(f"{path} has values of more than 16 bits.", _FILES)
-        if upright.has_transparency_data:
-            ground = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(ground, upright.convert("RGBA"))
-        return upright.convert(self._mode).resize(self._size, Image.Resampling.BILINEAR)
+
+def decoded(path: Path) -> Image.Image:
+    """Returns a picture upright, eight bits a value, on white where it is transparent.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InvalidArgument: SAMPLES_UNREADABLE, it is no picture.
+        OSError: The file cannot be opened.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A picture of a size that only an attack has is an error, not a warning.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                upright = ImageOps.exif_transpose(picture)
+                upright.load()
+    except OSError as error:
+        if error.errno is not None:
+            raise  # The file cannot be opened; what Pillow cannot decode has no number.
+        raise _refused(f"{path} is no picture that can be read: {error}", _FILES) from None
+    except (*_TOO_LARGE, SyntaxError, ValueError) as error:
+        raise _refused(f"{path} is no picture that can be read: {error}", _FILES) from None
+    if upright.mode in _DEEP:
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    elif upright.mode in ("I", "F"):
+        raise _refused(f"{path} has values of more than 16 bits.", _FILES)
+    if upright.has_transparency_data:
+        ground = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(ground, upright.convert("RGBA"))
+    return upright
 
 
 _FILES: Final = "Give a PNG, JPEG or WebP file of eight or 16 bits, or an npz."

@@ -12,14 +12,13 @@ from sliceandpack.packer.v1 import deployments_pb2
 
 from marketctl.canary_share import pack_of, share_of_canary, tally_text
 from marketctl.columns import Column
-from marketctl.command import command, local
+from marketctl.command import command
+from marketctl.complaints import PrintedComplaints
 from marketctl.completion import deployment_names
 from marketctl.exit_codes import ExitCode
 from marketctl.names import full_name
-from marketctl.output import Printer
 from marketctl.session import Session
 from svckit.clients.patience import answer
-from svckit.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from marketctl.samples import Sample
@@ -116,7 +115,7 @@ async def predict(
     )
     pack = await pack_of(session, found.pack)
     share = await share_of_canary(session, found, pack, canary_share)
-    complaints = _Complaints(session.printer)
+    complaints = PrintedComplaints(session.printer)
     samples = read_samples(paths, list(pack.inputs), complaints)
     async with TritonClient(session.settings.triton) as triton:
         beside = [NONE_OF_THESE] if pack.options.none_of_these else []
@@ -134,21 +133,6 @@ async def predict(
         noun = "picture" if complaints.count == 1 else "pictures"
         session.printer.warn(f"{complaints.count} {noun} could not be read.")
         raise typer.Exit(ExitCode.INVALID)
-
-
-class _Complaints:
-    """Prints what is wrong with a folder, and counts the pictures that could not be read."""
-
-    def __init__(self, printer: Printer) -> None:
-        self._printer = printer
-        self.count = 0
-
-    def warn(self, text: str) -> None:
-        self._printer.warn(text)
-
-    def unreadable(self, error: InvalidArgument | OSError) -> None:
-        self.count += 1
-        self._printer.error(local(error) if isinstance(error, OSError) else error)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from marketctl.command import command
 from marketctl.completion import model_names
 from marketctl.names import full_name
 from marketctl.output import Section
-from marketctl.packs import NewId, app, facts
+from marketctl.pack_shown import pack_facts
+from marketctl.packs import NewId, app
 from marketctl.session import Session
 
 _SIZE = "Size"
@@ -118,7 +119,7 @@ async def reassemble(
     pack = await session.result(session.packer, call, packs_pb2.Pack, title)
     session.printer.one(
         pack,
-        facts(pack),
+        pack_facts(pack),
         Section("Blocks", BLOCK_COLUMNS, pack.reassembly.blocks),
     )
 

@@ -150,12 +150,18 @@ def _array(
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise _mismatch(path, f"{spec.name!r} has values that are not finite")
     if len(array) and spec.HasField("image"):
-        _check_range(path, array, spec, complaints)
+        check_range(path, array, spec, complaints)
     return array.astype(wanted, copy=False)
 
 
-def _check_range(path: Path, array: Array, spec: pb.InputSpec, complaints: Complaints) -> None:
-    """Refuses pictures whose values are on another scale than the submission declared.
+def check_range(path: Path, array: Array, spec: pb.InputSpec, complaints: Complaints) -> None:
+    """Refuses pictures whose values are on another scale than was declared.
+
+    Args:
+        path: The file that they are from.
+        array: The pictures, first axis the sample, at least one.
+        spec: What they are declared as.
+        complaints: Told of pictures that are all but flat.
 
     Raises:
         InvalidArgument: SAMPLES_OUT_OF_RANGE.
@@ -175,14 +181,14 @@ def _check_range(path: Path, array: Array, spec: pb.InputSpec, complaints: Compl
         if highest - lowest < _LEAST_SPREAD * extent:
             complaints.warn(
                 f"{path}: before normalisation {spec.name!r} spans {lowest:g} to {highest:g} only, "
-                f"the model takes {bounds.minimum:g} to {bounds.maximum:g}; is it scaled so?"
+                f"declared are {bounds.minimum:g} to {bounds.maximum:g}; is it scaled so?"
             )
         return
     raise InvalidArgument(
         reasons.ERROR_REASON_SAMPLES_OUT_OF_RANGE,
-        f"{path}: before normalisation {spec.name!r} has values of {lowest:g} to {highest:g}, the "
-        f"model takes {bounds.minimum:g} to {bounds.maximum:g}.",
-        advice="Scale and normalise the samples as those that the model was submitted with.",
+        f"{path}: before normalisation {spec.name!r} has values of {lowest:g} to {highest:g}; "
+        f"declared are {bounds.minimum:g} to {bounds.maximum:g}.",
+        advice="Scale and normalise the samples as the input is declared.",
         metadata={"array": spec.name},
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import grpc
 from google.longrunning import operations_pb2
 from sliceandpack.packer.v1 import deployments_pb2_grpc, packs_pb2_grpc
-from sliceandpack.slicer.v1 import models_pb2_grpc
+from sliceandpack.slicer.v1 import models_pb2_grpc, search_pb2_grpc
 
 from marketctl.output import Printer
 from marketctl.progress import operation_progress
@@ -87,6 +87,11 @@ class Session:
     def models(self) -> models_pb2_grpc.ModelsAsyncStub:
         """The slicer's models, plans and fragments."""
         return models_pb2_grpc.ModelsStub(self.slicer.channel)
+
+    @property
+    def search(self) -> search_pb2_grpc.SearchAsyncStub:
+        """The slicer's search for models."""
+        return search_pb2_grpc.SearchStub(self.slicer.channel)
 
     @property
     def packs(self) -> packs_pb2_grpc.PacksAsyncStub:

@@ -8,22 +8,22 @@ import onnxruntime as ort
 
 from onnxgraph.agreement import Parity, compare
 from onnxgraph.errors import GraphError, GraphReason
+from onnxgraph.session import open_session
 
 __all__ = ["Parity", "Runner", "compare", "run_onnx"]
 
 _FATAL = 4
 
-ort.disable_telemetry_events()
-
 
 class Runner:
-    """A graph loaded into ONNX Runtime (CPU, sequential), to be run several times.
+    """A graph loaded into ONNX Runtime (sequential), to be run several times.
 
     Args:
         data: The serialized model.
         threads: Intra-op threads.
         without: Optimizers of ONNX Runtime that are left out.
         optimised: Whether ONNX Runtime may rewrite the graph at all.
+        accelerated: Whether it runs on a GPU where there is one; on the processor otherwise.
 
     Raises:
         GraphError: `GRAPH_NOT_EXECUTABLE` if ONNX Runtime refuses the graph.
@@ -36,6 +36,7 @@ class Runner:
         threads: int = 1,
         without: Sequence[str] = (),
         optimised: bool = True,
+        accelerated: bool = False,
     ) -> None:
         options = ort.SessionOptions()
         if not optimised:
@@ -46,12 +47,7 @@ class Runner:
         options.log_severity_level = _FATAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(
-                data,
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=list(without),
-            )
+            self._session = open_session(data, options, without=without, accelerated=accelerated)
         except Exception as error:  # ONNX Runtime's exceptions share no base class.
             raise _not_executable("load", error) from error
         self.inputs: tuple[str, ...] = tuple(i.name for i in self._session.get_inputs())

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sliceandpack.packer.v1 import (
+    cloning_pb2,
     deployments_pb2,
     deployments_pb2_grpc,
     packs_pb2,
@@ -20,12 +21,14 @@ from packer_svc.deployments.presence import Presence
 from packer_svc.deployments.switches import Patience, Rules, Switches
 from packer_svc.fold_slicer import FoldSlicer
 from packer_svc.handlers.canary import CanaryHandlers
+from packer_svc.handlers.clone import CloneMaker
 from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
 from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.handlers.make_pack import Means, PackMaker
 from packer_svc.handlers.reassemble import ReassemblyHandlers
 from packer_svc.jobs import entries
+from packer_svc.localising import Localiser
 from packer_svc.ordered import OrderedWork
 from packer_svc.references import HeldReferences
 from packer_svc.resizing import Resizer
@@ -81,9 +84,10 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
     ordered = OrderedWork(foundation.database, slicer_channel)
     resizer = Resizer(slicer_channel, slicer, ordered)
     maker = PackMaker(foundation, slicer, held, resizer, means, evaluations)
+    cloner = CloneMaker(foundation, slicer, Localiser(slicer_channel, ordered), maker)
     _register(
         foundation.runner,
-        PackHandlers(foundation.database, maker, gate),
+        PackHandlers(foundation.database, maker, cloner, gate),
         DeploymentHandlers(foundation, board, switches),
     )
     reassembly = ReassemblyHandlers(foundation, slicer, maker, gate)
@@ -116,6 +120,7 @@ def _register(runner: Runner, packs: PackHandlers, deploy: DeploymentHandlers) -
     runner.register("CreatePack", packs.create, packs_pb2.CreatePackRequest)
     runner.register("AddClasses", packs.add, packs_pb2.AddClassesRequest)
     runner.register("RemoveClasses", packs.remove, packs_pb2.RemoveClassesRequest)
+    runner.register("CloneClasses", packs.clone, cloning_pb2.CloneClassesRequest)
     # A switch waits for its replicas by itself: when it gives up, whoever asked is to know.
     create, update = (
         deployments_pb2.CreateDeploymentRequest,

@@ -6,6 +6,7 @@ from google.protobuf import json_format
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sliceandpack.packer.v1 import reassembly_pb2
 
+from packer_svc.origins import is_fragment
 from packer_svc.store.tables import PackRow
 
 
@@ -19,27 +20,36 @@ def lineage_of(row: PackRow) -> pb.Lineage:
     )
     if row.report_digest is not None:
         artifacts = (*artifacts, row.report_digest)
+    fragments = list(dict.fromkeys(part.fragment for part in row.fragments))
     nodes = {
         row.name: pb.LineageNode(
             name=row.name,
             kind="pack",
             parents=[
-                *(part.fragment for part in row.fragments),
+                *fragments,
                 *(f"artifacts/{digest}" for digest in artifacts),
             ],
         )
     }
     if row.reassembly is not None:
-        nodes[row.name].parents[: len(row.fragments)] = _add_models(row, nodes)
+        nodes[row.name].parents[: len(fragments)] = _add_models(row, nodes)
         return _with_artifacts(nodes)
+    target_graph = "" if row.clone is None else row.clone["targetGraph"]["name"]
     for part in row.fragments:
         model = part.fragment.partition("/fragments/")[0]
         graph, samples = f"artifacts/{part.graph_digest}", f"artifacts/{part.samples_digest}"
-        nodes[part.fragment] = pb.LineageNode(
-            name=part.fragment, kind="fragment", licence=part.licence, parents=[model, graph]
-        )
+        parents = [samples]
+        if is_fragment(part.fragment):
+            nodes[part.fragment] = pb.LineageNode(
+                name=part.fragment, kind="fragment", licence=part.licence, parents=[model, graph]
+            )
+        else:
+            # The whole model stands for the class.
+            parents.append(graph)
+        if row.clone is not None and model == row.clone["target"]:
+            parents.append(target_graph)
         nodes[model] = pb.LineageNode(
-            name=model, kind="model", licence=part.licence, parents=[samples]
+            name=model, kind="model", licence=part.licence, parents=parents
         )
     return _with_artifacts(nodes)
 

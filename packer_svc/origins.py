@@ -79,12 +79,16 @@ def told_origin(fragment: fragments_pb2.Fragment, model: models_pb2.Model) -> Or
         samples_digest=digest_from_name(model.samples.name),
         licence=model.licence,
         inputs=tuple(map(decode_input, fragment.inputs)),
-        model=told_model(model),
+        model=_told_model(model),
     )
 
 
 def whole_origin(model: models_pb2.Model, label: str) -> Origin:
-    """Returns a class of a model that was not sliced: the model, whole, stands for its fragment.
+    """Returns a class of a model for which all of the model stands, as no fragment does.
+
+    Args:
+        model: What the slicer says of it.
+        label: The class.
 
     Raises:
         ValueError: The model has no such class.
@@ -97,12 +101,16 @@ def whole_origin(model: models_pb2.Model, label: str) -> Origin:
         samples_digest=digest_from_name(model.samples.name),
         licence=model.licence,
         inputs=tuple(map(decode_input, model.inputs)),
-        model=told_model(model),
+        model=_told_model(model),
     )
 
 
-def told_model(model: models_pb2.Model) -> OriginModel:
-    """Returns what the slicer says of a model."""
+def kept_origins(pack: PackRow) -> dict[str, Origin]:
+    """Returns what a pack keeps of its fragments, by their names."""
+    return {part.fragment: kept_origin(pack, part) for part in pack.fragments}
+
+
+def _told_model(model: models_pb2.Model) -> OriginModel:
     return OriginModel(
         name=model.name,
         classes=len(model.labels),
@@ -115,12 +123,8 @@ def told_model(model: models_pb2.Model) -> OriginModel:
     )
 
 
-def kept_origins(pack: PackRow) -> dict[str, Origin]:
-    """Returns what a pack keeps of its fragments, by their names."""
-    return {part.fragment: _kept_origin(pack, part) for part in pack.fragments}
-
-
-def _kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
+def kept_origin(pack: PackRow, part: PackFragmentRow) -> Origin:
+    """Returns what a pack keeps of one of its fragments, called what the pack calls it."""
     return Origin(
         fragment=part.fragment,
         label=part.label,
@@ -172,3 +176,8 @@ def kept_row(place: int, label: str, origin: Origin) -> PackFragmentRow:
 def model_of(fragment: str) -> str:
     """Returns the name of a fragment's model."""
     return fragment.partition("/fragments/")[0]
+
+
+def is_fragment(name: str) -> bool:
+    """Tells whether what stands for a class in a pack is a fragment, and no whole model."""
+    return "/fragments/" in name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
@@ -32,8 +31,6 @@ class PackRecipe:
         head: How the head is made.
         options: What else is asked of it.
         kept: What the pack that is changed keeps of its fragments, by their names.
-        reassembly: What one network was put together of, as protobuf's JSON of `Reassembly`, in
-            place of fragments; None for a pack of fragments.
     """
 
     pack_id: str
@@ -42,7 +39,6 @@ class PackRecipe:
     head: HeadSpec
     options: pb.PackOptions
     kept: Mapping[str, Origin] = field(default_factory=dict)
-    reassembly: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

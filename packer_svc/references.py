@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from packer_svc.origins import model_of
+from packer_svc.origins import is_fragment, model_of
 from packer_svc.slicer_client import SlicerClient, all_of
 from packer_svc.store import operations
 from packer_svc.store.tables import HeldReferenceRow, PackRow
@@ -72,7 +72,7 @@ class HeldReferences:
             Unavailable: SLICER_UNAVAILABLE.
         """
         by_model: dict[str, list[str]] = {}
-        for fragment in fragments:
+        for fragment in filter(is_fragment, fragments):
             by_model.setdefault(model_of(fragment), []).append(fragment)
         rows = [
             HeldReferenceRow(

@@ -90,6 +90,15 @@ class SlicerClient:
             request = models_pb2.GetFragmentRequest(name=name)
             return await reached(self._models.GetFragment(request, timeout=CALL_SECONDS))
 
+    async def model(self, name: str) -> models_pb2.Model:
+        """Returns a model.
+
+        Raises:
+            NotFound: There is no such model.
+            Unavailable: SLICER_UNAVAILABLE.
+        """
+        return await self._model(name, asyncio.Semaphore(1))
+
     async def _model(self, name: str, gate: asyncio.Semaphore) -> models_pb2.Model:
         async with gate:
             request = models_pb2.GetModelRequest(name=name)

@@ -40,6 +40,19 @@ class Inference:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where Triton runs the instances of one group of a model.
+
+    Attributes:
+        kind: By Triton's name, such as "KIND_CPU".
+        gpus: Indices of GPUs, each with as many instances; none on the CPU.
+    """
+
+    kind: str
+    gpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ClassScore:
     """One line of the classification extension.
 

@@ -13,16 +13,15 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from serving.answers import Classification, ClassScore, Inference, ModelVersionState
+from serving.answers import Classification, ClassScore, Inference, ModelVersionState, Placement
 from serving.errors import (
     InferenceFailedError,
     InvalidInferenceError,
-    ModelLoadError,
     StubDiedError,
     TritonDeadlineError,
     TritonUnavailableError,
 )
-from serving.refusals import typed
+from serving.refusals import load_refusal, typed
 from serving.traffic import Traffic, traffic_of
 
 # Triton compares the key as it was written on its command line, and gRPC metadata is lower case: a
@@ -124,10 +123,7 @@ class TritonClient:
         except InferenceServerException as exception:
             error = typed(exception)
             if isinstance(error, InferenceFailedError | InvalidInferenceError):
-                raise ModelLoadError(
-                    f"Triton could not load {name!r}: {error.message}",
-                    advice="Look at Triton's reason: pack or configuration does not fit.",
-                ) from None
+                raise load_refusal(name, error) from None
             raise error from None
 
     async def unload(self, name: str, *, deadline: float = _CALL_SECONDS) -> None:
@@ -169,6 +165,25 @@ class TritonClient:
             )
             for entry in answer.models
         )
+
+    async def placements(
+        self, name: str, *, deadline: float = _CALL_SECONDS
+    ) -> tuple[Placement, ...]:
+        """Where Triton runs a loaded model, each group of its instances by itself.
+
+        Args:
+            name: The model.
+            deadline: Seconds to wait for the answer.
+
+        Raises:
+            ServingError: As `infer`.
+        """
+        try:
+            answer = await self._client.get_model_config(name, client_timeout=deadline)
+        except InferenceServerException as exception:
+            raise typed(exception) from None
+        groups = answer.config.instance_group
+        return tuple(Placement(group.Kind.Name(group.kind), tuple(group.gpus)) for group in groups)
 
     async def statistics(
         self, name: str, *, deadline: float = _CALL_SECONDS

@@ -28,7 +28,7 @@ class ServingError(Exception):
     def __init__(
         self, message: str, *, advice: str, metadata: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(f"{message} {advice}")
+        super().__init__(f"{message.rstrip(' .;')}. {advice}")
         self.message = message
         self.advice = advice
         self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
@@ -86,6 +86,12 @@ class InferenceFailedError(ServingError):
 
 class ModelLoadError(ServingError):
     """Triton could not load a model; what was served before still is."""
+
+    reason = "DEPLOYMENT_FAILED"
+
+
+class PlacementError(ServingError):
+    """Triton runs a model elsewhere than its configuration asks."""
 
     reason = "DEPLOYMENT_FAILED"
 

@@ -10,6 +10,7 @@ from tritonclient.utils import InferenceServerException
 from serving.errors import (
     InferenceFailedError,
     InvalidInferenceError,
+    ModelLoadError,
     ModelNotServedError,
     ServingError,
     StubDiedError,
@@ -42,3 +43,16 @@ def typed(exception: InferenceServerException) -> ServingError:
         status, (InferenceFailedError, "Look at the message and at Triton's log.")
     )
     return kind(text, advice=advice)
+
+
+def load_refusal(name: str, error: ServingError) -> ModelLoadError:
+    """The error of a load that Triton refused.
+
+    Args:
+        name: The model.
+        error: What `typed` made of it.
+    """
+    advice = "Look at Triton's reason: pack or configuration does not fit."
+    if "no GPUs are available" in error.message:
+        advice = "Give Triton's container a GPU, or set the reconciler's instance_kind to KIND_CPU."
+    return ModelLoadError(f"Triton could not load {name!r}: {error.message}", advice=advice)

@@ -28,7 +28,14 @@ from pathlib import Path
 
 from serving.durable import move, replace_text, sync
 from serving.errors import RepositoryError
-from serving.model_config import ModelConfig, SpecificVersions, from_text, to_text
+from serving.model_config import (
+    InstanceGroup,
+    InstanceKind,
+    ModelConfig,
+    SpecificVersions,
+    from_text,
+    to_text,
+)
 from serving.version_folder import (
     CONFIG_FILE,
     LABELS_FILE,
@@ -145,11 +152,20 @@ class ModelRepository:
 
     def instances(self, name: str) -> int:
         """Copies of a model that Triton runs after a load; 1 where nobody can tell."""
+        group = self._instance_group(name)
+        return 1 if group is None else group.count
+
+    def instance_kind(self, name: str) -> InstanceKind | None:
+        """Where Triton is asked to run them; None where nobody can tell."""
+        group = self._instance_group(name)
+        return None if group is None else group.kind
+
+    def _instance_group(self, name: str) -> InstanceGroup | None:
         path = self._folder(name) / CONFIG_FILE
         try:
-            return from_text(path.read_text()).instance_group.count
+            return from_text(path.read_text()).instance_group
         except (OSError, ValueError):
-            return 1
+            return None
 
     def describe(
         self, name: str, version: int, config: ModelConfig, labels: tuple[str, ...]

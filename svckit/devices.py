@@ -39,7 +39,8 @@ async def known_device(
 
     Args:
         workers: The pool.
-        entry: A job that takes ``cuda`` and returns libraries and where each computes.
+        entry: A job that takes nothing and returns the libraries that follow the device, and where
+            each computes.
         wanted: Where they are to.
         metrics: Whose `execution_provider` is set.
 
@@ -71,7 +72,7 @@ async def _found(
 ) -> Mapping[str, str]:
     """Returns where each library computes."""
     try:
-        found = await workers.run(entry, {"cuda": wanted != "cpu"})
+        found = await workers.run(entry, {})
     except ServiceError as error:
         raise StartupError(
             f"No worker could tell where it computes: {error.message} {error.advice}"
@@ -83,6 +84,6 @@ async def _found(
 
 
 def _compare(found: Mapping[str, str], wanted: Device) -> None:
-    if found != _WANTED[wanted]:
+    if any(place != _WANTED[wanted][library] for library, place in found.items()):
         places = " and ".join(f"{library} computes on {place}" for library, place in found.items())
         raise StartupError(f"The device asked for is {wanted}, but {places}. {_ADVICE[wanted]}")

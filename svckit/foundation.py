@@ -25,6 +25,7 @@ from svckit.artifacts.store import ArtifactStore
 from svckit.artifacts.sweeper import ArtifactSweeper, SweepReport
 from svckit.clock import Clock, SystemClock
 from svckit.database import Database, DatabaseInUseError, open_database, upgrade
+from svckit.folders import writable_folder
 from svckit.lifecycle import Runtime
 from svckit.operations.backing import Backing
 from svckit.operations.runner import Runner
@@ -154,9 +155,10 @@ async def open_foundation(
         entries: What workers may run.
 
     Raises:
-        StartupError: Another process uses the state folder.
+        StartupError: Another process uses the state folder, or it cannot be written to.
     """
-    clock, metrics, state = SystemClock(), runtime.metrics, settings.state_dir
+    clock, metrics = SystemClock(), runtime.metrics
+    state = writable_folder(settings.state_dir)
     database = _open_database(state / "service.db")
     runtime.resources.push_async_callback(database.close)
     await upgrade(database, migrations)

@@ -126,7 +126,9 @@ class Lifecycle(Generic[S]):
         _log.info("stopping")
         self._stopping.set()
         if self._settings.ready_file is not None:
-            self._settings.ready_file.unlink(missing_ok=True)
+            # Whatever became of its folder, the rest has to be stopped.
+            with contextlib.suppress(OSError):
+                self._settings.ready_file.unlink()
         if self._health is not None:
             await self._health.stop()
         if self._server is not None:
@@ -152,7 +154,13 @@ class Lifecycle(Generic[S]):
             "metrics_address": str(metrics_address),
             "pid": os.getpid(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f"{path.name}.{os.getpid()}")
-        scratch.write_text(json.dumps(content))
-        scratch.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_text(json.dumps(content))
+            scratch.replace(path)
+        except OSError as error:
+            raise StartupError(
+                f"Cannot write {path} ({error.strerror}): set another ready_file, or, in a "
+                "container, mount something writable there."
+            ) from error

@@ -105,8 +105,8 @@ class ServiceSettings(ServerSettings):
     workers: int = Field(default=1, ge=1, le=64)
     """How many jobs run at once, each in a process of its own."""
     device: Device = "auto"
-    """Where workers compute: with cpu or cuda the process does not start where they compute
-    elsewhere; auto takes CUDA where there is one."""
+    """Where workers compute what a GPU may: with cpu or cuda the process does not start where that
+    is computed elsewhere; auto takes CUDA where there is one."""
     worker_threads: int = Field(default=1, ge=1)
     """How many threads the numeric libraries of a worker use."""
     worker_memory_bytes: int = Field(default=6 * 2**30, gt=2**29)

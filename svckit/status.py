@@ -101,7 +101,11 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
             return from_status(status_pb2.Status.FromString(value))
     code = error.code()
     reason, advice = _BARE.get(code, (pb.ERROR_REASON_UNSPECIFIED, "Look into the server's log."))
-    return class_of(code)(reason, error.details() or code.value[1], advice=advice)
+    message = error.details() or code.value[1]
+    if message == "Deadline Exceeded":
+        # gRPC's own words for it name the code and nothing else.
+        message = "The server did not answer in time."
+    return class_of(code)(reason, message, advice=advice)
 
 
 _BARE: Final = {
@@ -112,7 +116,7 @@ _BARE: Final = {
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: (
         pb.ERROR_REASON_DEADLINE_EXCEEDED,
-        "Allow the call more time, or try again when the server is less busy.",
+        "Look whether the server hangs or is busy; try again, or allow the call more time.",
     ),
     grpc.StatusCode.CANCELLED: (pb.ERROR_REASON_CANCELLED, "Call again if you need the answer."),
     grpc.StatusCode.UNIMPLEMENTED: (

@@ -1,1 +1,1 @@
-"""Experiments over a market of models: search, cloning, reassembly."""
+"""The market: what finds a model for a task, and what is made of the models found."""

@@ -1,53 +1,37 @@
-"""``python -m benchmarks.market``: experiments over a market of models, one by its name."""
+"""``python -m benchmarks.market --only WHAT``: one experiment of the market, one JSON document."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-from benchmarks import arguments as take
-from benchmarks.market import reassembly
-from benchmarks.paper.command_line import write_measured
-from svckit.cores import usable_cores
+from benchmarks.market.cloning import main as cloning
+from benchmarks.market.reassembly import main as reassembly
+from benchmarks.market.search.measured import main as search
 
-PROGRAM = "python -m benchmarks.market"
-EXPERIMENTS: Mapping[str, Callable[[argparse.Namespace], Mapping[str, object]]] = {
-    "reassembly": reassembly.measured
+EXPERIMENTS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "cloning": cloning,
+    "reassembly": reassembly,
+    "search": search,
 }
+"""By the name that ``--only`` takes; each reads the rest of the command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs an experiment and writes ``OUT/NAME.json``.
+    """Runs the experiment that is named first.
 
     Args:
         arguments: Of the command line; those of the process where left out.
 
     Returns:
-        The exit code of `write_measured`.
+        The experiment's exit code; 2 where none is named.
     """
-    return write_measured(
-        _parser(),
-        arguments,
-        lambda parsed: EXPERIMENTS[parsed.only](parsed),
-        lambda parsed: f"{parsed.only}.json",
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    add = found.add_argument
-    add("--only", choices=sorted(EXPERIMENTS), required=True, help="which experiment")
-    add("--data", type=Path, required=True, help="folder of CIFAR-10")
-    add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
-    add("--seeds", type=take.count, default=3, help="markets and draws of samples")
-    add("--k", type=take.count, default=20, help="samples of each class")
-    add("--per-class", type=take.count, default=300, help="test pictures of each class")
-    add("--budget-params", type=take.share, default=0.3, help="share of the largest model's")
-    add("--threads", type=take.count, default=usable_cores(), help="of training and measuring")
-    add("--force", action="store_true", help="replace a document that is there")
-    return found
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) < 2 or given[0] != "--only" or given[1] not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        print(f"usage: python -m benchmarks.market --only {{{known}}} …", file=sys.stderr)
+        return 2
+    return EXPERIMENTS[given[1]](given[2:])
 
 
 if __name__ == "__main__":

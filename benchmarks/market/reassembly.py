@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import arguments as take
+from benchmarks.paper.command_line import write_measured
 from benchmarks.paper.corpus import Corpus, read_corpus
 from benchmarks.paper.origins import origin
 from benchmarks.paper.samples import Draw
@@ -43,9 +45,11 @@ from packer_svc.reassembly.reassemble import (
     reassemble,
 )
 from packer_svc.reassembly.views import Pictures, with_views
+from svckit.cores import usable_cores
 
 Right = NDArray[np.bool_]
 
+PROGRAM = "python -m benchmarks.market --only reassembly"
 INPUT = "image"
 MARKET = (("vgg16", 0.25, None), ("vgg16", 0.5, None), ("resnet34", 0.125, 0), ("cnn4", 1.0, 0))
 """Architecture, width and seed of the weights; None for the market's own."""
@@ -86,6 +90,32 @@ class Asked:
     wish: Wish
     test: NDArray[np.generic]
     labels: NDArray[np.int64]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reassembles, measures, and writes ``reassembly.json``.
+
+    Args:
+        arguments: Of the command line; those of the process where left out.
+
+    Returns:
+        The exit code of `write_measured`.
+    """
+    return write_measured(_parser(), arguments, measured, lambda _: "reassembly.json")
+
+
+def _parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    add = found.add_argument
+    add("--data", type=Path, required=True, help="folder of CIFAR-10")
+    add("--out", type=Path, required=True, help="folder of results; .cache in it is shared by runs")
+    add("--seeds", type=take.count, default=3, help="markets and draws of samples")
+    add("--k", type=take.count, default=20, help="samples of each class")
+    add("--per-class", type=take.count, default=300, help="test pictures of each class")
+    add("--budget-params", type=take.share, default=0.3, help="share of the largest model's")
+    add("--threads", type=take.count, default=usable_cores(), help="of training and measuring")
+    add("--force", action="store_true", help="replace a document that is there")
+    return found
 
 
 def measured(parsed: argparse.Namespace) -> Mapping[str, object]:

@@ -46,6 +46,23 @@ def cnn4(classes: int, width: float) -> nn.Module:
         classes: Class scores.
         width: Factor on all channel counts.
     """
+    layers, channels = _cnn4_convolutions(width)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels, classes))
+
+
+def cnn4_pooled(classes: int, width: float) -> nn.Module:
+    """The same for pictures of any size: a mean over all positions before the dense layer.
+
+    Args:
+        classes: Class scores.
+        width: Factor on all channel counts.
+    """
+    layers, channels = _cnn4_convolutions(width)
+    pool = nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(channels, classes))
+
+
+def _cnn4_convolutions(width: float) -> tuple[list[nn.Module], int]:
     layers: list[nn.Module] = []
     channels = 3
     for full in CNN4_STAGES:
@@ -53,7 +70,7 @@ def cnn4(classes: int, width: float) -> nn.Module:
         layers += [nn.Conv2d(channels, units, 3, padding=1, bias=False)]
         layers += [nn.BatchNorm2d(units), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         channels = units
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * channels, classes))
+    return layers, channels
 
 
 def resnet34(classes: int, width: float) -> nn.Module:
@@ -204,6 +221,7 @@ IMAGE_NETWORKS: Mapping[str, Callable[[int, float], nn.Module]] = {
     "vgg16": vgg16,
     "resnet34": resnet34,
     "cnn4": cnn4,
+    "cnn4_pooled": cnn4_pooled,
 }
 TEXT_NETWORKS: Mapping[str, Callable[[int, TextShape], nn.Module]] = {
     "rnn": LstmClassifier,

@@ -25,7 +25,14 @@ from benchmarks.paper.networks import (
     TextShape,
 )
 
-INPUTS = {"vgg16": "image", "resnet34": "image", "cnn4": "image", "rnn": "tokens", "cnn": "tokens"}
+INPUTS = {
+    "vgg16": "image",
+    "resnet34": "image",
+    "cnn4": "image",
+    "cnn4_pooled": "image",
+    "rnn": "tokens",
+    "cnn": "tokens",
+}
 """By architecture: what an origin's input is called."""
 
 

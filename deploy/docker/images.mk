@@ -16,12 +16,14 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CREATED = $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
 
-.PHONY: wheelhouse image-base images image-lint sbom release-check image-test
+.PHONY: wheelhouse image-base images image-lint sbom release-check image-test image-startup
 
 wheelhouse: setup ## Fill build/wheelhouse, so that images are built without a network
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement $(REQUIREMENTS)/build.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
 	  --requirement $(REQUIREMENTS)/services.txt --requirement $(REQUIREMENTS)/$(VARIANT).txt
+	@test $(VARIANT) = cpu || ! ls $(WHEELHOUSE)/torch-*+cpu-*.whl 2>/dev/null \
+	  || { echo "pip found torch's build for processors: point it at an index with the CUDA build (README), and empty $(WHEELHOUSE)" >&2; exit 1; }
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --constraint constraints.txt \
 	  --requirement $(REQUIREMENTS)/reconciler.txt
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement triton-requirements.txt
@@ -41,6 +43,7 @@ images: ## Build all images from build/wheelhouse, without a network
 	done
 
 $(TOOLS)/.complete: deploy/docker/tools.txt
+	rm -rf $(TOOLS)
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --requirement $<
 	@touch $@
@@ -63,6 +66,10 @@ release-check: ## Refuse to release images whose base is not pinned by digest
 	@echo '$(BASE_DIGEST)' | grep -Eq '^sha256:[0-9a-f]{64}$$' \
 	  || { echo "BASE_DIGEST of deploy/docker/base.env is no digest: read it from the registry" >&2; exit 1; }
 
-image-test: setup image-lint images ## Run the images as in production, and the whole walk through them
+image-test: setup image-lint images $(CHART)/.complete ## Run the images as in production, and the whole walk through them
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" IMAGE_PREFIX=$(IMAGE_PREFIX) IMAGE_TAG=$(IMAGE_TAG) \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m container tests/deploy
+
+image-startup: setup images $(CHART)/.complete ## Measure the laptop profile's containers from start to ready
+	DOCKER="$(DOCKER)" IMAGE_PREFIX=$(IMAGE_PREFIX) IMAGE_TAG=$(IMAGE_TAG) \
+	  $(BIN)/python -m tests.deploy.startup $(STARTUP)

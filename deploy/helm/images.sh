@@ -4,4 +4,4 @@
 #   deploy/helm/images.sh --values my-values.yaml
 set -euo pipefail
 chart=$(cd "$(dirname "$0")/slice-and-pack" && pwd)
-helm template images "$chart" "$@" | sed -n 's/^ *image: *"\(.*\)"$/\1/p' | sort -u
+helm template images "$chart" "$@" | sed -n 's/^[ -]*image: *"\{0,1\}\([^" ]*\)"\{0,1\} *$/\1/p' | sort -u

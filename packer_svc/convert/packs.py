@@ -77,6 +77,8 @@ def encode_pack(row: PackRow) -> pb.Pack:
         message.report.name = f"artifacts/{row.report_digest}"
         message.report.size_bytes = row.report_size or 0
     message.create_time.FromDatetime(row.create_time)
+    if row.clone is not None:
+        json_format.ParseDict(row.clone, message.clone)
     return message
 
 

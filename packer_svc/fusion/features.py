@@ -38,7 +38,7 @@ class FragmentFeatures:
 
 
 class Fragment:
-    """A fragment, loaded into ONNX Runtime (one thread) when it is first run.
+    """A fragment, loaded into ONNX Runtime when it is first run: on a GPU, or with one thread.
 
     Args:
         graph: ONNX with the outputs "features" and "scores".
@@ -62,7 +62,8 @@ class Fragment:
             return self._loaded
 
     def _load(self) -> Runner:
-        runner = Runner(self.graph)
+        # Most of what a pack computes: every fragment over all samples.
+        runner = Runner(self.graph, accelerated=True)
         missing = {FEATURES, SCORES} - set(runner.outputs)
         if missing:
             raise FusionError(

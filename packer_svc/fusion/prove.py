@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,15 @@ from onnxgraph.serialise import from_trusted_bytes
 from packer_svc.fusion.answers import Answers, ask
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import confusion_of
-from packer_svc.fusion.heads.model import Head, HeadReport
+from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.none_of_these import NoneOfThese, NoneReport
 from packer_svc.fusion.pack import NONE_OF_THESE, PROBABILITIES
 from packer_svc.fusion.probes import Inputs, Probe
 from packer_svc.fusion.proof import Leg, ModelSize, ParityCase, Proof, digest_of
 from packer_svc.fusion.smoke_test import questions, smoke_test
+
+if TYPE_CHECKING:
+    import torch
 
 Reference = Mapping[str, npt.NDArray[np.float64]]
 """By output."""
@@ -35,6 +39,24 @@ Labels = npt.NDArray[np.int64]
 
 PLAIN_BATCH = 7
 """The batch of the plain leg: it is slow, and what it can tell does not depend on the batch."""
+
+
+class Reference64(Protocol):
+    """A head in torch, in float64, nothing folded."""
+
+    def probabilities(self, features: Sequence[FragmentFeatures], /) -> torch.Tensor:
+        """Class probabilities `(N, C)` from the outputs of all fragments, in their order."""
+
+
+class AnyHead(Protocol):
+    """A head of any kind, as far as a proof has to know it."""
+
+    @property
+    def classes(self) -> int:
+        """The number of its outputs."""
+
+    def torch(self) -> Reference64:
+        """What the pack is proven against."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,7 @@ class ProofContext:
 def prove(
     pack: bytes,
     fragments: Sequence[Fragment],
-    head: Head,
+    head: AnyHead,
     inputs: Inputs,
     labels: Labels,
     context: ProofContext | None = None,
@@ -144,7 +166,7 @@ def _load(pack: bytes, leg: Leg) -> Runner:
 
 
 def _expected(
-    head: Head, score: NoneOfThese | None, parts: Sequence[FragmentFeatures]
+    head: AnyHead, score: NoneOfThese | None, parts: Sequence[FragmentFeatures]
 ) -> Reference:
     """The reference's probabilities `(n, C)`, and its score `(n, 1)`, float64."""
     found = {PROBABILITIES: head.torch().probabilities(parts).numpy()}

@@ -1,12 +1,14 @@
-"""Runs CreatePack, AddClasses and RemoveClasses: three ways to say what a pack is made of."""
+"""Runs CreatePack, AddClasses, RemoveClasses, CloneClasses: ways to say what a pack is made of."""
 
 from __future__ import annotations
 
+from sliceandpack.packer.v1 import cloning_pb2
 from sliceandpack.packer.v1 import packs_pb2 as pb
 
 from packer_svc.convert.evaluation import changed_options
 from packer_svc.convert.packs import decode_head, encode_pack
 from packer_svc.deployments.gate import Gate
+from packer_svc.handlers.clone import CloneMaker
 from packer_svc.handlers.make_pack import PackMaker
 from packer_svc.origins import kept_origins
 from packer_svc.recipe import PackRecipe
@@ -25,10 +27,14 @@ class PackHandlers:
     Args:
         database: Where the packs are.
         maker: Makes packs.
+        cloner: Makes those that are cloned.
         gate: Which packs may be deployed.
     """
 
-    def __init__(self, database: Database, maker: PackMaker, gate: Gate) -> None:
+    def __init__(
+        self, database: Database, maker: PackMaker, cloner: CloneMaker, gate: Gate
+    ) -> None:
+        self._cloner = cloner
         self._gate = gate
         self._database = database
         self._maker = maker
@@ -65,8 +71,20 @@ class PackHandlers:
             ServiceError: The pack is gone; or see `PackMaker.make`.
         """
         base = await self._base(request.name)
+        if base.clone is not None:
+            pack_id = request.pack_id or made_id(context)
+            return self._gate.shown(await self._cloner.remove(context, base, request, pack_id))
         fragments = [part for part in _asked(base) if part.label not in request.labels]
         return await self._changed(context, base, fragments, request)
+
+    async def clone(self, context: JobContext, request: cloning_pb2.CloneClassesRequest) -> pb.Pack:
+        """Makes a pack of a model and classes of another one that are cloned into it.
+
+        Raises:
+            ServiceError: See `CloneMaker.clone`.
+        """
+        pack_id = request.pack_id or made_id(context)
+        return self._gate.shown(await self._cloner.clone(context, request, pack_id))
 
     async def _base(self, name: str) -> PackRow:
         (pack_id,) = PACK.parse(name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,23 @@ class Sized:
     budget: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a worker makes of fragments.
+
+    Attributes:
+        entry: The job.
+        request: What it is told beside what all of them are.
+        conclude: Takes what it found, of which the fields of a row stay; may refuse it, by raising.
+        keeps: By role the digests of what the pack keeps beside its fragments.
+    """
+
+    entry: str
+    request: Mapping[str, Any]
+    conclude: Callable[[dict[str, Any]], None] = lambda _found: None
+    keeps: Mapping[str, str] = field(default_factory=dict)
+
+
 class PackMaker:
     """Makes packs.
 
@@ -114,22 +131,22 @@ class PackMaker:
         Raises:
             ServiceError: A fragment is gone, they do not fit, the proof failed, or a worker did.
         """
-        kept = await self.made(context, recipe.pack_id)
-        if kept is not None:
-            return kept
+        earlier = await self.earlier(context, recipe.pack_id)
+        if earlier is not None:
+            return earlier
         refuse_duplicates(recipe.fragments)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = combine(recipe.fragments, await self._origins(recipe))
         inputs = inputs_of(ingredients, recipe.options)
         if recipe.options.HasField("budget"):
             return await self._to_order(context, recipe, ingredients, inputs)
-        return await self._join(context, recipe, ingredients, inputs, None)
+        return await self.join(context, recipe, ingredients, inputs, _joining(None))
 
-    async def made(self, context: JobContext, pack_id: str) -> pb.Pack | None:
-        """Returns the pack that an earlier attempt of this operation kept, if it came so far.
+    async def earlier(self, context: JobContext, pack_id: str) -> pb.Pack | None:
+        """Returns the pack that an earlier attempt of an operation has kept.
 
         Raises:
-            AlreadyExists: There is another pack of this id.
+            AlreadyExists: Another operation's has the name.
         """
         async with self._foundation.database.reading() as session:
             kept = await session.get(PackRow, pack_id)
@@ -137,36 +154,6 @@ class PackMaker:
                 return encode_pack(kept)
             await packs.refuse_taken(session, pack_id)
         return None
-
-    async def join(
-        self,
-        context: JobContext,
-        recipe: PackRecipe,
-        ingredients: Sequence[Ingredient],
-        *,
-        most_ms: float | None = None,
-    ) -> pb.Pack | float:
-        """Makes and keeps a pack of ingredients whose graphs the packer has already.
-
-        Nothing is held in the slicer but what the recipe names as fragments.
-
-        Args:
-            context: The operation.
-            recipe: What the pack is to be made of.
-            ingredients: The same, with its graphs.
-            most_ms: What one sample may take, in milliseconds.
-
-        Returns:
-            The pack; or the milliseconds that it would have taken, and it is not kept.
-
-        Raises:
-            ServiceError: They do not fit, the proof failed, or a worker did.
-        """
-        inputs = inputs_of(ingredients, recipe.options)
-        try:
-            return await self._join(context, recipe, ingredients, inputs, None, most_ms)
-        except TooSlowError as slow:
-            return slow.milliseconds
 
     async def _to_order(
         self,
@@ -185,7 +172,8 @@ class PackMaker:
             resized = replace(recipe, fragments=sized.fragments)
             ingredients = combine(resized.fragments, await self._origins(resized))
             try:
-                return await self._join(context, resized, ingredients, inputs, sized)
+                work = _joining(sized)
+                return await self.join(context, resized, ingredients, inputs, work)
             except TooSlowError as slow:
                 order = order.after(sized.points, slow)
 
@@ -212,19 +200,18 @@ class PackMaker:
         told = dict(zip(new, await self._slicer.origins(new), strict=True))
         return [recipe.kept[name] if name in recipe.kept else told[name] for name in names]
 
-    async def _join(
+    async def join(
         self,
         context: JobContext,
         recipe: PackRecipe,
         ingredients: Sequence[Ingredient],
         inputs: Sequence[InputSpec],
-        sized: Sized | None,
-        most_ms: float | None = None,
+        work: Work,
     ) -> pb.Pack:
-        """Makes a pack of fragments, which are held from now on.
+        """Makes a pack of fragments, which are held from now on, and keeps it.
 
         Raises:
-            TooSlowError: It takes longer than was ordered, or than `most_ms`.
+            ServiceError: A fragment is gone, the proof failed, or a worker did.
         """
         await self._references.take(
             f"packs/{recipe.pack_id}",
@@ -237,7 +224,7 @@ class PackMaker:
             parts = await self._job_parts(ingredients, folder)
             evaluation = await self._evaluations.prepare(context, recipe, parts, folder)
             found = await self._foundation.workers.run(
-                entries.PACK,
+                work.entry,
                 {
                     "folder": str(folder),
                     "labels": labels_of(ingredients),
@@ -249,32 +236,27 @@ class PackMaker:
                     "title": self._title(recipe),
                     "features": str(self._means.features),
                     "threads": self._means.threads,
-                    "budget": None if sized is None else sized.budget,
                     "fragments": parts,
                     "evaluation": evaluation,
+                    **work.request,
                 },
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
             )
-            taken = 1_000 * found["proof_summary"]["run_time"]["single_seconds"]
-            if sized is not None:
-                sized.order.require(taken)
-            if most_ms is not None and taken > most_ms:
-                raise TooSlowError(taken)
+            work.conclude(found)
             put = self._foundation.artifacts.put_file
             kept = await all_of(put(folder / name) for name in _FILES.values())
         stored = dict(zip(_FILES, kept, strict=True))
         await asyncio.to_thread(trim, self._means.features, self._means.features_bytes)
         row = _new_row(recipe, ingredients, found, stored)
         row.inputs = inputs_json(inputs)
-        row.reassembly = None if recipe.reassembly is None else dict(recipe.reassembly)
         row.operation = context.job.operation
         row.create_time = self._foundation.clock.now()
         row.ensemble_parameters, row.ensemble_macs = size["parameters"], size["macs"]
         async with self._foundation.database.writing() as session:
             await packs.insert(session, row)
             used = {role: artifact.digest for role, artifact in stored.items()}
-            used |= _inputs_of(recipe, ingredients)
+            used |= _inputs_of(recipe, ingredients) | dict(work.keeps)
             await self._foundation.references.add_all(session, row.name, used)
             return encode_pack(row)
 
@@ -295,6 +277,17 @@ class PackMaker:
         wanted = [digest for one in ingredients for _, digest in _copies(0, one)]
         files = await self._slicer.fetch_all(wanted, folder)
         return [job_part(one, files) for one in ingredients]
+
+
+def _joining(sized: Sized | None) -> Work:
+    """The joining of fragments, sized to order or not."""
+
+    def conclude(found: dict[str, Any]) -> None:
+        if sized is not None:
+            run_time = found["proof_summary"]["run_time"]
+            sized.order.require(1_000 * run_time["single_seconds"])
+
+    return Work(entries.PACK, {"budget": None if sized is None else sized.budget}, conclude)
 
 
 def job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:

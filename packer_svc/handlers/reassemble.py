@@ -16,16 +16,17 @@ from packer_svc.convert.packs import decode_head
 from packer_svc.convert.reassembly import BLOCKS, MAX_MODELS, budgets_of
 from packer_svc.deployments.gate import Gate
 from packer_svc.handlers.create_pack import made_id
-from packer_svc.handlers.make_pack import PackMaker, job_part
+from packer_svc.handlers.make_pack import PackMaker, Work, job_part
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, whole_origin
 from packer_svc.recipe import Ingredient, PackRecipe, combine, ensemble_size
+from packer_svc.sizing import TooSlowError
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store.failures import (
     budgets_unreachable,
     fed_otherwise,
     latency_missed,
-    model_without_class,
+    unknown_class,
 )
 from svckit.artifacts.digests import digest_from_name
 from svckit.foundation import Foundation
@@ -68,9 +69,9 @@ class ReassemblyHandlers:
                 failed.
         """
         pack_id = request.pack_id or made_id(context)
-        kept = await self._maker.made(context, pack_id)
-        if kept is not None:
-            return self._gate.shown(kept)
+        earlier = await self._maker.earlier(context, pack_id)
+        if earlier is not None:
+            return self._gate.shown(earlier)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
         ingredients = await self._ingredients(request)
         inputs = ingredients[0].origin.inputs
@@ -87,20 +88,21 @@ class ReassemblyHandlers:
                 [],
                 decode_head(packs.HeadSpec(seed=request.seed)),
                 packs.PackOptions(),
-                reassembly=reassembly,
             )
             ready = [
                 replace(one, origin=origin)
                 for one, origin in zip(ingredients, origins, strict=True)
             ]
-            most = budgets.milliseconds and TOLERANCE * budgets.milliseconds
-            found = await self._maker.join(context, recipe, ready, most_ms=most)
-            if isinstance(found, packs.Pack):
-                return self._gate.shown(found)
-            measured.append(found)
+            work = _joining(reassembly, budgets)
+            try:
+                made = await self._maker.join(context, recipe, ready, inputs, work)
+            except TooSlowError as slow:
+                measured.append(slow.milliseconds)
+            else:
+                return self._gate.shown(made)
             if len(measured) == ATTEMPTS:
                 raise latency_missed(budgets.milliseconds or 0.0, measured)
-            budgets.tighten(found)
+            budgets.tighten(measured[-1])
 
     async def _ingredients(self, request: pb.ReassembleModelRequest) -> Sequence[Ingredient]:
         """The wanted classes, each standing for a fragment that was not sliced."""
@@ -108,7 +110,7 @@ class ReassemblyHandlers:
         known = dict(zip(names, await self._slicer.models(names), strict=True))
         for one in request.classes:
             if one.label not in known[one.model].labels:
-                raise model_without_class(one.model, one.label)
+                raise unknown_class(one.model, one.label, known[one.model].labels)
         origins = [whole_origin(known[one.model], one.label) for one in request.classes]
         parts = [
             packs.PackFragment(fragment=one.model, label=one.output) for one in request.classes
@@ -209,6 +211,15 @@ class _Budgets:
         """Allows blocks less time after a pack that took longer than was asked for."""
         self._patience *= (self.milliseconds or measured) / measured
 
+    def require(self, milliseconds: float) -> None:
+        """Refuses a pack that takes too long.
+
+        Raises:
+            TooSlowError: It takes longer than was asked for, by more than `TOLERANCE`.
+        """
+        if self.milliseconds is not None and milliseconds > TOLERANCE * self.milliseconds:
+            raise TooSlowError(milliseconds)
+
     def absolute(self) -> dict[str, float]:
         """In parameters, MACs and seconds."""
         found = {self._units[n][0]: v * self._units[n][1] for n, v in self.asked.items()}
@@ -219,6 +230,16 @@ class _Budgets:
     def told(self, absolute: Mapping[str, float]) -> dict[str, float]:
         """The same the other way round."""
         return {n: absolute[self._units[n][0]] / self._units[n][1] for n in self.asked}
+
+
+def _joining(reassembly: dict[str, Any], budgets: _Budgets) -> Work:
+    """The joining of a network's classes, told and timed as one network."""
+
+    def conclude(found: dict[str, Any]) -> None:
+        budgets.require(1_000 * found["proof_summary"]["run_time"]["single_seconds"])
+        found["reassembly"] = reassembly
+
+    return Work(entries.PACK, {"budget": None}, conclude)
 
 
 def _fed_so(model: models_pb2.Model, inputs: Sequence[InputSpec]) -> bool:

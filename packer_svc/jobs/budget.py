@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ class Weighing:
         if budget is None:
             return Weighed({}, {})
         size, report = after
-        _require(budget, size)
+        require_size(budget, size)
         before = self._before(budget["before"])
         told = {
             "asked": budget["asked"],
@@ -103,16 +104,30 @@ def _told(size: ModelSize, report: HeadReport, fragments: Sequence[str]) -> dict
     }
 
 
-def _require(budget: Mapping[str, Any], size: ModelSize) -> None:
-    """Refuses a pack that is larger than it may be."""
+def require_size(budget: Mapping[str, Any], size: ModelSize) -> None:
+    """Refuses a pack that is larger than it may be.
+
+    Args:
+        budget: As of `Weighing.of`.
+        size: The pack's.
+
+    Raises:
+        FusionError: BUDGET_UNREACHABLE.
+    """
     asked, most = budget["asked"], budget["most"]
     if most is None:
         return
     found = size.parameters if asked["kind"] == "parameters" else size.macs
     if found > most:
+        # Rounded up, so that what is advised can be had.
+        least = f"{math.ceil(asked['value'] * found / most * 1e4) / 1e4:.4f}"
         raise FusionError(
             FusionReason.BUDGET_UNREACHABLE,
             f"The pack has {found} {asked['kind']}, {found - most} more than its budget allows.",
-            advice=f"Ask for at least {asked['value'] * found / most:.4f}.",
-            metadata={"budget": f"{asked['value']:.6f}", "kind": asked["kind"]},
+            advice=f"Ask for at least {least}.",
+            metadata={
+                "budget": f"{asked['value']:.6f}",
+                "least": least,
+                "kind": asked["kind"],
+            },
         )

@@ -11,6 +11,7 @@ from typing import Any
 from packer_svc.report.markup import code, escaped, named, paragraph
 from packer_svc.report.sections.accuracy import accuracy
 from packer_svc.report.sections.budget import budget
+from packer_svc.report.sections.cloning import cloning
 from packer_svc.report.sections.contents import contents
 from packer_svc.report.sections.cost import cost
 from packer_svc.report.sections.none_of_these import none_of_these
@@ -30,6 +31,7 @@ _LINKS = {
     "cost": "Size and speed",
     "budget": "Budget",
     "precision": "Precision",
+    "cloning": "Cloning",
     "contents": "What it is made of",
     "provenance": "How this was measured",
 }
@@ -50,6 +52,7 @@ def page(proof: Mapping[str, Any], manifest: Mapping[str, Any], title: Title) ->
         "cost": cost(proof, manifest),
         "budget": budget(proof),
         "precision": precision(proof),
+        "cloning": cloning(proof),
         "contents": contents(manifest),
         "provenance": provenance(proof, manifest),
     }

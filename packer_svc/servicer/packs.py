@@ -7,12 +7,13 @@ from typing import Any
 
 import grpc
 from google.longrunning import operations_pb2
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, json_format
+from sliceandpack.packer.v1 import cloning_pb2, packs_pb2_grpc, reassembly_pb2
 from sliceandpack.packer.v1 import packs_pb2 as pb
-from sliceandpack.packer.v1 import packs_pb2_grpc, reassembly_pb2
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from packer_svc.convert.cloning import clone_violations, pack_label
 from packer_svc.convert.evaluation import samples_violations
 from packer_svc.convert.packs import (
     MIN_CLASSES,
@@ -25,7 +26,7 @@ from packer_svc.deployments.gate import Gate
 from packer_svc.lineage import lineage_of
 from packer_svc.recipe import refuse_duplicates
 from packer_svc.store import packs
-from packer_svc.store.failures import pack_in_use, pack_reassembled
+from packer_svc.store.failures import pack_in_use, pack_reassembled, target_fixed
 from packer_svc.store.tables import PackRow
 from svckit.artifacts.digests import digest_from_name
 from svckit.errors import FieldViolation
@@ -92,6 +93,8 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
             refuse_reassembled(base)
+            if base.clone is not None:
+                raise target_fixed(base.name, base.clone["target"])
             refuse_duplicates([*encode_pack(base).fragments, *request.fragments])
             await self._free(request.pack_id, request.evaluation_samples)(session)
 
@@ -114,9 +117,22 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             base = await packs.get(session, pack_id)
             refuse_reassembled(base)
             refuse(_removal_violations(request.labels, base.labels))
+            _refuse_target(base, request.labels)
             await self._free(request.pack_id, request.evaluation_samples)(session)
 
         return await self._foundation.accept(request, _target(request), check, pb.Pack())
+
+    async def CloneClasses(
+        self, request: cloning_pb2.CloneClassesRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the cloning of classes of one model into another."""
+        refuse([*clone_violations(request), *id_problems(request.pack_id)])
+        check = self._free(request.pack_id, request.evaluation_samples)
+        asked = cloning_pb2.Clone(
+            target=request.target, source=request.source, classes=request.classes, spec=request.spec
+        )
+        answer = pb.Pack(display_name=request.display_name, clone=asked)
+        return await self._foundation.accept(request, _target(request), check, answer)
 
     async def ReassembleModel(
         self, request: reassembly_pb2.ReassembleModelRequest, context: Context
@@ -211,10 +227,20 @@ def _removal_violations(labels: Sequence[str], known: Sequence[str]) -> Iterator
         yield FieldViolation("labels", f"a pack keeps at least {MIN_CLASSES} classes")
 
 
+def _refuse_target(base: PackRow, labels: Sequence[str]) -> None:
+    """Refuses to take classes from the target of a clone."""
+    if base.clone is None:
+        return
+    clone = json_format.ParseDict(base.clone, cloning_pb2.Clone())
+    if set(labels) - set(map(pack_label, clone.classes)):
+        raise target_fixed(base.name, clone.target)
+
+
 def _target(
     request: pb.CreatePackRequest
     | pb.AddClassesRequest
     | pb.RemoveClassesRequest
+    | cloning_pb2.CloneClassesRequest
     | reassembly_pb2.ReassembleModelRequest,
 ) -> str:
     return PACK.format(request.pack_id or WILDCARD)

@@ -148,16 +148,6 @@ def pack_reassembled(pack: str) -> FailedPrecondition:
     )
 
 
-def model_without_class(model: str, label: str) -> InvalidArgument:
-    """Returns the error for a class that a model does not know."""
-    return InvalidArgument(
-        reasons.ERROR_REASON_CLASS_UNKNOWN,
-        f"{model} has no class {label!r}.",
-        advice="Name one of its labels, which GetModel lists.",
-        metadata={"label": label, "model": model},
-    )
-
-
 def fed_otherwise(first: str, second: str) -> InvalidArgument:
     """Returns the error for a model whose inputs are not those of the others."""
     return InvalidArgument(
@@ -309,4 +299,44 @@ def pack_altered(pack: str, role: str, digest: str) -> DataLoss:
         f"The {role} of {pack} is not what was kept with its proof: it was altered, or is gone.",
         advice="Restore artifacts/ from a backup or make the pack anew, and have the disk checked.",
         metadata={"pack": pack, "role": role, "digest": digest},
+    )
+
+
+def class_known(target: str, label: str) -> InvalidArgument:
+    """Returns the error for a class that would be cloned into a model with one of its label."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_CLONE_CLASS_KNOWN,
+        f"{target} knows a class {label!r} already.",
+        advice="Leave it out, or give the cloned class another label in the pack.",
+        metadata={"label": label, "target": target},
+    )
+
+
+def same_model(target: str, source: str) -> InvalidArgument:
+    """Returns the error for a model that would learn from itself."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_CLONE_SAME_MODEL,
+        f"{source} and {target} are one model: it knows its classes already.",
+        advice="Name another model that knows the wanted classes as the source.",
+        metadata={"target": target, "source": source},
+    )
+
+
+def unknown_class(model: str, label: str, known: Sequence[str]) -> InvalidArgument:
+    """Returns the error for a class that a model does not have."""
+    return InvalidArgument(
+        reasons.ERROR_REASON_CLASS_UNKNOWN,
+        f"{model} has no class {label!r}; it has {listed(list(map(repr, known)))}.",
+        advice="Name classes of that model, spelt as it spells them.",
+        metadata={"label": label},
+    )
+
+
+def target_fixed(pack: str, target: str) -> FailedPrecondition:
+    """Returns the error for a change of a clone that its target would not survive."""
+    return FailedPrecondition(
+        reasons.ERROR_REASON_CLONE_TARGET_FIXED,
+        f"{pack} is a clone: all of {target} stays in it, and only cloned classes can be removed.",
+        advice="Clone other classes into the target, or pack fragments of its classes.",
+        metadata={"pack": pack, "target": target},
     )

@@ -54,9 +54,12 @@ class PackRow(Base):
         ensemble_parameters: Those of the full originals with their joint classifier.
         ensemble_macs: Theirs too.
         create_time: When it was made.
+        clone: What it was cloned from, as protobuf's JSON of `Clone`; null for a pack of fragments.
         reassembly: What its one network was put together of, as protobuf's JSON of `Reassembly`;
             null for a pack of fragments.
-        fragments: What it was made of; of a reassembled pack, its classes.
+        fragments: What it was made of. Of a clone, the target's own classes have the name of the
+            target in place of a fragment's, and so have cloned ones that no slicer cut out the
+            name of the source; of a reassembled pack, its classes with the names of their models.
     """
 
     __tablename__ = "packs"
@@ -85,6 +88,7 @@ class PackRow(Base):
     ensemble_parameters: Mapped[int]
     ensemble_macs: Mapped[int]
     create_time: Mapped[datetime]
+    clone: Mapped[dict[str, Any] | None]
     reassembly: Mapped[dict[str, Any] | None]
     fragments: Mapped[list["PackFragmentRow"]] = relationship(
         order_by="PackFragmentRow.place",

@@ -11,6 +11,7 @@ from serving.reconciler.desired import Desired
 from serving.reconciler.intact import load_intact
 from serving.reconciler.obtain import refuse_other
 from serving.reconciler.parity import LiveParity
+from serving.reconciler.placement import check_placement
 from serving.reconciler.site import Site, loaded_versions
 from serving.reconciler.smoke import SmokeTest, read_smoke_test, run_smoke_test
 from serving.version_folder import SMOKE_TEST_FILE
@@ -32,6 +33,7 @@ async def keep_alive(site: Site, name: str, desired: Desired | None = None) -> N
 
     Raises:
         PackDamagedError: What should be loaded was altered, and cannot be had again.
+        PlacementError: It runs elsewhere than it was configured to.
         ServingError: A version does not answer as it should, after it was loaded anew.
     """
     active = site.repository.active(name)
@@ -42,6 +44,8 @@ async def keep_alive(site: Site, name: str, desired: Desired | None = None) -> N
             await asyncio.to_thread(refuse_other, site.repository, desired)
         await load_intact(site, name, active)
         active = site.repository.active(name)
+    if active:
+        await check_placement(site, name)
     for version in active:
         # Triton hands requests to its instances in turn, and each of them can be the dead one.
         for _ in range(site.repository.instances(name)):

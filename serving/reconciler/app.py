@@ -32,6 +32,7 @@ from serving.reconciler.status import publish_status
 from serving.reconciler.watch import watch_desired
 from serving.repository import ModelRepository
 from svckit.clients.channel import channel
+from svckit.folders import writable_folder
 from svckit.lifecycle import Runtime
 from svckit.server import Service, StartupError
 
@@ -52,10 +53,11 @@ async def compose(settings: ReconcilerSettings, runtime: Runtime) -> Sequence[Se
         No service.
 
     Raises:
-        StartupError: Triton cannot be started, or another reconciler has the repository.
+        StartupError: Triton cannot be started, another reconciler has the repository, or it cannot
+            be written to.
     """
     await runtime.readiness.set(False)
-    repository = ModelRepository(settings.state_dir)
+    repository = ModelRepository(writable_folder(settings.state_dir))
     try:
         runtime.resources.enter_context(repository.opened())
         embedded = await _embedded_triton(settings, runtime, repository)

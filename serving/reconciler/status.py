@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from serving.client import TritonClient
+from serving.connection import held_connection
 from serving.errors import ServingError
 from serving.reconciler.fleet import Fleet
 from svckit.lifecycle import Runtime
@@ -26,19 +28,29 @@ async def publish_status(triton: TritonClient, fleet: Fleet, runtime: Runtime) -
         fleet: The deployments.
         runtime: Whose health and metrics are set.
     """
-    live = True
-    while True:
-        live_now = await _is_live(triton)
-        if live_now and not live:
-            # Whoever was away has forgotten what was loaded.
-            fleet.triton_restarted()
-        live = live_now
-        ready = live and fleet.warm
-        if ready != runtime.readiness.ready:
-            await runtime.readiness.set(ready)
-        for standing, count in fleet.standings.items():
-            runtime.metrics.deployment_ready.labels(state=standing.value).set(count)
-        await asyncio.sleep(_POLL_SECONDS)
+    was_away = False
+    async with held_connection(triton.address) as lost:
+        while True:
+            if lost.is_set():
+                lost.clear()
+                was_away = True
+                await _publish(runtime, ready=False)
+            live = await _is_live(triton)
+            if live and was_away:
+                # Whoever was away has forgotten what was loaded.
+                fleet.triton_restarted()
+            was_away = not live
+            await _publish(runtime, ready=live and fleet.warm and not lost.is_set())
+            for standing, count in fleet.standings.items():
+                runtime.metrics.deployment_ready.labels(state=standing.value).set(count)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await lost.wait()
+
+
+async def _publish(runtime: Runtime, *, ready: bool) -> None:
+    if ready != runtime.readiness.ready:
+        await runtime.readiness.set(ready)
 
 
 async def _is_live(triton: TritonClient) -> bool:

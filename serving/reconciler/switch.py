@@ -16,6 +16,7 @@ from serving.reconciler.desired import Desired
 from serving.reconciler.intact import load_intact
 from serving.reconciler.obtain import obtain
 from serving.reconciler.parity import LiveParity
+from serving.reconciler.placement import check_placement
 from serving.reconciler.site import Site, loaded_versions, retire
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -44,6 +45,7 @@ async def switch(site: Site, desired: Desired) -> tuple[LiveParity, ...]:
         configured = await asyncio.to_thread(site.repository.is_active_as_configured, name, version)
         if not configured or version not in await loaded_versions(site, name):
             await _load_beside(site, desired, before)
+        await check_placement(site, name)
         parity = await check(site, name, version, probe=False)
     except ServingError as error:
         if not error.transient:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sliceandpack.slicer.v1 import models_pb2 as pb
+from sliceandpack.slicer.v1 import specifications_pb2
 
 from slicer_svc.convert.inputs import input_violations
-from slicer_svc.store.tables import ModelRow
+from slicer_svc.store.tables import ModelRow, SpecificationRow
 from svckit.errors import FieldViolation
 from svckit.etags import etag_of
 from svckit.input_messages import encode_input
@@ -44,6 +45,18 @@ def encode_model(row: ModelRow) -> pb.Model:
         artifact.size_bytes = size
     message.create_time.FromDatetime(row.create_time)
     message.update_time.FromDatetime(row.update_time)
+    if row.specification is not None:
+        message.specification.CopyFrom(_specification(row.specification))
+    return message
+
+
+def _specification(row: SpecificationRow) -> specifications_pb2.Specification:
+    message = specifications_pb2.Specification(
+        version=row.version, missing=row.missing, **row.facts
+    )
+    if row.digest is not None:
+        message.artifact.name = f"artifacts/{row.digest}"
+        message.artifact.size_bytes = row.size
     return message
 
 

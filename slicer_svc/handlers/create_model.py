@@ -10,14 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slicer_svc.convert.models import encode_model
 from slicer_svc.handlers.progress import step_of
 from slicer_svc.jobs import entries
-from slicer_svc.store import models
+from slicer_svc.search.missing import stored_specification
+from slicer_svc.store import models, specifications
 from slicer_svc.store.tables import ModelClassRow, ModelRow
 from svckit.artifacts.digests import Artifact, digest_from_name
 from svckit.foundation import Foundation
 from svckit.input_messages import decode_input
 from svckit.operations.job import JobContext
-
-_ROLES = ("graph", "samples", "normalised")
 
 
 class CreateModelHandler:
@@ -51,6 +50,7 @@ class CreateModelHandler:
                     "graph": str(await artifacts.path(graph)),
                     "samples": str(await artifacts.path(samples)),
                     "normalised": str(folder / "normalised.onnx"),
+                    "specification": str(folder / "specification"),
                     "labels": list(request.model.labels),
                     "inputs": [decode_input(spec).to_json() for spec in request.model.inputs],
                 },
@@ -62,8 +62,12 @@ class CreateModelHandler:
                 await artifacts.stat(samples),
                 await artifacts.put_file(folder / "normalised.onnx"),
             )
-        row = _new_row((model_id, operation), request.model, found, stored)
+            specification = await stored_specification(
+                self._foundation, found["specification"], folder / "specification"
+            )
+        row = _new_row((model_id, operation), request.model, found["model"], stored)
         row.create_time = row.update_time = self._foundation.clock.now()
+        row.specification = specification
         async with self._foundation.database.writing() as session:
             return await self._keep(session, row)
 
@@ -75,9 +79,14 @@ class CreateModelHandler:
 
     async def _keep(self, session: AsyncSession, row: ModelRow) -> pb.Model:
         await models.insert(session, row)
-        digests = (row.graph_digest, row.samples_digest, row.normalised_digest)
-        for role, digest in zip(_ROLES, digests, strict=True):
-            await self._foundation.references.add(session, row.name, role, digest)
+        digests = {
+            "graph": row.graph_digest,
+            "samples": row.samples_digest,
+            "normalised": row.normalised_digest,
+        }
+        if row.specification is not None and row.specification.digest is not None:
+            digests[specifications.ROLE] = row.specification.digest
+        await self._foundation.references.add_all(session, row.name, digests)
         return encode_model(row)
 
 

@@ -7,10 +7,12 @@ from typing import Final
 import numpy as np
 import onnx_ir as ir
 import torch
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from onnxgraph.classifier import Classifier
 from onnxgraph.view import TorchView
+from slicer_svc.slicing.device import fastest_device
 from slicer_svc.slicing.errors import SlicingError, SlicingReason, not_finite
 from slicer_svc.slicing.measures import flat
 from slicer_svc.slicing.network import Network
@@ -24,7 +26,7 @@ SIGNIFICANCE = 0.01
 _MOST_NAMED: Final = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Submission:
     """What the checks found.
 
@@ -34,6 +36,7 @@ class Submission:
         p_value: Probability that guessing classifies at least as many samples rightly.
         feature_width: Width of the feature vector.
         groups: Unit groups that can be cut.
+        scores: The class scores of its samples, float32 `(n, classes)`.
     """
 
     accuracy: float
@@ -41,6 +44,7 @@ class Submission:
     p_value: float
     feature_width: int
     groups: int
+    scores: NDArray[np.float32]
 
 
 def check_submission(model: ir.Model, samples: Samples, labels: Sequence[str]) -> Submission:
@@ -62,7 +66,8 @@ def check_submission(model: ir.Model, samples: Samples, labels: Sequence[str]) -
     network = Network.of(model)
     check_labels(network.classifier, len(labels))
     check_sample_labels(samples, labels)
-    correct = count_correct(network, samples)
+    scores = class_scores(network, samples)
+    correct = int(np.sum(scores.argmax(axis=1) == samples.labels))
     chance = chance_level(samples, len(labels))
     p_value = check_above_chance(correct, len(samples), chance)
     return Submission(
@@ -71,6 +76,7 @@ def check_submission(model: ir.Model, samples: Samples, labels: Sequence[str]) -
         p_value=p_value,
         feature_width=network.classifier.feature_width,
         groups=len(network.groups),
+        scores=scores,
     )
 
 
@@ -119,26 +125,23 @@ def check_sample_labels(samples: Samples, labels: Sequence[str]) -> None:
         )
 
 
-def count_correct(network: Network, samples: Samples) -> int:
-    """How many samples get their highest score at their own label.
+def class_scores(network: Network, samples: Samples) -> NDArray[np.float32]:
+    """What a model makes of its samples: its class scores, float32 `(n, classes)`.
 
     Raises:
         SlicingError: GRAPH_NOT_FINITE.
     """
-    view = TorchView(network.model)
+    view = TorchView(network.model).to(fastest_device())
     name = network.classifier.scores
-    hits = 0
-    start = 0
+    found = []
     for batch in minibatches(samples, np.ones(len(samples))):
         with torch.no_grad():
             scores = flat(view.run(batch.inputs, fetch=[name])[name])
         if not torch.isfinite(scores).all():
             node = network.classifier.node
             raise not_finite(f"{node} computes class scores", {"node": node})
-        predicted = scores.argmax(dim=1).numpy()
-        hits += int(np.sum(predicted == samples.labels[start : start + len(predicted)]))
-        start += len(predicted)
-    return hits
+        found.append(scores.float().cpu().numpy())
+    return np.concatenate(found)
 
 
 def chance_level(samples: Samples, labels: int) -> float:

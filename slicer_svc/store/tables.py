@@ -12,6 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from svckit.artifacts.digests import DIGEST_LENGTH
 from svckit.database.schema import COLUMN_TYPES, new_metadata
 
+MISSING_LENGTH = 1024
+"""Characters that are kept of why a model has no specification."""
+
 
 class Base(DeclarativeBase):
     """The base of the slicer's tables."""
@@ -46,6 +49,7 @@ class ModelRow(Base):
         create_time: When it was submitted.
         update_time: When it was last changed.
         classes: Its labels once more, for filters; never loaded.
+        specification: What searches find it by; None until that is made.
     """
 
     __tablename__ = "models"
@@ -77,6 +81,10 @@ class ModelRow(Base):
         passive_deletes=True,
         lazy="raise",
     )
+    # Apart from the model's own row, which a transaction may lock.
+    specification: Mapped["SpecificationRow | None"] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, lazy="selectin"
+    )
 
     @property
     def name(self) -> str:
@@ -101,6 +109,34 @@ class ModelClassRow(Base):
     )
     place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     label: Mapped[str] = mapped_column(String(256))
+
+
+class SpecificationRow(Base):
+    """What searches find a model by, or why there is none.
+
+    Attributes:
+        serial: Rises with every row that there ever was, so that a change of the table can be seen.
+        model_id: The model.
+        version: The version of the method that made it.
+        digest: The specification; None where there is none.
+        size: Its size in bytes, 0 where there is none.
+        facts: What is told of it, as `slicer_svc.jobs.specify_model` says.
+        missing: Why there is none, one sentence; empty where there is one.
+        create_time: When it was made.
+    """
+
+    __tablename__ = "specifications"
+    # Numbers of deleted rows are not given again.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's own.
+
+    serial: Mapped[int] = mapped_column(Integer, primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), unique=True)
+    version: Mapped[int]
+    digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    size: Mapped[int]
+    facts: Mapped[dict[str, Any]]
+    missing: Mapped[str] = mapped_column(String(MISSING_LENGTH))
+    create_time: Mapped[datetime]
 
 
 class CurvesRow(Base):

@@ -1,4 +1,4 @@
-"""The stack of deploy/compose, once for all tests that walk through it."""
+"""All services in containers, once for all tests that walk through them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,36 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.containers import ComposeStack
+from tests.helpers.containers import ComposeStack, Stack
+from tests.helpers.release.release import Release, laptop_profile
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[ComposeStack]:
-    """Slicer, packer, reconciler and Triton in containers, all ready."""
+def compose_stack() -> Iterator[ComposeStack]:
+    """The stack of deploy/compose, all of it ready."""
     stack = ComposeStack()
     try:
-        stack.compose("up", "--detach")
-        for service in ("slicer", "packer", "reconciler"):
-            stack.container(service).until_ready()
+        stack.up()
         yield stack
     finally:
-        sys.stderr.write(stack.compose("logs", "--no-color", "--tail", "50"))
-        stack.compose("down", "--volumes", "--timeout", "45")
+        sys.stderr.write(stack.logs())
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def release() -> Iterator[Release]:
+    """The laptop profile of the chart, all of it ready."""
+    release = Release(laptop_profile())
+    try:
+        release.up()
+        yield release
+    finally:
+        sys.stderr.write(release.logs())
+        release.down()
+
+
+@pytest.fixture(scope="session", params=["compose_stack", "release"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """One after the other, for what is to be so in both."""
+    stack: Stack = request.getfixturevalue(request.param)
+    return stack

@@ -60,7 +60,7 @@ def test_an_image_has_no_tools_to_build_with(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "packages"),
     [
-        ("slicer", ("slicer_svc", "svckit", "onnxgraph")),
+        ("slicer", ("slicer_svc", "svckit", "onnxgraph", "specification")),
         ("packer", ("packer_svc", "svckit", "onnxgraph")),
         ("reconciler", ("serving",)),
     ],
@@ -82,5 +82,17 @@ def test_a_gpu_that_was_asked_for_in_vain_is_a_failure_to_start(name: str) -> No
     variables = (f"{name.upper()}_INSECURE=true", f"{name.upper()}_DEVICE=cuda")
     code, log = ended(name, *(part for each in variables for part in ("--env", each)))
     assert code == 3
-    assert "asked for is cuda, but torch computes on cpu" in log
+    assert "asked for is cuda, but " in log
     assert "or set device to cpu" in log
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_volume_that_belongs_to_somebody_else_is_named(name: str) -> None:
+    options = ["--tmpfs", "/var/lib/slice-and-pack:mode=0755"]
+    for setting in ("INSECURE=true", "PACKER__ADDRESS=127.0.0.1:1", "TRITON_ADDRESS=127.0.0.1:1"):
+        if name == "reconciler" or setting == "INSECURE=true":
+            options += ["--env", f"{name.upper()}_{setting}"]
+    code, log = ended(name, *options)
+    assert code == 3
+    assert "Cannot write to /var/lib/slice-and-pack (Permission denied)" in log
+    assert "let it belong to the user of this process (10001)" in log

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.availability.ports import free_port
 
@@ -21,6 +21,12 @@ HARDENED = (
     *("--security-opt", "no-new-privileges", "--pids-limit", "512", "--memory", "4g"),
 )
 START_SECONDS = 90.0
+# What all processes of a container took so far, in seconds; control groups 1, then 2.
+_CPU_SECONDS = """
+from pathlib import Path
+one, two = (Path("/sys/fs/cgroup") / name for name in ("cpuacct/cpuacct.usage", "cpu.stat"))
+print(int(one.read_text()) / 1e9 if one.exists() else int(two.read_text().split()[1]) / 1e6)
+"""
 _PORTS = ("SLICER", "SLICER_METRICS", "PACKER", "PACKER_METRICS", "RECONCILER_METRICS")
 _TRITON_PORTS = ("TRITON_HTTP", "TRITON_GRPC", "TRITON_METRICS")
 
@@ -96,11 +102,35 @@ class Container:
             time.sleep(0.5)  # Each look is a process of its own.
         return time.monotonic() - begun
 
+    def cpu_seconds(self) -> float:
+        """The processor time of all its processes so far."""
+        return float(self.python(_CPU_SECONDS))
+
     def resident_bytes(self) -> int:
         """The memory that its first process has in use, its workers not counted."""
         status = self.execute("cat", "/proc/1/status")
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) * 1024
+
+
+class Stack(Protocol):
+    """All services in containers, however they were started."""
+
+    def restart(self) -> None:
+        """Ends all in order, starts them again, and waits until they are ready."""
+
+    def container(self, service: str) -> Container:
+        """The container of a service."""
+
+    def address(self, port: str) -> str:
+        """Where a port is published: SLICER, PACKER, TRITON_GRPC or RECONCILER_METRICS."""
+
+
+def options(stack: Stack) -> tuple[str, ...]:
+    """The options by which marketctl finds a stack."""
+    slicer, packer = stack.address("SLICER"), stack.address("PACKER")
+    triton = stack.address("TRITON_GRPC")
+    return ("--slicer", slicer, "--packer", packer, "--triton", triton, "-o", "json")
 
 
 @contextmanager
@@ -141,6 +171,24 @@ class ComposeStack:
         default_factory=lambda: {f"{n}_PORT": str(free_port()) for n in (*_PORTS, *_TRITON_PORTS)}
     )
 
+    def up(self) -> None:
+        """Starts all, and waits until they are ready."""
+        self.compose("up", "--detach")
+        self._until_ready()
+
+    def restart(self) -> None:
+        """Ends all in order, starts them again, and waits until they are ready."""
+        self.compose("restart", "--timeout", "45")
+        self._until_ready()
+
+    def down(self) -> None:
+        """Takes everything away, volumes too."""
+        self.compose("down", "--volumes", "--timeout", "45")
+
+    def logs(self) -> str:
+        """The ends of all logs."""
+        return self.compose("logs", "--no-color", "--tail", "50")
+
     def compose(self, *arguments: str) -> str:
         """Runs compose on the stack's file."""
         command = shlex.split(os.environ.get("COMPOSE", "docker compose"))
@@ -157,8 +205,6 @@ class ComposeStack:
         """Where a port is published, such as ``SLICER``."""
         return f"127.0.0.1:{self.ports[f'{port}_PORT']}"
 
-    def options(self) -> tuple[str, ...]:
-        """The options by which marketctl finds the stack."""
-        slicer, packer = self.address("SLICER"), self.address("PACKER")
-        triton = self.address("TRITON_GRPC")
-        return ("--slicer", slicer, "--packer", packer, "--triton", triton, "-o", "json")
+    def _until_ready(self) -> None:
+        for service in ("slicer", "packer", "reconciler"):
+            self.container(service).until_ready()

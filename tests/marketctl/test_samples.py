@@ -131,7 +131,7 @@ def test_values_of_another_scale_are_refused(changes: dict[str, Any], tmp_path: 
     spec = image_input([1, 4, 4], **changes)
     images = np.linspace(0, 255, 16, dtype=np.float32).reshape(1, 1, 4, 4)
     np.savez(tmp_path / "s.npz", image=images)
-    with pytest.raises(InvalidArgument, match="the model takes 0 to 1"):
+    with pytest.raises(InvalidArgument, match="declared are 0 to 1"):
         read(tmp_path / "s.npz", spec)
 
 

@@ -18,6 +18,7 @@ from serving.embedded.server import EmbeddedTriton
 from serving.errors import PackDamagedError, StorageFullError
 from serving.model_config import DataType, TensorConfig
 from serving.pace import Backoff
+from serving.reconciler import status
 from serving.reconciler.desired import Desired, Outcome
 from serving.reconciler.fleet import Fleet
 from serving.reconciler.keeper import Rhythm
@@ -40,7 +41,14 @@ from tests.helpers.reconciler import (
     running_reconciler,
     until_health,
 )
-from tests.helpers.triton import LABELS, RunningTriton, living_stubs, running_triton, samples
+from tests.helpers.triton import (
+    LABELS,
+    RunningTriton,
+    living_stubs,
+    running_triton,
+    samples,
+    server_process,
+)
 
 PACK = classifier_pack(1)
 GRAPH, SMOKE_TEST = digest_of(PACK.graph), digest_of(PACK.smoke_test)
@@ -89,6 +97,27 @@ async def test_the_replica_is_not_ready_while_triton_is_down(running: RunningTri
         await asyncio.to_thread(running.call, running.triton.stop())
         await until_health(watch, NOT_SERVING)
         await asyncio.to_thread(running.call, running.triton.start())
+        await until_health(watch, SERVING)
+        async with TritonClient(running.triton.grpc_address) as client:
+            assert (await client.infer("digits", {"x": samples()})).version == 1
+
+
+async def test_a_triton_that_is_away_for_a_moment_between_two_looks_is_noticed(
+    running: RunningTriton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packer = FakePacker()  # type: ignore[abstract]  # What it lacks answers UNIMPLEMENTED.
+    monkeypatch.setattr(status, "_POLL_SECONDS", 1.5)
+    async with (
+        serving_packer(packer) as address,
+        running_reconciler(address, **beside(running.triton)) as lifecycle,
+        health_watch(lifecycle) as watch,
+    ):
+        await packer.deploy_and_wait("digits", classifier_pack(1), version=1)
+        await until_health(watch, SERVING)
+        os.kill(server_process(running.triton), signal.SIGKILL)
+        await asyncio.to_thread(running.call, running.triton.stop())
+        await asyncio.to_thread(running.call, running.triton.start())
+        await until_health(watch, NOT_SERVING)
         await until_health(watch, SERVING)
         async with TritonClient(running.triton.grpc_address) as client:
             assert (await client.infer("digits", {"x": samples()})).version == 1

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from google.protobuf.empty_pb2 import Empty
 from sliceandpack.operation.v1.operation_events_pb2 import OperationMetadata
 
@@ -11,6 +12,7 @@ import slicer_svc
 from svckit.foundation import open_foundation
 from svckit.lifecycle import Runtime
 from svckit.operations.job import JobContext
+from svckit.server import StartupError
 from svckit.settings import ServiceSettings
 from svckit.telemetry import Metrics
 from tests.helpers.worker_pools import ENTRIES, job
@@ -41,6 +43,16 @@ async def test_work_that_waits_for_a_worker_shows_in_the_queue_depth(tmp_path: P
         cancel.set()
         await asyncio.gather(*jobs, return_exceptions=True)
         assert depth() == 0
+
+
+async def test_a_state_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = ServiceSettings(state_dir=tmp_path / "file" / "state")
+    async with AsyncExitStack() as resources:
+        with pytest.raises(StartupError, match=r"Cannot write to .*state \(Not a directory\)"):
+            await open_foundation(
+                settings, Runtime(resources, Metrics()), MIGRATIONS, frozenset(ENTRIES)
+            )
 
 
 async def test_operations_keep_all_workers_busy_while_others_only_wait(tmp_path: Path) -> None:

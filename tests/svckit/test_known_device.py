@@ -37,8 +37,8 @@ async def test_a_device_that_is_there_is_shown(device: Device) -> None:
     ("wanted", "there", "advice"),
     [
         ("cuda", "cpu", "NVIDIA driver"),
-        ("cuda", "half_of_cuda", "onnxruntime-gpu"),
-        ("cpu", "cuda", "CPU builds"),
+        ("cuda", "half_of_cuda", "onnxruntime-gpu in the place of onnxruntime"),
+        ("cpu", "cuda", "CPU builds of torch"),
     ],
 )
 async def test_another_device_is_refused_with_advice(

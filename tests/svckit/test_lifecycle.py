@@ -124,6 +124,14 @@ async def test_the_ready_file_names_the_address_while_the_server_serves(tmp_path
     assert not ready.exists()
 
 
+async def test_a_ready_file_that_cannot_be_written_is_a_failure_to_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ready = tmp_path / "file" / "ready.json"
+    with pytest.raises(StartupError, match=r"Cannot write .*ready\.json \(File exists\)"):
+        async with loopback(settings=ServerSettings(ready_file=ready)):
+            pass
+
+
 async def test_resources_close_in_reverse_order_after_the_last_call_has_ended() -> None:
     events: list[str] = []
     reading, finish = asyncio.Event(), asyncio.Event()

@@ -168,3 +168,9 @@ def test_a_failure_without_a_status_gets_the_reason_and_advice_of_its_code(
     assert isinstance(error, ServiceError)
     assert (error.code, error.reason, error.message) == (code, reason, "lost")
     assert error.advice
+
+
+def test_a_server_that_does_not_answer_is_told_in_words() -> None:
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    bare = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), "Deadline Exceeded")
+    assert from_rpc_error(bare).message == "The server did not answer in time."

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from onnxgraph.session import open_session
 from slicer_svc.slicing.latency.single_node import SingleNode, added
 
 LEAST_RUNS = 4
@@ -47,7 +48,7 @@ def node_times(singles: Sequence[SingleNode], opset: int, seconds: float) -> lis
         options = _options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
-        session = _session(model.SerializeToString(), options)
+        session = open_session(model.SerializeToString(), options)
         runs = 0
         for _ in _runs(seconds):
             session.run(None, feeds)
@@ -66,7 +67,7 @@ def model_time(data: bytes, feeds: Feeds, seconds: float) -> float:
         feeds: One sample.
         seconds: After so long no further run is begun once there are enough.
     """
-    session = _session(data, _options())
+    session = open_session(data, _options())
     times = []
     for _ in _runs(seconds):
         start = time.thread_time()
@@ -95,10 +96,6 @@ def _least_times(profile: Sequence[Mapping[str, object]], nodes: int, runs: int)
     # A node that the runtime takes apart has several events a run.
     by_run = [np.array(times).reshape(runs, -1).sum(axis=1) for times in found]
     return [float(times[1:].min()) / 1e3 for times in by_run]
-
-
-def _session(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def _options() -> onnxruntime.SessionOptions:

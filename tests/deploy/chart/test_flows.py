@@ -59,7 +59,7 @@ def test_who_is_named_may_call_what_it_is_named_for(rendered: Mapping[str, str])
         ("laptop", (), InstanceKind.CPU, 2, 1),
         ("default", (), InstanceKind.CPU, 4, 1),
         ("gpu", (), InstanceKind.GPU, 1, 1),
-        ("gpu", ("triton.gpu.enabled=false",), InstanceKind.CPU, 8, 1),
+        ("gpu", ("gpu.enabled=false",), InstanceKind.CPU, 8, 1),
         ("gpu", ("triton.instances=3", "triton.intraOpThreads=2"), InstanceKind.GPU, 3, 2),
     ],
 )

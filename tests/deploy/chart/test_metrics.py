@@ -6,15 +6,21 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 import yaml
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2
+from sliceandpack.operation.v1 import operation_events_pb2
+from sliceandpack.packer.v1 import deployments_pb2
 
 from serving.client import TritonClient
+from serving.reconciler.keeper import Standing
 from serving.repository import ModelRepository
+from svckit.operations.tables import OperationState
 from svckit.telemetry import Metrics
 from tests.helpers.chart.parts import of_kind
 from tests.helpers.chart.rendering import CHART, ROOT, TOOLS, manifests
@@ -24,6 +30,23 @@ pytestmark = pytest.mark.chart
 
 _METRIC = re.compile(r"\b(?:sliceandpack|nv)_[a-z0-9_]+")
 _LABEL = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)\s*\"")
+_LABEL_IN_TEXT = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
+_VALUES = {
+    "job": {"slicer", "packer", "triton"},
+    "code": {code.name for code in StatusCode},
+    "state": {
+        *(standing.value for standing in Standing),
+        *(state.value for state in OperationState),
+    },
+    "reason": {"CANCELED", "REJECTED", "BACKEND", "OTHER"},
+}
+"""What labels are compared with; `reason` is Triton's."""
+_METHODS = {
+    method.name
+    for file in (deployments_pb2, operation_events_pb2, health_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
 _PROMETHEUS_OWN = {"namespace", "pod", "job", "instance", "app_kubernetes_io_instance", "le"}
 
 
@@ -95,14 +118,41 @@ def test_the_runbook_has_what_alarms_refer_to() -> None:
 
 @pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
 def test_rules_and_dashboard_use_metrics_and_labels_that_exist(file: str, exposed: str) -> None:
-    expressions = "\n".join(_expressions(file))
-    names = set(_METRIC.findall(expressions))
+    names = set()
+    for expression, texts in _used(file):
+        metrics = set(_METRIC.findall(expression))
+        names |= metrics
+        labels = set(_PROMETHEUS_OWN)
+        for name in metrics:
+            shown = re.findall(rf"^{name}(?:\{{(.*?)\}}|\b)", exposed, re.MULTILINE)
+            assert shown, f"{name} is no metric"
+            labels.update(re.findall(r"(\w+)(?==|,|$)", ",".join(shown)))
+        assert _labels(expression) <= labels, f"{expression}: {_labels(expression) - labels}"
+        grouped = set(re.findall(r"\w+", " ".join(re.findall(r"\bby \(([^)]*)\)", expression))))
+        for label in _LABEL_IN_TEXT.findall(texts):
+            assert label in (grouped or labels), f"{texts}: {expression} has no {label}"
     assert len(names) >= 6
-    for name in names:
-        assert re.search(rf"^{name}\b", exposed, re.MULTILINE), f"{name} is no metric"
-    labels = set(_LABEL.findall(expressions)) - _PROMETHEUS_OWN
-    for label in labels:
-        assert re.search(rf"[{{,]{label}\b", exposed), f"{label} is no label"
+
+
+@pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
+def test_rules_and_dashboard_compare_labels_with_values_that_occur(file: str) -> None:
+    compared = re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', "\n".join(_expressions(file)))
+    for label, values in compared:
+        if label == "method":
+            assert set(re.findall(r"\w+", values)) <= _METHODS
+        elif label in _VALUES:
+            assert set(values.split("|")) <= _VALUES[label], f"{label} is never {values}"
+        else:
+            assert values in {"RELEASE", "NAMESPACE", "$release", "$namespace"}, label
+
+
+@pytest.mark.parametrize("file", ["rules.yaml", "dashboard.json"])
+def test_rules_and_dashboard_look_at_one_release_alone(file: str) -> None:
+    for expression in _expressions(file):
+        chosen = re.findall(r"\b(?:up|(?:sliceandpack|nv)_[a-z0-9_]+)\s*(\{[^}]*\})?", expression)
+        assert chosen
+        for labels in chosen:
+            assert {"app_kubernetes_io_instance", "namespace"} <= set(_LABEL.findall(labels))
 
 
 def test_the_dashboard_shows_every_metric_of_ours() -> None:
@@ -112,12 +162,28 @@ def test_the_dashboard_shows_every_metric_of_ours() -> None:
 
 
 def _expressions(file: str) -> list[str]:
+    return [expression for expression, _ in _used(file)]
+
+
+def _labels(expression: str) -> set[str]:
+    """Labels that are compared or grouped by."""
+    found = set(_LABEL.findall(expression))
+    for group in re.findall(r"\b(?:by|without|on|ignoring) \(([^)]*)\)", expression):
+        found.update(word.strip() for word in group.split(","))
+    return found
+
+
+def _used(file: str) -> Iterator[tuple[str, str]]:
+    """Yields each expression, with the text that its labels are put into."""
     path = CHART / "files" / file
     if file == "rules.yaml":
-        groups = yaml.safe_load(path.read_text())["groups"]
-        return [rule["expr"] for group in groups for rule in group["rules"]]
-    panels = json.loads(path.read_text())["panels"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                yield rule["expr"], rule["annotations"]["summary"]
+    else:
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                yield target["expr"], target.get("legendFormat", "")
 
 
 def _touched() -> Metrics:

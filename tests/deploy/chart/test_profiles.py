@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from packer_svc.settings import PackerSettings
 from serving.reconciler.settings import ReconcilerSettings
 from slicer_svc.settings import SlicerSettings
 from svckit.settings import ServerSettings
 from tests.helpers.chart.faults import faults
-from tests.helpers.chart.parts import containers, of_kind, settings_of, title
+from tests.helpers.chart.naming import foreign_references
+from tests.helpers.chart.parts import containers, of_kind, settings_of, strings, title
 from tests.helpers.chart.rendering import (
     CHART,
     PROFILES,
@@ -54,6 +57,35 @@ def test_the_manifests_of_a_profile_fit_each_other(
     profile: str, rendered: Mapping[str, str]
 ) -> None:
     assert faults(manifests(rendered[profile])) == []
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_is_not_of_the_release_is_named_in_the_values(
+    profile: str, rendered: Mapping[str, str]
+) -> None:
+    values = "\n".join(path.read_text() for path in PROFILES[profile])
+    for kind, name in foreign_references(manifests(rendered[profile])):
+        assert re.search(rf"\b{re.escape(name)}\b", values), f"{kind}/{name} is nowhere"
+
+
+@pytest.mark.parametrize("profile", ["gpu", "everything"])
+def test_a_release_knows_no_other_release_and_no_other_namespace(profile: str) -> None:
+    found = manifests(render(PROFILES[profile], release="zebra", namespace="elsewhere"))
+    assert {each["metadata"]["namespace"] for each in found} == {"elsewhere"}
+    assert faults(found) == []
+    for text in (word for manifest in found for word in strings(manifest)):
+        assert not re.search(r"\b(market(?!-operators)|ml)\b", text), text
+
+
+def test_the_time_to_start_is_what_is_written_beside_it() -> None:
+    """A probe's comment says how often, every how many seconds, and how long that is in all."""
+    for path in sorted((CHART / "templates").rglob("*.yaml")):
+        lines = path.read_text().splitlines()
+        for place in (number for number, line in enumerate(lines) if "startupProbe:" in line):
+            said = re.findall(r"# (\d+) x (\d+) s = (\d+) s", "\n".join(lines[place - 3 : place]))
+            probe = yaml.safe_load("\n".join(line for line in lines[place + 2 : place + 5]))
+            times, period = probe["failureThreshold"], probe["periodSeconds"]
+            assert said == [(str(times), str(period), str(times * period))], path
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,19 @@ def test_the_probes_of_the_chart_find_triton_serving(address: str) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+def test_connections_end_soon_and_no_call_with_them(address: str) -> None:
+    """Or a client would never hear of new pods, nor of one that is to stop."""
+    states: list[grpc.ChannelConnectivity] = []
+    with grpc.insecure_channel(address) as channel:
+        channel.subscribe(states.append)
+        stub = health_pb2_grpc.HealthStub(channel)
+        deadline = time.monotonic() + 10
+        while states.count(grpc.ChannelConnectivity.READY) < 3:
+            assert time.monotonic() < deadline, states
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def test_only_who_knows_the_secret_reaches_the_repository(address: str) -> None:
     async with TritonClient(address, secret=SECRET) as reconciler:
         assert await reconciler.index() == ()

@@ -1,4 +1,4 @@
-"""Ends and renewals: grace periods, checksums."""
+"""Ends and renewals: grace periods, connections, checksums."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.helpers.chart.parts import containers, of_kind, pod_of, settings_of, 
 from tests.helpers.chart.rendering import Manifest
 
 _EXIT = "--exit-timeout-secs="
+_AGE = "--grpc-max-connection-age="
 
 
 def grace_faults(found: Sequence[Manifest]) -> Iterator[str]:
@@ -34,6 +35,21 @@ def grace_faults(found: Sequence[Manifest]) -> Iterator[str]:
                 yield f"{title(workload)}: Triton stops before clients have heard of it"
         if grace <= needed:
             yield f"{title(workload)}: is killed after {grace} s, and may take {needed} s to end"
+
+
+def connection_faults(found: Sequence[Manifest]) -> Iterator[str]:
+    """A gRPC client finds new pods, and leaves one that is to stop while it still serves."""
+    for workload in of_kind(found, "StatefulSet"):
+        for container in containers(workload):
+            if container["name"] != "triton":
+                continue
+            hook = container.get("lifecycle", {}).get("preStop")
+            seconds = float(hook["exec"]["command"][1]) if hook else 0.0
+            ages = [float(each.removeprefix(_AGE)) for each in container["args"] if _AGE in each]
+            if not ages or ages[0] <= 0:
+                yield f"{title(workload)}: a gRPC connection lasts for ever, with one pod"
+            elif seconds and 2 * ages[0] / 1000 > seconds:
+                yield f"{title(workload)}: a gRPC connection outlives a pod that is to stop"
 
 
 def checksum_faults(found: Sequence[Manifest]) -> Iterator[str]:

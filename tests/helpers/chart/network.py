@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from tests.helpers.chart.parts import (
     title,
 )
 from tests.helpers.chart.rendering import Manifest
+
+_NAMES = 53
+"""The port of whoever resolves names."""
 
 
 def selector_faults(found: Sequence[Manifest]) -> Iterator[str]:
@@ -68,6 +72,10 @@ def policy_faults(found: Sequence[Manifest]) -> Iterator[str]:
             yield f"{title(workload)}: no policy denies all of its traffic"
     for policy in policies:
         chosen = selected(workloads, policy["spec"]["podSelector"])
+        outward = policy["spec"].get("egress", ())
+        asked = {(p["protocol"], p["port"]) for rule in outward for p in rule.get("ports", ())}
+        if outward and not {("UDP", _NAMES), ("TCP", _NAMES)} <= asked:
+            yield f"{title(policy)}: calls services, and can resolve no name"
         if not chosen:
             yield f"{title(policy)}: selects no pod"
         for direction, side in (("ingress", "from"), ("egress", "to")):
@@ -94,6 +102,8 @@ def _rule_faults(
     targets = own if side == "from" else peers
     ports = {number for target in targets for number in pod_ports(target).values()}
     for port in rule["ports"]:
+        if port["protocol"] != "TCP" and port["port"] != _NAMES:
+            yield f"{title(policy)}: nobody speaks {port['protocol']} on port {port['port']}"
         if targets and port["port"] not in ports:
             yield f"{title(policy)}: nothing listens on port {port['port']}"
     for target in targets:
@@ -115,8 +125,16 @@ def monitor_faults(found: Sequence[Manifest]) -> Iterator[str]:
         if len(chosen) != 1:
             yield f"{title(monitor)}: selects {len(chosen)} services"
             continue
+        labels, spec = chosen[0]["metadata"]["labels"], monitor["spec"]
+        component = "app.kubernetes.io/component"
+        if spec.get("jobLabel") != component or labels[component] not in title(chosen[0]):
+            yield f"{title(monitor)}: the rules' label job is another one"
+        if spec.get("targetLabels") != ["app.kubernetes.io/instance"]:
+            yield f"{title(monitor)}: the rules' label of the release is not there"
         names = {port["name"] for port in chosen[0]["spec"]["ports"]}
         for endpoint in monitor["spec"]["endpoints"]:
+            if not re.fullmatch(r"[0-9]+[smh]", str(endpoint["interval"])):
+                yield f"{title(monitor)}: {endpoint['interval']} is no time"
             if endpoint["port"] not in names:
                 yield f"{title(monitor)}: {title(chosen[0])} has no port {endpoint['port']}"
         if (

@@ -10,6 +10,7 @@ from tests.helpers.chart.parts import (
     containers,
     of_kind,
     pod_of,
+    pod_ports,
     quantity,
     settings_of,
     title,
@@ -20,10 +21,10 @@ _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def probe_faults(found: Sequence[Manifest]) -> Iterator[str]:
-    """What serves has all three probes over gRPC, on a port of its container."""
+    """What serves has all three probes over gRPC, on a port of its pod."""
     for workload in of_kind(found, "Deployment", "StatefulSet"):
+        ports = set(pod_ports(workload).values())
         for container in containers(workload):
-            ports = {port["containerPort"] for port in container["ports"]}
             place = f"{title(workload)}: {container['name']}"
             for name in _PROBES:
                 probe = container.get(name)
@@ -35,6 +36,15 @@ def probe_faults(found: Sequence[Manifest]) -> Iterator[str]:
             seconds = budget.get("periodSeconds", 10) * budget.get("failureThreshold", 3)
             if seconds < 60:
                 yield f"{place} has {seconds} s to start"
+
+
+def readiness_faults(found: Sequence[Manifest]) -> Iterator[str]:
+    """A Triton that was restarted is not ready before the reconciler has loaded its models anew."""
+    for workload in of_kind(found, "StatefulSet"):
+        for container in containers(workload):
+            asked = container.get("readinessProbe", {}).get("grpc", {})
+            if asked.get("port") != pod_ports(workload)["health"] or asked.get("service"):
+                yield f"{title(workload)}: {container['name']} is ready before its models are"
 
 
 def resource_faults(found: Sequence[Manifest]) -> Iterator[str]:
@@ -68,6 +78,8 @@ def security_faults(found: Sequence[Manifest]) -> Iterator[str]:
         if any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC")):
             yield f"{title(workload)}: shares the node's namespaces"
         for container in containers(workload):
+            if any("hostPort" in port for port in container.get("ports", ())):
+                yield f"{title(workload)}: {container['name']} takes a port of the node"
             own = container.get("securityContext", {})
             wanted = {
                 "allowPrivilegeEscalation": False,
@@ -90,6 +102,8 @@ def volume_faults(found: Sequence[Manifest]) -> Iterator[str]:
         for name in mounted ^ set(volumes):
             yield f"{title(workload)}: the volume {name} is not there, or not mounted"
         for name, volume in volumes.items():
+            if not {"emptyDir", "persistentVolumeClaim", "secret"} & set(volume):
+                yield f"{title(workload)}: the volume {name} is the node's"
             if "sizeLimit" not in volume.get("emptyDir", {"sizeLimit": ""}):
                 yield f"{title(workload)}: the volume {name} has no limit"
         for container in containers(workload):
@@ -106,13 +120,37 @@ def _limits(container: Manifest) -> Mapping[str, Any]:
     return {**none, **container.get("resources", {}).get("limits", {})}
 
 
+def _gpu_faults(workload: Manifest, container: Manifest) -> Iterator[str]:
+    """What a pod with a GPU has, and one without has not."""
+    spec, limits = pod_of(workload)["spec"], _limits(container)
+    counts = {name: count for name, count in limits.items() if name.startswith("nvidia.com/")}
+    if any(count != int(count) or count < 1 for count in counts.values()) or len(counts) > 1:
+        yield f"{title(workload)}: asks for {counts}"
+    if not counts and ("runtimeClassName" in spec or "nvidia.com" in str(spec.get("nodeSelector"))):
+        yield f"{title(workload)}: takes the place of those that need a GPU"
+    if container["image"].partition("@")[0].endswith("-cuda") != bool(counts) and (
+        container["name"] in {"slicer", "packer"}
+    ):
+        yield f"{title(workload)}: {container['image']} is not for what its resources are"
+    hidden = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in container.get("env", ())
+    if container["name"] == "triton" and hidden == bool(counts):
+        yield f"{title(workload)}: sees other GPUs than those that it asked for"
+
+
 def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
-    """Models run on a GPU exactly where Triton has one."""
+    """What computes on a GPU, and nothing else, has one."""
+    for workload in of_kind(found, *WORKLOADS):
+        having = [
+            each["name"] for each in containers(workload) if "nvidia.com" in str(_limits(each))
+        ]
+        if having not in ([], ["slicer"], ["packer"], ["triton"]):
+            yield f"{title(workload)}: {having} have GPUs"
     for workload in of_kind(found, "StatefulSet"):
         by_name: Mapping[str, Any] = {each["name"]: each for each in containers(workload)}
         settings = settings_of(workload, by_name["reconciler"], found)
         limits = _limits(by_name["triton"])
         devices = [name for name in limits if name.startswith("nvidia.com/")]
+        yield from _gpu_faults(workload, by_name["triton"])
         wanted = "KIND_GPU" if devices else "KIND_CPU"
         if settings["RECONCILER_INSTANCE_KIND"] != wanted:
             yield f"{title(workload)}: models are {settings['RECONCILER_INSTANCE_KIND']}"
@@ -124,6 +162,10 @@ def device_faults(found: Sequence[Manifest]) -> Iterator[str]:
         (container,) = containers(workload)
         settings, limits = settings_of(workload, container, found), _limits(container)
         prefix = container["name"].upper()
+        yield from _gpu_faults(workload, container)
+        devices = [name for name in limits if name.startswith("nvidia.com/")]
+        if settings.get(f"{prefix}_DEVICE", "cpu") != ("cuda" if devices else "cpu"):
+            yield f"{title(workload)}: computes elsewhere than where its resources are"
         workers = int(settings[f"{prefix}_WORKERS"])
         threads = workers * int(settings[f"{prefix}_WORKER_THREADS"])
         memory = workers * int(settings[f"{prefix}_WORKER_MEMORY_BYTES"])

@@ -48,6 +48,7 @@ def render(
     *settings: str,
     chart: Path = CHART,
     release: str = "market",
+    namespace: str = "ml",
 ) -> str:
     """Returns the manifests as text.
 
@@ -56,10 +57,11 @@ def render(
         settings: Further ones, as `--set` takes them.
         chart: The chart's folder.
         release: The release's name.
+        namespace: Where it goes.
     """
     files = [word for path in values for word in ("--values", path)]
     more = [word for setting in settings for word in ("--set", setting)]
-    return helm("template", release, chart, "--namespace", "ml", *files, *more)
+    return helm("template", release, chart, "--namespace", namespace, *files, *more)
 
 
 def manifests(text: str) -> list[Manifest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tests.helpers.chart.parts import of_kind, pod_of, selected, title
+from tests.helpers.chart.parts import of_kind, pod_of, quantity, selected, title
 from tests.helpers.chart.rendering import Manifest
 
 
@@ -32,6 +32,10 @@ def autoscaler_faults(found: Sequence[Manifest]) -> Iterator[str]:
         for metric in spec["metrics"]:
             if metric["type"] != "Pods":
                 yield f"{title(autoscaler)}: {metric['type']} is not there under MIG"
+            elif set(target := metric["pods"]["target"]) != {"type", "averageValue"} or (
+                target["type"] != "AverageValue" or quantity(target["averageValue"]) <= 0
+            ):
+                yield f"{title(autoscaler)}: aims at {target}"
 
 
 def disruption_faults(found: Sequence[Manifest]) -> Iterator[str]:
@@ -51,6 +55,8 @@ def disruption_faults(found: Sequence[Manifest]) -> Iterator[str]:
         least = ruled.get(title(chosen[0]), chosen[0]["spec"].get("replicas", 1))
         if least < 2:
             yield f"{title(budget)}: over a single pod it would block every drain"
+        if budget["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"{title(budget)}: a pod that is not ready blocks every drain"
         if budget["spec"].get("maxUnavailable") != 1:
             yield f"{title(budget)}: does not let exactly one pod go"
     for workload in workloads:

@@ -3,7 +3,9 @@
 {{- $root := index . 0 -}}
 {{- $image := index $root.Values.images (index . 1) -}}
 {{- with $root.Values.imageRegistry | default $image.registry -}}{{- . -}}/{{- end -}}
-{{- $image.repository -}}:{{- $image.tag | default $root.Chart.AppVersion -}}
+{{- $variant := "" -}}
+{{- if and (has (index . 1) (list "slicer" "packer")) (include "slice-and-pack.gpus" . | int) -}}{{- $variant = "-cuda" -}}{{- end -}}
+{{- $image.repository -}}:{{- $image.tag | default (print $root.Chart.AppVersion $variant) -}}
 {{- with $image.digest -}}@{{- . -}}{{- end -}}
 {{- end -}}
 

@@ -73,15 +73,3 @@ tritonMetrics: 8002
   readOnly: true
 {{- end }}
 {{- end -}}
-
-{{/* Where a pod may run: a component's values. */}}
-{{- define "slice-and-pack.placement" -}}
-{{- with .nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end -}}

@@ -1,11 +1,15 @@
 {{/* What the schema cannot say. */}}
 {{- define "slice-and-pack.tritonChecks" -}}
 {{- $triton := .Values.triton -}}
-{{- if and (eq $triton.flavour "embedded") $triton.gpu.enabled -}}
-{{- fail "triton.gpu.enabled: the embedded flavour runs on processors alone; take triton.flavour=nvidia" -}}
+{{- if and (eq $triton.flavour "embedded") (include "slice-and-pack.gpus" (list . "triton") | int) -}}
+{{- fail "triton.gpu.count: the embedded flavour runs on processors alone; take triton.flavour=nvidia, or 0" -}}
 {{- end -}}
 {{- if gt ($triton.autoscaling.minReplicas | int) ($triton.autoscaling.maxReplicas | int) -}}
 {{- fail "triton.autoscaling.minReplicas: more than maxReplicas" -}}
+{{- end -}}
+{{- /* Shared memory is counted as memory of whoever writes there. */}}
+{{- if and (eq $triton.flavour "embedded") (ge (include "slice-and-pack.mebibytes" $triton.sharedMemory | int64) (include "slice-and-pack.mebibytes" $triton.resources.limits.memory | int64)) -}}
+{{- fail "triton.sharedMemory: as much as the limit of memory, which it is a part of" -}}
 {{- end -}}
 {{- end -}}
 

@@ -307,6 +307,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
     Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
     """
+    ERROR_REASON_SPECIFICATION_VERSION: _ErrorReason.ValueType  # 140
+    """A specification is of another version than this server compares.
+    Example: {"reason": "SPECIFICATION_VERSION", "domain": "sliceandpack", "metadata": {"version": "2", "wanted": "1"}}
+    """
+    ERROR_REASON_SPECIFICATION_INVALID: _ErrorReason.ValueType  # 141
+    """The bytes are no specification, are cut off, or say what no specification can say.
+    Example: {"reason": "SPECIFICATION_INVALID", "domain": "sliceandpack", "metadata": {"field": "weights"}}
+    """
+    ERROR_REASON_SPECIFICATION_TOO_FEW_SAMPLES: _ErrorReason.ValueType  # 142
+    """There are too few samples to make a specification of that hides them.
+    Example: {"reason": "SPECIFICATION_TOO_FEW_SAMPLES", "domain": "sliceandpack", "metadata": {"samples": "3"}}
+    """
+    ERROR_REASON_SPECIFICATION_NOT_COMPARABLE: _ErrorReason.ValueType  # 143
+    """No model of the market takes inputs that can be compared with the samples.
+    Example: {"reason": "SPECIFICATION_NOT_COMPARABLE", "domain": "sliceandpack", "metadata": {"space": "text"}}
+    """
+    ERROR_REASON_SPECIFICATION_TOO_NEAR: _ErrorReason.ValueType  # 144
+    """The samples are too much alike to be hidden.
+    Example: {"reason": "SPECIFICATION_TOO_NEAR", "domain": "sliceandpack", "metadata": {}}
+    """
+    ERROR_REASON_NOTHING_FITS: _ErrorReason.ValueType  # 145
+    """No class of any model fits a class that was to be packed; said by clients, never by a service.
+    Example: {"reason": "NOTHING_FITS", "domain": "sliceandpack", "metadata": {"labels": "heron,stork"}}
+    """
+    ERROR_REASON_CLONE_CLASS_KNOWN: _ErrorReason.ValueType  # 150
+    """The target knows a class of the label that a cloned one would have.
+    Example: {"reason": "CLONE_CLASS_KNOWN", "domain": "sliceandpack", "metadata": {"label": "cat", "target": "models/pets"}}
+    """
+    ERROR_REASON_CLONE_SAME_MODEL: _ErrorReason.ValueType  # 151
+    """The target is the source, or has the same graph: it cannot learn anything from itself.
+    Example: {"reason": "CLONE_SAME_MODEL", "domain": "sliceandpack", "metadata": {"target": "models/pets", "source": "models/pets-2"}}
+    """
+    ERROR_REASON_CLONE_POSITION_UNKNOWN: _ErrorReason.ValueType  # 152
+    """The target has no place of this name at which a part could be put in.
+    Example: {"reason": "CLONE_POSITION_UNKNOWN", "domain": "sliceandpack", "metadata": {"position": "relu_9", "positions": "inputs,relu_4,relu_2"}}
+    """
+    ERROR_REASON_CLONE_TARGET_FIXED: _ErrorReason.ValueType  # 153
+    """The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
+    Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
+    """
     ERROR_REASON_MODEL_UNCUTTABLE: _ErrorReason.ValueType  # 155
     """Too few of the models can be cut into as many blocks as were asked for.
     Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
@@ -605,6 +645,46 @@ Example: {"reason": "SMOKE_TEST_FAILED", "domain": "sliceandpack", "metadata": {
 ERROR_REASON_CANARY_IN_PROGRESS: ErrorReason.ValueType  # 125
 """A canary is tried beside the deployment, so it can neither be switched nor have another canary.
 Example: {"reason": "CANARY_IN_PROGRESS", "domain": "sliceandpack", "metadata": {"pack": "packs/p2"}}
+"""
+ERROR_REASON_SPECIFICATION_VERSION: ErrorReason.ValueType  # 140
+"""A specification is of another version than this server compares.
+Example: {"reason": "SPECIFICATION_VERSION", "domain": "sliceandpack", "metadata": {"version": "2", "wanted": "1"}}
+"""
+ERROR_REASON_SPECIFICATION_INVALID: ErrorReason.ValueType  # 141
+"""The bytes are no specification, are cut off, or say what no specification can say.
+Example: {"reason": "SPECIFICATION_INVALID", "domain": "sliceandpack", "metadata": {"field": "weights"}}
+"""
+ERROR_REASON_SPECIFICATION_TOO_FEW_SAMPLES: ErrorReason.ValueType  # 142
+"""There are too few samples to make a specification of that hides them.
+Example: {"reason": "SPECIFICATION_TOO_FEW_SAMPLES", "domain": "sliceandpack", "metadata": {"samples": "3"}}
+"""
+ERROR_REASON_SPECIFICATION_NOT_COMPARABLE: ErrorReason.ValueType  # 143
+"""No model of the market takes inputs that can be compared with the samples.
+Example: {"reason": "SPECIFICATION_NOT_COMPARABLE", "domain": "sliceandpack", "metadata": {"space": "text"}}
+"""
+ERROR_REASON_SPECIFICATION_TOO_NEAR: ErrorReason.ValueType  # 144
+"""The samples are too much alike to be hidden.
+Example: {"reason": "SPECIFICATION_TOO_NEAR", "domain": "sliceandpack", "metadata": {}}
+"""
+ERROR_REASON_NOTHING_FITS: ErrorReason.ValueType  # 145
+"""No class of any model fits a class that was to be packed; said by clients, never by a service.
+Example: {"reason": "NOTHING_FITS", "domain": "sliceandpack", "metadata": {"labels": "heron,stork"}}
+"""
+ERROR_REASON_CLONE_CLASS_KNOWN: ErrorReason.ValueType  # 150
+"""The target knows a class of the label that a cloned one would have.
+Example: {"reason": "CLONE_CLASS_KNOWN", "domain": "sliceandpack", "metadata": {"label": "cat", "target": "models/pets"}}
+"""
+ERROR_REASON_CLONE_SAME_MODEL: ErrorReason.ValueType  # 151
+"""The target is the source, or has the same graph: it cannot learn anything from itself.
+Example: {"reason": "CLONE_SAME_MODEL", "domain": "sliceandpack", "metadata": {"target": "models/pets", "source": "models/pets-2"}}
+"""
+ERROR_REASON_CLONE_POSITION_UNKNOWN: ErrorReason.ValueType  # 152
+"""The target has no place of this name at which a part could be put in.
+Example: {"reason": "CLONE_POSITION_UNKNOWN", "domain": "sliceandpack", "metadata": {"position": "relu_9", "positions": "inputs,relu_4,relu_2"}}
+"""
+ERROR_REASON_CLONE_TARGET_FIXED: ErrorReason.ValueType  # 153
+"""The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
+Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
 """
 ERROR_REASON_MODEL_UNCUTTABLE: ErrorReason.ValueType  # 155
 """Too few of the models can be cut into as many blocks as were asked for.

@@ -5,6 +5,7 @@ import warnings
 
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from sliceandpack.packer.v1 import cloning_pb2 as sliceandpack_dot_packer_dot_v1_dot_cloning__pb2
 from sliceandpack.packer.v1 import packs_pb2 as sliceandpack_dot_packer_dot_v1_dot_packs__pb2
 from sliceandpack.packer.v1 import reassembly_pb2 as sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2
 
@@ -68,6 +69,11 @@ class PacksStub:
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_packs__pb2.RemoveClassesRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.CloneClasses = channel.unary_unary(
+                '/sliceandpack.packer.v1.Packs/CloneClasses',
+                request_serializer=sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.ReassembleModel = channel.unary_unary(
                 '/sliceandpack.packer.v1.Packs/ReassembleModel',
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2.ReassembleModelRequest.SerializeToString,
@@ -127,6 +133,15 @@ class PacksServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloneClasses(self, request, context):
+        """Puts classes of one model into another one, beside the classes that it knows. The operation's
+        response is the Pack; the models stay as they are, and removing all cloned classes gives the
+        target back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReassembleModel(self, request, context):
         """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
         together. The operation's response is the Pack.
@@ -173,6 +188,11 @@ def add_PacksServicer_to_server(servicer, server):
             'RemoveClasses': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveClasses,
                     request_deserializer=sliceandpack_dot_packer_dot_v1_dot_packs__pb2.RemoveClassesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CloneClasses': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneClasses,
+                    request_deserializer=sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'ReassembleModel': grpc.unary_unary_rpc_method_handler(
@@ -348,6 +368,33 @@ class Packs:
             target,
             '/sliceandpack.packer.v1.Packs/RemoveClasses',
             sliceandpack_dot_packer_dot_v1_dot_packs__pb2.RemoveClassesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneClasses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.packer.v1.Packs/CloneClasses',
+            sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

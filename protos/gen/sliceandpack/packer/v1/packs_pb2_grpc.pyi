@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from sliceandpack.packer.v1 import cloning_pb2 as _cloning_pb2
 from sliceandpack.packer.v1 import packs_pb2 as _packs_pb2
 from sliceandpack.packer.v1 import reassembly_pb2 as _reassembly_pb2
 import abc as _abc_1
@@ -50,6 +51,11 @@ class PacksStub:
     """Makes a new pack of a pack's fragments and further ones. The operation's response is the Pack."""
     RemoveClasses: _grpc.UnaryUnaryMultiCallable[_packs_pb2.RemoveClassesRequest, _operations_pb2.Operation]
     """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+    CloneClasses: _grpc.UnaryUnaryMultiCallable[_cloning_pb2.CloneClassesRequest, _operations_pb2.Operation]
+    """Puts classes of one model into another one, beside the classes that it knows. The operation's
+    response is the Pack; the models stay as they are, and removing all cloned classes gives the
+    target back.
+    """
     ReassembleModel: _grpc.UnaryUnaryMultiCallable[_reassembly_pb2.ReassembleModelRequest, _operations_pb2.Operation]
     """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
     together. The operation's response is the Pack.
@@ -76,6 +82,11 @@ class PacksAsyncStub(PacksStub):
     """Makes a new pack of a pack's fragments and further ones. The operation's response is the Pack."""
     RemoveClasses: _aio.UnaryUnaryMultiCallable[_packs_pb2.RemoveClassesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+    CloneClasses: _aio.UnaryUnaryMultiCallable[_cloning_pb2.CloneClassesRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Puts classes of one model into another one, beside the classes that it knows. The operation's
+    response is the Pack; the models stay as they are, and removing all cloned classes gives the
+    target back.
+    """
     ReassembleModel: _aio.UnaryUnaryMultiCallable[_reassembly_pb2.ReassembleModelRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
     together. The operation's response is the Pack.
@@ -135,6 +146,17 @@ class PacksServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes a new pack of a pack's fragments without some classes. The operation's response is the Pack."""
+
+    @_abc_1.abstractmethod
+    def CloneClasses(
+        self,
+        request: _cloning_pb2.CloneClassesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Puts classes of one model into another one, beside the classes that it knows. The operation's
+        response is the Pack; the models stay as they are, and removing all cloned classes gives the
+        target back.
+        """
 
     @_abc_1.abstractmethod
     def ReassembleModel(

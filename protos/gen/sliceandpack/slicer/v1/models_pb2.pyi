@@ -14,6 +14,7 @@ from sliceandpack.slicer.v1 import fragments_pb2 as _fragments_pb2
 from sliceandpack.slicer.v1 import input_spec_pb2 as _input_spec_pb2
 from sliceandpack.slicer.v1 import plans_pb2 as _plans_pb2
 from sliceandpack.slicer.v1 import references_pb2 as _references_pb2
+from sliceandpack.slicer.v1 import specifications_pb2 as _specifications_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,6 +49,7 @@ class Model(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    SPECIFICATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "models/{model}"."""
     display_name: _builtins.str
@@ -96,6 +98,12 @@ class Model(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def specification(self) -> _specifications_pb2.Specification:
+        """What searches find it by; absent until it is made, which for a model that was submitted before
+        there were specifications is soon after the start.
+        """
+
     def __init__(
         self,
         *,
@@ -116,10 +124,11 @@ class Model(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        specification: _specifications_pb2.Specification | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph", "normalised_graph", b"normalised_graph", "samples", b"samples", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "graph", b"graph", "normalised_graph", b"normalised_graph", "samples", b"samples", "specification", b"specification", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "feature_width", b"feature_width", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "licence", b"licence", "macs", b"macs", "name", b"name", "normalised_graph", b"normalised_graph", "parameters", b"parameters", "sample_accuracy", b"sample_accuracy", "sample_count", b"sample_count", "samples", b"samples", "unit_group_count", b"unit_group_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "feature_width", b"feature_width", "graph", b"graph", "inputs", b"inputs", "labels", b"labels", "licence", b"licence", "macs", b"macs", "name", b"name", "normalised_graph", b"normalised_graph", "parameters", b"parameters", "sample_accuracy", b"sample_accuracy", "sample_count", b"sample_count", "samples", b"samples", "specification", b"specification", "unit_group_count", b"unit_group_count", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

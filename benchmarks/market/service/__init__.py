@@ -1,0 +1,1 @@
+"""How long a search takes of a running slicer that has many models."""
