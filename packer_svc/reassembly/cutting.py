@@ -126,7 +126,7 @@ def cut(name: str, graph: bytes, samples: Mapping[str, AnyArray]) -> CutModel:
 
 
 def _pieces(model: CutModel, samples: Mapping[str, AnyArray]) -> tuple[Piece, ...]:
-    found = segments(model.graph, SCORES)
+    found = segments(model.graph, [SCORES])
     one_row = _one_row_a_sample(model, [segment.end for segment in found], samples)
     shares = cost(model.graph).by_node
     nodes = {str(node.name): node for node in model.graph.graph}

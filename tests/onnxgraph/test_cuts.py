@@ -34,7 +34,7 @@ two (float[batch, 4] a, float[batch, 4] b) => (float[batch, 2] scores)
 
 def cut_points(text: str, output: str = "scores") -> list[str]:
     model = ir.from_proto(parse(text))
-    return [segment.end for segment in segments(model, output)]
+    return [segment.end for segment in segments(model, [output])]
 
 
 @pytest.mark.parametrize(
@@ -77,25 +77,31 @@ def test_removing_a_cut_point_parts_input_and_output_and_no_other_value_does() -
 
 def test_segments_share_out_all_nodes_that_depend_on_the_input() -> None:
     model = ir.from_proto(parse(RESIDUAL))
-    found = segments(model, "scores")
+    found = segments(model, ["scores"])
     assert sum(len(segment.nodes) for segment in found) == len(list(model.graph))
     assert [one.start for one in found] == ["x", *[one.end for one in found[:-1]]]
 
 
 def test_several_inputs_have_no_single_tensor_in_front() -> None:
-    first, *others = segments(ir.from_proto(parse(TWO_INPUTS)), "scores")
+    first, *others = segments(ir.from_proto(parse(TWO_INPUTS)), ["scores"])
     assert first.start is None
     assert all(segment.start is not None for segment in others)
 
 
 def test_what_does_not_lead_to_the_output_is_no_obstacle() -> None:
     model = ir.from_proto(parse(RESIDUAL))
-    assert [one.end for one in segments(model, "active")] == ["stem", "left", "active"]
+    assert [one.end for one in segments(model, ["active"])] == ["stem", "left", "active"]
+
+
+def test_with_several_outputs_all_paths_to_all_of_them_count() -> None:
+    model = ir.from_proto(parse(RESIDUAL))
+    assert [one.end for one in segments(model, ["sum", "scores"])] == ["stem", "sum"]
+    assert [one.end for one in segments(model, ["active", "scores"])] == ["stem"]
 
 
 def test_an_output_that_no_input_leads_to_is_refused() -> None:
     model = ir.from_proto(parse(DENSE))
     with pytest.raises(KeyError):
-        segments(model, "nothing")
+        segments(model, ["nothing"])
     with pytest.raises(ValueError, match="no input"):
-        segments(model, "b0")
+        segments(model, ["b0"])
