@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from specification.embedding import Embedding, embed, inner_products
 from specification.group import Group, Kept, Table
 from specification.model import Floats, Specification
 from specification.scoring import excess, near, opinions, scores
+from specification.solvers import non_negative
 
 _SUM: Final = 1e3
 """Weight of the row that holds a mixture's shares to 1."""
@@ -161,5 +161,5 @@ def _mixture(gram: Floats, towards: Floats) -> Floats:
     # Two classes may be the same one.
     lengths = np.sqrt(np.maximum(values, _LEAST_LENGTH))
     rows = np.vstack([(axes * lengths).T, np.full((1, len(gram)), _SUM)])
-    shares, _ = nnls(rows, np.append((axes / lengths).T @ towards, _SUM))
-    return np.asarray(shares / shares.sum())
+    found = non_negative(rows, np.append((axes / lengths).T @ towards, _SUM))
+    return np.asarray(found / found.sum())

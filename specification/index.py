@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from specification.candidates import Candidates, candidates
 from specification.checks import validate
@@ -25,6 +24,7 @@ from specification.results import (
     ModelsFound,
 )
 from specification.scoring import FITS
+from specification.solvers import assigned
 
 SHORTLIST: Final = 64
 """Models that are compared by MMD."""
@@ -113,7 +113,7 @@ class Index:
             return ClassesFound(nothing, False, self._nothing(query, among), 0)
         # Of equal scores the nearer one.
         worth = found.scores - 1e-6 * np.minimum(found.excess, 1e5)
-        rows, columns = linear_sum_assignment(-worth)
+        rows, columns = assigned(worth)
         chosen = dict(zip(rows.tolist(), columns.tolist(), strict=True))
         listed = []
         for place, name in enumerate(names):
@@ -180,14 +180,14 @@ def _model_match(query: Specification, found: Candidates, place: int) -> ModelMa
         score = float(np.exp(-max(excess - 1.0, 0.0)))
         return ModelMatch(found.names[place], score, np.sqrt(whole), excess, (), fits, reason)
     worth = found.scores[:, columns] - 1e-3 * np.minimum(found.excess[:, columns], 1e5)
-    rows, assigned = linear_sum_assignment(-worth)
+    rows, places = assigned(worth)
     chosen = tuple(
         _class_match(query, found, int(row), int(columns[column]))
-        for row, column in zip(rows, assigned, strict=True)
+        for row, column in zip(rows, places, strict=True)
     )
     excess = float(np.mean([match.excess for match in chosen]))
     complete = len(chosen) == len(query.labels)
-    nearby = found.near[rows, columns[assigned]]
+    nearby = found.near[rows, columns[places]]
     fits = complete and bool(excess <= FITS or nearby.all())
     near = int(nearby.sum())
     reason = f"{near} of {len(query.labels)} classes are as near as their own would be"

@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from specification.model import Floats, Specification
 
@@ -82,7 +81,9 @@ def opinions(query: Specification, points: Floats, model: Specification) -> Floa
         points: The user's points in the model's own units `(m, D)`.
         model: The model's; with labels.
     """
-    said = softmax(points @ model.proxy + model.bias, axis=1)
+    logits = points @ model.proxy + model.bias
+    said = np.exp(logits - logits.max(axis=1, keepdims=True))
+    said /= said.sum(axis=1, keepdims=True)
     groups = max(1, len(query.labels))
     places = np.maximum(query.point_classes, 0)
     found = np.zeros((groups, said.shape[1]))
