@@ -168,7 +168,7 @@ async def test_the_lineage_names_both_models_and_holds_the_fragment(
 
 
 async def test_a_replay_gets_the_first_result(packs: PacksClient) -> None:
-    request = asked("replayed", "three")
+    request = asked("replayed-clone", "three")
     request.request_id = "clone-once"
     first = await packs.stub.CloneClasses(request)
     again = await packs.stub.CloneClasses(request)
@@ -246,17 +246,17 @@ async def test_the_command_line_clones_and_gives_the_target_back(
     made = await asyncio.to_thread(
         marketctl,
         *("packs", "clone", "low", "mixed", "--class", "two=another", "--class", "three"),
-        *("--position", "inputs", "--id", "by-hand", "-o", "json", *servers),
+        *("--position", "inputs", "--id", "cloned-by-hand", "-o", "json", *servers),
     )
     assert made.code == 0, made.err
     assert made.data["labels"] == ["zero", "one", "two", "another", "three"]
     assert made.data["clone"]["position"] == "inputs"
 
-    shown = await asyncio.to_thread(marketctl, "packs", "show", "by-hand", *servers)
+    shown = await asyncio.to_thread(marketctl, "packs", "show", "cloned-by-hand", *servers)
     assert "another, three, of models/mixed" in " ".join(shown.out.split())
     path = tmp_path / "target.onnx"
     given = await asyncio.to_thread(
-        marketctl, "packs", "download", "by-hand", "--part", "target", "--to", path, *servers
+        marketctl, "packs", "download", "cloned-by-hand", "--part", "target", "--to", path, *servers
     )
     assert given.code == 0, given.err
     assert path.read_bytes() == digit_model((0, 1, 2), width=4).graph
@@ -268,7 +268,7 @@ async def test_the_target_is_given_back_after_its_model_is_gone(
     packs: PacksClient, slicer: StockedSlicer, models: models_pb2_grpc.ModelsAsyncStub
 ) -> None:
     await asyncio.to_thread(slicer.add, "short-lived", (6, 7), 0.5)
-    request = asked("outlives", "three")
+    request = asked("outliving-clone", "three")
     request.target = "models/short-lived"
     made = await cloned(packs, request)
     gone = models_pb2.DeleteModelRequest(name="models/short-lived", force=True)
