@@ -94,7 +94,7 @@ def test_a_deployment_succeeds_and_fails_by_the_stock_client(stocked: Stocked) -
 def test_reflection_lists_every_service(stocked: Stocked, which: str) -> None:
     channel = (stocked.slicer if which == "slicer" else stocked.packer).channel
     own = {
-        "slicer": {"sliceandpack.slicer.v1.Models"},
+        "slicer": {"sliceandpack.slicer.v1.Models", "sliceandpack.slicer.v1.Search"},
         "packer": {"sliceandpack.packer.v1.Packs", "sliceandpack.packer.v1.Deployments"},
     }
     services = set(ProtoReflectionDescriptorDatabase(channel).get_services())

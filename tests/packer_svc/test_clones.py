@@ -152,7 +152,7 @@ async def test_a_part_is_found_by_masks_where_that_is_asked_for(packs: PacksClie
 async def test_the_lineage_names_both_models_and_holds_the_fragment(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
-    made = await cloned(packs, asked("of-both", "three"))
+    made = await cloned(packs, asked("clone-of-both", "three"))
 
     found = await packs.stub.GetLineage(pb.GetLineageRequest(name=made.name))
     nodes = {node.name: node for node in found.nodes}
@@ -168,7 +168,7 @@ async def test_the_lineage_names_both_models_and_holds_the_fragment(
 
 
 async def test_a_replay_gets_the_first_result(packs: PacksClient) -> None:
-    request = asked("replayed-clone", "three")
+    request = asked("clone-replayed", "three")
     request.request_id = "clone-once"
     first = await packs.stub.CloneClasses(request)
     again = await packs.stub.CloneClasses(request)
@@ -190,7 +190,7 @@ async def test_a_request_that_is_only_checked_keeps_nothing(packs: PacksClient) 
         (lambda: asked("known", "two"), "CLONE_CLASS_KNOWN"),
         (lambda: asked("unknown", "nine"), "CLASS_UNKNOWN"),
         (lambda: asked("itself", "one", source="low"), "CLONE_SAME_MODEL"),
-        (lambda: asked("gone", "one", source="nobody"), "RESOURCE_NOT_FOUND"),
+        (lambda: asked("clone-gone", "one", source="nobody"), "RESOURCE_NOT_FOUND"),
     ],
 )
 async def test_what_cannot_be_cloned_is_refused(
@@ -228,7 +228,7 @@ async def test_every_broken_rule_of_a_request_is_told_at_once(packs: PacksClient
 
 
 async def test_the_target_of_a_clone_stays_whole(packs: PacksClient, slicer: StockedSlicer) -> None:
-    made = await cloned(packs, asked("stays", "three"))
+    made = await cloned(packs, asked("clone-stays", "three"))
 
     remove = pb.RemoveClassesRequest(name=made.name, labels=["zero"])
     refusal = await refusal_of(answer(packs.stub.RemoveClasses(remove)))
@@ -268,7 +268,7 @@ async def test_the_target_is_given_back_after_its_model_is_gone(
     packs: PacksClient, slicer: StockedSlicer, models: models_pb2_grpc.ModelsAsyncStub
 ) -> None:
     await asyncio.to_thread(slicer.add, "short-lived", (6, 7), 0.5)
-    request = asked("outliving-clone", "three")
+    request = asked("clone-outlives", "three")
     request.target = "models/short-lived"
     made = await cloned(packs, request)
     gone = models_pb2.DeleteModelRequest(name="models/short-lived", force=True)
