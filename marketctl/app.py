@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import typer
 from typer.core import TyperGroup, TyperOption
 
+import marketctl.reassembly  # noqa: F401 - adds `packs reassemble`.
 from marketctl import (
     deployments,
     doctor,

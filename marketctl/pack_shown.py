@@ -8,6 +8,7 @@ from marketctl.clone_facts import clone_facts
 from marketctl.columns import Column, count, moment, ratio, share
 from marketctl.evaluation import acceptance_facts, error_text
 from marketctl.inputs import input_text
+from marketctl.network_shown import network_facts
 from marketctl.output import Section
 from marketctl.pack_size import size_facts
 from marketctl.session import Session
@@ -21,10 +22,13 @@ FRAGMENT_COLUMNS = (
 
 def print_pack(session: Session, pack: pb.Pack) -> None:
     """Shows a pack, and what was measured before it was kept."""
-    session.printer.one(pack, _facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments))
+    session.printer.one(
+        pack, pack_facts(pack), Section("Fragments", FRAGMENT_COLUMNS, pack.fragments)
+    )
 
 
-def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
+def pack_facts(pack: pb.Pack) -> list[tuple[str, str]]:
+    """Returns what a pack is and what was measured of it, a line each."""
     proof = pack.proof_summary
     facts = [
         ("pack", pack.name),
@@ -46,6 +50,7 @@ def _facts(pack: pb.Pack) -> list[tuple[str, str]]:
         ),
         ("precision", _precision(pack)),
         *size_facts(pack),
+        *network_facts(pack),
         ("accuracy", _accuracy(proof)),
         ("error", error_text(proof)),
         *acceptance_facts(pack),

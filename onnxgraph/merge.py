@@ -64,13 +64,18 @@ def merge(branches: Sequence[Branch], tail: Tail) -> ir.Model:
     taken: set[str | None] = set(inputs)
     ends = [_add(graph, branch, inputs, taken) for branch in branches]
     graph.outputs.extend(tail(ir.tape.Tape(graph), ends))
+    return finished(model)
+
+
+def finished(model: ir.Model) -> ir.Model:
+    """Tidies a joined graph in place: nothing unread, nothing twice, names, shapes; returns it."""
     FreeBatch()(model)
     RemoveUnusedNodesPass()(model)
     DeduplicateHashedInitializersPass()(model)
     CommonSubexpressionEliminationPass()(model)
     NameFixPass(name_generator=ReadableNames())(model)
     InferShapes(DEFAULT_LIMITS)(model)
-    for output in graph.outputs:
+    for output in model.graph.outputs:
         if output.shape is not None and len(output.shape):
             output.shape = ir.Shape([BATCH, *output.shape[1:]])
     return model

@@ -12,6 +12,7 @@ from sliceandpack.packer.v1 import (
     deployments_pb2_grpc,
     packs_pb2,
     packs_pb2_grpc,
+    reassembly_pb2,
 )
 
 from packer_svc.deployments.board import Board
@@ -25,6 +26,7 @@ from packer_svc.handlers.create_pack import PackHandlers
 from packer_svc.handlers.deploy import DeploymentHandlers
 from packer_svc.handlers.evaluate import Evaluations
 from packer_svc.handlers.make_pack import Means, PackMaker
+from packer_svc.handlers.reassemble import ReassemblyHandlers
 from packer_svc.jobs import entries
 from packer_svc.localising import Localiser
 from packer_svc.ordered import OrderedWork
@@ -87,6 +89,10 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         foundation.runner,
         PackHandlers(foundation.database, maker, cloner, gate),
         DeploymentHandlers(foundation, board, switches),
+    )
+    reassembly = ReassemblyHandlers(foundation, slicer, maker, gate)
+    foundation.runner.register(
+        "ReassembleModel", reassembly.reassemble, reassembly_pb2.ReassembleModelRequest
     )
     _register_canaries(foundation.runner, CanaryHandlers(foundation, board, switches))
     for resource in (

@@ -89,6 +89,9 @@ def whole_origin(model: models_pb2.Model, label: str) -> Origin:
     Args:
         model: What the slicer says of it.
         label: The class.
+
+    Raises:
+        ValueError: The model has no such class.
     """
     return Origin(
         fragment=model.name,

@@ -104,6 +104,36 @@ class SlicerClient:
             request = models_pb2.GetModelRequest(name=name)
             return await reached(self._models.GetModel(request, timeout=CALL_SECONDS))
 
+    async def models(self, names: Sequence[str]) -> list[models_pb2.Model]:
+        """Returns models in the order of their names.
+
+        Raises:
+            NotFound: There is no such model.
+            Unavailable: SLICER_UNAVAILABLE.
+        """
+        gate = asyncio.Semaphore(_AT_ONCE)
+        return await all_of(self._model(name, gate) for name in names)
+
+    async def newest_models(self, most: int) -> list[models_pb2.Model]:
+        """Returns the models of the market, the newest first.
+
+        Args:
+            most: How many at most.
+
+        Raises:
+            Unavailable: SLICER_UNAVAILABLE.
+        """
+        found: list[models_pb2.Model] = []
+        token = ""
+        while len(found) < most:
+            request = models_pb2.ListModelsRequest(page_size=most - len(found), page_token=token)
+            page = await reached(self._models.ListModels(request, timeout=CALL_SECONDS))
+            found += page.models
+            token = page.next_page_token
+            if not token:
+                break
+        return found
+
     async def fetch(self, digest: str, folder: Path) -> Path:
         """Returns a verified file with an artifact's bytes, read from the slicer at most once.
 

@@ -68,6 +68,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_CLONE_CLASS_KNOWN,
         pb.ERROR_REASON_CLONE_SAME_MODEL,
         pb.ERROR_REASON_CLONE_POSITION_UNKNOWN,
+        pb.ERROR_REASON_MODEL_UNCUTTABLE,
     ),
     grpc.StatusCode.NOT_FOUND: (
         pb.ERROR_REASON_RESOURCE_NOT_FOUND,
@@ -88,6 +89,7 @@ _BY_CODE: Mapping[grpc.StatusCode, tuple[pb.ErrorReason.ValueType, ...]] = {
         pb.ERROR_REASON_SMOKE_TEST_FAILED,
         pb.ERROR_REASON_CANARY_IN_PROGRESS,
         pb.ERROR_REASON_CLONE_TARGET_FIXED,
+        pb.ERROR_REASON_PACK_REASSEMBLED,
     ),
     grpc.StatusCode.OUT_OF_RANGE: (
         pb.ERROR_REASON_WRITE_OFFSET_INVALID,

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.market.cloning import main as cloning
+from benchmarks.market.reassembly import main as reassembly
 from benchmarks.market.search.measured import main as search
 
 EXPERIMENTS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "cloning": cloning,
+    "reassembly": reassembly,
     "search": search,
 }
 """By the name that ``--only`` takes; each reads the rest of the command line."""

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from onnxgraph.cuts import CutPoint
+from onnxgraph.halves import INPUT
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
-from packer_svc.cloning.cuts import INPUT, CutPoint
 
 Array = npt.NDArray[np.float64]
 FloatArray = npt.NDArray[np.float32]

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxgraph.classifier import FEATURES, SCORES
+from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.adapter import Adapter, fit_adapter, resizing
-from packer_svc.cloning.cuts import INPUT, behind, in_front
 from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.head import clone_losses, fit_clone_head
 from packer_svc.cloning.insertion import inserted

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from onnxgraph.classifier import FEATURES, SCORES
+from onnxgraph.halves import INPUT
 from onnxgraph.view import TorchView
 from packer_svc.cloning.adapter import Adapter, FloatArray
-from packer_svc.cloning.cuts import INPUT
 from packer_svc.fusion.features import FragmentFeatures
 
 STEPS = 60

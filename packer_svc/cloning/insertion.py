@@ -6,9 +6,9 @@ import onnx
 import onnx_ir as ir
 
 from onnxgraph.classifier import FEATURES, SCORES
+from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.adapter import OUTPUT, RESIZED, Adapter, as_graph, resizing
-from packer_svc.cloning.cuts import INPUT, behind, in_front
 from packer_svc.cloning.positions import Splice
 
 

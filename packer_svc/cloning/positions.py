@@ -8,7 +8,7 @@ from math import log
 
 import onnx_ir as ir
 
-from packer_svc.cloning.cuts import CutPoint, cut_points
+from onnxgraph.cuts import CutPoint, cut_points
 from packer_svc.cloning.errors import CloningError, CloningReason
 
 INPUTS = "inputs"

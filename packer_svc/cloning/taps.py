@@ -9,9 +9,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from onnxgraph.classifier import FEATURES
+from onnxgraph.cuts import CutPoint, cut_points
 from onnxgraph.lookup import values_by_name
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.cuts import CutPoint, cut_points
 
 MAPS = 3
 """Axes of a sample of maps."""

@@ -71,6 +71,8 @@ def encode_pack(row: PackRow) -> pb.Pack:
     ):
         artifact.name = f"artifacts/{digest}"
         artifact.size_bytes = size
+    if row.reassembly is not None:
+        json_format.ParseDict(row.reassembly, message.reassembly)
     if row.report_digest is not None:
         message.report.name = f"artifacts/{row.report_digest}"
         message.report.size_bytes = row.report_size or 0

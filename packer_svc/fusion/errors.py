@@ -36,6 +36,8 @@ class FusionReason(StrEnum):
     """Nothing can be held out from which to learn what lies outside of the pack."""
     PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
     """The pack cannot be computed in the precision that was asked for."""
+    MODEL_UNCUTTABLE = "MODEL_UNCUTTABLE"
+    """Too few of the models can be cut into as many blocks as were asked for."""
 
 
 class FusionError(Exception):

@@ -276,7 +276,7 @@ class PackMaker:
     ) -> list[dict[str, Any]]:
         wanted = [digest for one in ingredients for _, digest in _copies(0, one)]
         files = await self._slicer.fetch_all(wanted, folder)
-        return [_job_part(one, files) for one in ingredients]
+        return [job_part(one, files) for one in ingredients]
 
 
 def _joining(sized: Sized | None) -> Work:
@@ -290,7 +290,7 @@ def _joining(sized: Sized | None) -> Work:
     return Work(entries.PACK, {"budget": None if sized is None else sized.budget}, conclude)
 
 
-def _job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
+def job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:
     """What a worker is told of a fragment."""
     origin = one.origin
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, json_format
-from sliceandpack.packer.v1 import cloning_pb2, packs_pb2_grpc
+from sliceandpack.packer.v1 import cloning_pb2, packs_pb2_grpc, reassembly_pb2
 from sliceandpack.packer.v1 import packs_pb2 as pb
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,11 +21,12 @@ from packer_svc.convert.packs import (
     fragment_violations,
     pack_violations,
 )
+from packer_svc.convert.reassembly import reassembly_violations
 from packer_svc.deployments.gate import Gate
 from packer_svc.lineage import lineage_of
 from packer_svc.recipe import refuse_duplicates
 from packer_svc.store import packs
-from packer_svc.store.failures import pack_in_use, target_fixed
+from packer_svc.store.failures import pack_in_use, pack_reassembled, target_fixed
 from packer_svc.store.tables import PackRow
 from svckit.artifacts.digests import digest_from_name
 from svckit.errors import FieldViolation
@@ -91,6 +92,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
 
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
+            refuse_reassembled(base)
             if base.clone is not None:
                 raise target_fixed(base.name, base.clone["target"])
             refuse_duplicates([*encode_pack(base).fragments, *request.fragments])
@@ -113,6 +115,7 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
 
         async def check(session: AsyncSession) -> None:
             base = await packs.get(session, pack_id)
+            refuse_reassembled(base)
             refuse(_removal_violations(request.labels, base.labels))
             _refuse_target(base, request.labels)
             await self._free(request.pack_id, request.evaluation_samples)(session)
@@ -130,6 +133,14 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
         )
         answer = pb.Pack(display_name=request.display_name, clone=asked)
         return await self._foundation.accept(request, _target(request), check, answer)
+
+    async def ReassembleModel(
+        self, request: reassembly_pb2.ReassembleModelRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Queues the making of a pack of one new network."""
+        refuse([*reassembly_violations(request), *id_problems(request.pack_id)])
+        check = self._free(request.pack_id, "")
+        return await self._foundation.accept(request, _target(request), check, pb.Pack())
 
     def _free(self, pack_id: str, evaluation_samples: str) -> Check:
         async def check(session: AsyncSession) -> None:
@@ -188,6 +199,16 @@ class PacksServicer(packs_pb2_grpc.PacksServicer):
             return lineage_of(await packs.get(session, pack_id))
 
 
+def refuse_reassembled(pack: PackRow) -> None:
+    """Refuses to change the classes of a pack that is one network.
+
+    Raises:
+        FailedPrecondition: PACK_REASSEMBLED.
+    """
+    if pack.reassembly is not None:
+        raise pack_reassembled(pack.name)
+
+
 def id_problems(pack_id: str) -> Sequence[FieldViolation]:
     """Returns what is wrong with an id that may be left out."""
     return id_violations(pack_id, "pack_id") if pack_id else ()
@@ -219,6 +240,7 @@ def _target(
     request: pb.CreatePackRequest
     | pb.AddClassesRequest
     | pb.RemoveClassesRequest
-    | cloning_pb2.CloneClassesRequest,
+    | cloning_pb2.CloneClassesRequest
+    | reassembly_pb2.ReassembleModelRequest,
 ) -> str:
     return PACK.format(request.pack_id or WILDCARD)

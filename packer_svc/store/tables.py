@@ -55,9 +55,11 @@ class PackRow(Base):
         ensemble_macs: Theirs too.
         create_time: When it was made.
         clone: What it was cloned from, as protobuf's JSON of `Clone`; null for a pack of fragments.
+        reassembly: What its one network was put together of, as protobuf's JSON of `Reassembly`;
+            null for a pack of fragments.
         fragments: What it was made of. Of a clone, the target's own classes have the name of the
             target in place of a fragment's, and so have cloned ones that no slicer cut out the
-            name of the source.
+            name of the source; of a reassembled pack, its classes with the names of their models.
     """
 
     __tablename__ = "packs"
@@ -87,6 +89,7 @@ class PackRow(Base):
     ensemble_macs: Mapped[int]
     create_time: Mapped[datetime]
     clone: Mapped[dict[str, Any] | None]
+    reassembly: Mapped[dict[str, Any] | None]
     fragments: Mapped[list["PackFragmentRow"]] = relationship(
         order_by="PackFragmentRow.place",
         cascade="all, delete-orphan",

@@ -113,7 +113,8 @@ async def test_an_original_is_fetched_and_timed_once(
 async def test_an_original_that_is_gone_is_left_out_and_the_report_says_why(
     own: PacksClient, packer: ServiceProcess, slicer: StockedSlicer
 ) -> None:
-    fragments = await asyncio.to_thread(slicer.add, "passing", (4, 5), 0.5)
+    # No other model of the slicer has its graph, which is going to be lost.
+    fragments = await asyncio.to_thread(slicer.add, "passing", (4, 5), 0.5, width=5)
     base = await own.create("of-passing", [*fragments, *slicer.named("low/zero")])
     [graph] = [
         one["graph_digest"]

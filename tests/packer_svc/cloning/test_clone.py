@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.adapter import Adapter, fit_adapter
 from packer_svc.cloning.choice import Cloning, put_in
-from packer_svc.cloning.cuts import INPUT, behind, in_front
 from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.errors import CloningError, CloningReason
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head

@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 
 from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.cuts import CutPoint
+from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.adapter import Adapter, fit_adapter, resizing
-from packer_svc.cloning.cuts import INPUT, CutPoint, behind, in_front
 from packer_svc.cloning.insertion import inserted
 from packer_svc.cloning.positions import splices
 from packer_svc.cloning.taps import tapped

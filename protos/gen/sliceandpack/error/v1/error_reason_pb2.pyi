@@ -347,6 +347,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
     Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
     """
+    ERROR_REASON_MODEL_UNCUTTABLE: _ErrorReason.ValueType  # 155
+    """Too few of the models can be cut into as many blocks as were asked for.
+    Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
+    """
+    ERROR_REASON_PACK_REASSEMBLED: _ErrorReason.ValueType  # 156
+    """A pack of one reassembled network has no fragments that could be added to or removed.
+    Example: {"reason": "PACK_REASSEMBLED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The stable reason of a failed call or operation, sent as ErrorInfo.reason without the prefix
@@ -677,5 +685,13 @@ Example: {"reason": "CLONE_POSITION_UNKNOWN", "domain": "sliceandpack", "metadat
 ERROR_REASON_CLONE_TARGET_FIXED: ErrorReason.ValueType  # 153
 """The change would alter the target within a cloned pack, or add to it otherwise than by cloning.
 Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
+"""
+ERROR_REASON_MODEL_UNCUTTABLE: ErrorReason.ValueType  # 155
+"""Too few of the models can be cut into as many blocks as were asked for.
+Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
+"""
+ERROR_REASON_PACK_REASSEMBLED: ErrorReason.ValueType  # 156
+"""A pack of one reassembled network has no fragments that could be added to or removed.
+Example: {"reason": "PACK_REASSEMBLED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sliceandpack.artifact.v1 import artifacts_pb2 as _artifacts_pb2
 from sliceandpack.packer.v1 import cloning_pb2 as _cloning_pb2
+from sliceandpack.packer.v1 import reassembly_pb2 as _reassembly_pb2
 from sliceandpack.slicer.v1 import input_spec_pb2 as _input_spec_pb2
 import builtins as _builtins
 import sys
@@ -280,7 +281,9 @@ class PackFragment(_message.Message):
     SAMPLES_DIGEST_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
     fragment: _builtins.str
-    """The fragment's name in the slicer."""
+    """The fragment's name in the slicer; in a pack that ReassembleModel made, the name of the model
+    whose samples of the class were used.
+    """
     label: _builtins.str
     """The label of the pack's output; the fragment's own where left out. Equal labels of two models
     share an output only if both are given here.
@@ -507,6 +510,7 @@ class Pack(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
     CLONE_FIELD_NUMBER: _builtins.int
+    REASSEMBLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name, "packs/{pack}"."""
     display_name: _builtins.str
@@ -579,6 +583,12 @@ class Pack(_message.Message):
         whole model, or a part that no fragment is, stands for a class.
         """
 
+    @_builtins.property
+    def reassembly(self) -> _reassembly_pb2.Reassembly:
+        """Of a pack that ReassembleModel made, what its one network was put together of; its fragments then
+        name the models of its classes.
+        """
+
     def __init__(
         self,
         *,
@@ -603,10 +613,11 @@ class Pack(_message.Message):
         report: _artifacts_pb2.Artifact | None = ...,
         acceptance: Global___Acceptance | None = ...,
         clone: _cloning_pb2.Clone | None = ...,
+        reassembly: _reassembly_pb2.Reassembly | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "clone", b"clone", "create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "clone", b"clone", "create_time", b"create_time", "graph", b"graph", "head", b"head", "manifest", b"manifest", "options", b"options", "proof", b"proof", "proof_summary", b"proof_summary", "reassembly", b"reassembly", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "clone", b"clone", "create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "clone", b"clone", "create_time", b"create_time", "display_name", b"display_name", "ensemble_macs", b"ensemble_macs", "ensemble_parameters", b"ensemble_parameters", "etag", b"etag", "fragments", b"fragments", "graph", b"graph", "head", b"head", "inputs", b"inputs", "labels", b"labels", "macs", b"macs", "manifest", b"manifest", "name", b"name", "options", b"options", "parameters", b"parameters", "proof", b"proof", "proof_summary", b"proof_summary", "reassembly", b"reassembly", "report", b"report", "smoke_test", b"smoke_test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from google.longrunning import operations_pb2 as google_dot_longrunning_dot_oper
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from sliceandpack.packer.v1 import cloning_pb2 as sliceandpack_dot_packer_dot_v1_dot_cloning__pb2
 from sliceandpack.packer.v1 import packs_pb2 as sliceandpack_dot_packer_dot_v1_dot_packs__pb2
+from sliceandpack.packer.v1 import reassembly_pb2 as sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2
 
 GRPC_GENERATED_VERSION = '1.81.1'
 GRPC_VERSION = grpc.__version__
@@ -73,6 +74,11 @@ class PacksStub:
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ReassembleModel = channel.unary_unary(
+                '/sliceandpack.packer.v1.Packs/ReassembleModel',
+                request_serializer=sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2.ReassembleModelRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetLineage = channel.unary_unary(
                 '/sliceandpack.packer.v1.Packs/GetLineage',
                 request_serializer=sliceandpack_dot_packer_dot_v1_dot_packs__pb2.GetLineageRequest.SerializeToString,
@@ -136,6 +142,14 @@ class PacksServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReassembleModel(self, request, context):
+        """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
+        together. The operation's response is the Pack.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetLineage(self, request, context):
         """Tells what a pack was made of: its fragments, their models, all artifacts and licences.
         """
@@ -179,6 +193,11 @@ def add_PacksServicer_to_server(servicer, server):
             'CloneClasses': grpc.unary_unary_rpc_method_handler(
                     servicer.CloneClasses,
                     request_deserializer=sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ReassembleModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReassembleModel,
+                    request_deserializer=sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2.ReassembleModelRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetLineage': grpc.unary_unary_rpc_method_handler(
@@ -376,6 +395,33 @@ class Packs:
             target,
             '/sliceandpack.packer.v1.Packs/CloneClasses',
             sliceandpack_dot_packer_dot_v1_dot_cloning__pb2.CloneClassesRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReassembleModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sliceandpack.packer.v1.Packs/ReassembleModel',
+            sliceandpack_dot_packer_dot_v1_dot_reassembly__pb2.ReassembleModelRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -9,6 +9,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from sliceandpack.packer.v1 import cloning_pb2 as _cloning_pb2
 from sliceandpack.packer.v1 import packs_pb2 as _packs_pb2
+from sliceandpack.packer.v1 import reassembly_pb2 as _reassembly_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -55,6 +56,10 @@ class PacksStub:
     response is the Pack; the models stay as they are, and removing all cloned classes gives the
     target back.
     """
+    ReassembleModel: _grpc.UnaryUnaryMultiCallable[_reassembly_pb2.ReassembleModelRequest, _operations_pb2.Operation]
+    """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
+    together. The operation's response is the Pack.
+    """
     GetLineage: _grpc.UnaryUnaryMultiCallable[_packs_pb2.GetLineageRequest, _packs_pb2.Lineage]
     """Tells what a pack was made of: its fragments, their models, all artifacts and licences."""
 
@@ -81,6 +86,10 @@ class PacksAsyncStub(PacksStub):
     """Puts classes of one model into another one, beside the classes that it knows. The operation's
     response is the Pack; the models stay as they are, and removing all cloned classes gives the
     target back.
+    """
+    ReassembleModel: _aio.UnaryUnaryMultiCallable[_reassembly_pb2.ReassembleModelRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
+    together. The operation's response is the Pack.
     """
     GetLineage: _aio.UnaryUnaryMultiCallable[_packs_pb2.GetLineageRequest, _packs_pb2.Lineage]  # type: ignore[assignment]
     """Tells what a pack was made of: its fragments, their models, all artifacts and licences."""
@@ -147,6 +156,16 @@ class PacksServicer(metaclass=_abc_1.ABCMeta):
         """Puts classes of one model into another one, beside the classes that it knows. The operation's
         response is the Pack; the models stay as they are, and removing all cloned classes gives the
         target back.
+        """
+
+    @_abc_1.abstractmethod
+    def ReassembleModel(
+        self,
+        request: _reassembly_pb2.ReassembleModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes a pack of one new network: blocks of several models, chosen within a budget and stitched
+        together. The operation's response is the Pack.
         """
 
     @_abc_1.abstractmethod

@@ -1,4 +1,4 @@
-"""Places at which a graph hangs by one tensor."""
+"""Places at which a graph hangs by one tensor, and its halves there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import onnx
 import pytest
 
 from onnxgraph.classifier import as_fragment, find_classifier
+from onnxgraph.cuts import cut_points
+from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.cuts import INPUT, behind, cut_points, in_front
 
 RESIDUAL = """
 <ir_version: 8, opset_import: ["" : 17]>

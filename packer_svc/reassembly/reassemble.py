@@ -1,0 +1,267 @@
+"""Deep model reassembly from models and samples to the network that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from packer_svc.fusion.heads.fit import fit_head
+from packer_svc.fusion.heads.model import HeadReport
+from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.reassembly.cutting import AnyArray, CutModel
+from packer_svc.reassembly.measured import Measured, measure
+from packer_svc.reassembly.network import Network, follows, stitched
+from packer_svc.reassembly.program import Choice, Cost, Optimum, Program
+from packer_svc.reassembly.seams import seam_probes, seam_shapes, values_at
+from packer_svc.reassembly.sets import Block, Cover, Market, equivalence_sets, size_limit
+from packer_svc.reassembly.stitches import stitch_cost
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+PARAMETERS, MACS, SECONDS = "parameters", "macs", "seconds"
+"""What may be limited."""
+POOL = 8
+"""How many of the best choices are stitched and judged by their heads."""
+PROBE = 1.0
+"""What the score loses for a block behind which nothing is known of the wanted classes."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """What is asked for.
+
+    Attributes:
+        inputs: Samples of the wanted classes, one array per input.
+        labels: The place of each sample's class, `(n,)`.
+        classes: How many classes there are.
+        others: Further samples, without labels, that stitches are fitted on as well. While choices
+            are compared, stitches are fitted on these alone: else their heads would be judged on
+            samples that the features were fitted to.
+        budgets: The most of `PARAMETERS`, `MACS` and `SECONDS`; the head counts.
+        blocks: K, how many blocks the network has.
+        seed: Of all that is drawn at random.
+    """
+
+    inputs: Mapping[str, AnyArray]
+    labels: Labels
+    classes: int
+    others: Mapping[str, AnyArray] = field(default_factory=lambda: MappingProxyType({}))
+    budgets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    blocks: int = 4
+    seed: int = 0
+
+    @property
+    def all_inputs(self) -> dict[str, AnyArray]:
+        """The samples and the others."""
+        return {
+            name: np.concatenate([array, self.others[name]]) if self.others else array
+            for name, array in self.inputs.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One of the best choices, stitched.
+
+    Attributes:
+        optimum: The choice.
+        network: The network.
+        report: How its head was fitted, and what to expect of it.
+    """
+
+    optimum: Optimum
+    network: Network
+    report: HeadReport
+
+    @property
+    def log_loss(self) -> float:
+        """By cross-validation of its head; of the fit itself where nothing can be held out."""
+        held_out = self.report.cross_validation
+        return 1.0 - self.report.in_sample_accuracy if held_out is None else held_out.log_loss
+
+
+@dataclass(frozen=True, eq=False)
+class Reassembled:
+    """What came out.
+
+    Attributes:
+        cover: The blocks and sets.
+        judged: The best choices in the order of the program's score; the first is its optimum.
+        best: The place of the one that is kept: of the least log loss.
+        network: That one, with stitches fitted on all samples.
+    """
+
+    cover: Cover
+    judged: tuple[Judged, ...]
+    best: int
+    network: Network
+
+    @property
+    def kept(self) -> Judged:
+        """The one that is kept."""
+        return self.judged[self.best]
+
+
+class UnreachableError(Exception):
+    """No choice keeps to the budgets.
+
+    Attributes:
+        least: The smallest budgets that can be met, all smaller or larger by the same factor; None
+            if no blocks can be joined at all.
+    """
+
+    def __init__(self, least: Mapping[str, float] | None) -> None:
+        super().__init__("no choice of blocks keeps to the budgets")
+        self.least = least
+
+
+def reassemble(
+    models: Sequence[CutModel],
+    wish: Wish,
+    report: Report,
+    seconds: Sequence[Sequence[float]] | None = None,
+) -> Reassembled:
+    """Chooses blocks, stitches them, and keeps the network whose head does best.
+
+    Args:
+        models: Models with the same inputs, each of at least `wish.blocks` pieces.
+        wish: What is asked for.
+        report: Told the phase, and steps done and in all.
+        seconds: What every piece of every model takes; needed for a budget of time alone.
+
+    Raises:
+        UnreachableError: No choice keeps to the budgets.
+        ValueError: There is no model.
+    """
+    measured = measure(
+        models, wish.inputs, wish.labels, lambda done, of: report("measure", done, of)
+    )
+    market = Market([[p.parameters for p in model.pieces] for model in models], measured.similarity)
+    report("sets", 0, 1)
+    cover = equivalence_sets(market, wish.blocks, wish.seed)
+    report("seams", 0, 1)
+    program = Program(choice_of(measured, cover, wish, seconds), wish.budgets)
+    report("program", 0, 1)
+    pool = _pool(program)
+    seen = wish.others or wish.inputs
+    wanted = _wanted(models, cover, [one.blocks for one in pool], seen)
+    judged = []
+    for done, optimum in enumerate(pool):
+        report("stitch", done, len(pool))
+        blocks = [cover.blocks[place] for place in optimum.blocks]
+        network = stitched(models, blocks, seen, wanted)
+        judged.append(Judged(optimum, network, _head(network, wish)))
+    best = min(range(len(judged)), key=lambda place: judged[place].log_loss)
+    kept = judged[best].optimum.blocks
+    wanted = _wanted(models, cover, [kept], wish.all_inputs)
+    blocks = [cover.blocks[place] for place in kept]
+    network = stitched(models, blocks, wish.all_inputs, wanted)
+    return Reassembled(cover, tuple(judged), best, network)
+
+
+def can_be_cut(model: CutModel, blocks: int) -> bool:
+    """Whether a model has enough pieces for so many blocks."""
+    return size_limit([piece.parameters for piece in model.pieces], blocks) is not None
+
+
+def choice_of(
+    measured: Measured,
+    cover: Cover,
+    wish: Wish,
+    seconds: Sequence[Sequence[float]] | None = None,
+) -> Choice:
+    """What the program chooses from: scores and costs of blocks and of seams between them."""
+    models, blocks = measured.models, cover.blocks
+    kernels = np.stack([_kernel(measured.kernels[b.model][b.first : b.end]) for b in blocks])
+    # Of a block behind another, the seam between both tells what is known behind it.
+    known = -PROBE * np.array(
+        [measured.probes[b.model][b.end] if b.stage == 0 else 0.0 for b in blocks]
+    )
+    costs = {
+        PARAMETERS: _pieces_cost(models, blocks, "parameters"),
+        MACS: _pieces_cost(models, blocks, "macs"),
+    }
+    last = np.array([block.end == len(models[block.model].pieces) for block in blocks])
+    heads = np.array([head_weights(models[block.model], wish.classes) for block in blocks]) * last
+    costs[PARAMETERS] += heads
+    costs[MACS] += heads
+    worth = np.full((len(blocks), len(blocks)), -np.inf)
+    extra = {name: np.zeros_like(worth) for name in (PARAMETERS, MACS)}
+    for (a, b), missed in seam_probes(measured, cover, wish.others or wish.inputs).items():
+        worth[a, b] = -PROBE * missed
+        if not follows(blocks[a], blocks[b]):
+            shapes = seam_shapes(measured, blocks[a], blocks[b])
+            extra[PARAMETERS][a, b], extra[MACS][a, b] = stitch_cost(*shapes)
+    priced = {name: Cost(costs[name], extra[name]) for name in costs}
+    if seconds is not None:
+        times = np.array([sum(seconds[b.model][b.first : b.end]) for b in blocks])
+        # What a stitch takes was not measured: as much a MAC as the blocks do.
+        rate = times.sum() / max(costs[MACS].sum(), 1.0)
+        priced[SECONDS] = Cost(times, extra[MACS] * rate)
+    groups = np.array([block.group for block in blocks])
+    stages = np.array([block.stage for block in blocks])
+    return Choice(groups, stages, kernels, known, worth, priced)
+
+
+def _pool(program: Program) -> list[Optimum]:
+    """The best choices, the best first.
+
+    Raises:
+        UnreachableError: There is none.
+    """
+    found: list[Optimum] = []
+    while len(found) < POOL:
+        optimum = program.best([one.blocks for one in found])
+        if optimum is None:
+            break
+        found.append(optimum)
+    if not found:
+        raise UnreachableError(program.least())
+    return found
+
+
+def _head(network: Network, wish: Wish) -> HeadReport:
+    features = network.features(wish.inputs)
+    _, report = fit_head([features], wish.labels, wish.classes, HeadSpec(seed=wish.seed))
+    return report
+
+
+def _kernel(pieces: Array) -> Array:
+    """The pattern kernel of a block, as shares of its activations.
+
+    Counted singly, the activations of large maps in the front would outweigh all others.
+    """
+    kernel: Array = pieces.sum(axis=0)
+    activations = float(np.diagonal(kernel).mean())
+    return kernel / activations if activations else kernel
+
+
+def _pieces_cost(models: Sequence[CutModel], blocks: Sequence[Block], what: str) -> Array:
+    return np.array(
+        [sum(getattr(p, what) for p in models[b.model].pieces[b.first : b.end]) for b in blocks],
+        dtype=float,
+    )
+
+
+def head_weights(model: CutModel, classes: int) -> int:
+    """Weights and biases of the largest head behind a model: it reads features and class scores."""
+    return (model.features + model.classes + 1) * classes
+
+
+def _wanted(
+    models: Sequence[CutModel],
+    cover: Cover,
+    chosen: Sequence[Sequence[int]],
+    inputs: Mapping[str, AnyArray],
+) -> dict[tuple[int, int], Tensor]:
+    """What the chosen blocks behind a seam are fed in their own models."""
+    blocks = [cover.blocks[place] for places in chosen for place in places]
+    return values_at(models, {(b.model, b.first) for b in blocks if b.first}, inputs)
