@@ -263,7 +263,7 @@ def test_workers_share_processors_and_memory() -> None:
         for each in of_kind(found, "ConfigMap")
     }
     assert settings["slicer"]["SLICER_WORKER_THREADS"] == "2"
-    assert settings["slicer"]["SLICER_WORKER_MEMORY_BYTES"] == str((8192 - 512) // 3 * 2**20)
+    assert settings["slicer"]["SLICER_WORKER_MEMORY_BYTES"] == str((8192 - 1024) // 3 * 2**20)
     assert settings["packer"]["PACKER_WORKER_THREADS"] == "4"
 
 

@@ -42,15 +42,15 @@ resources:
 {{- end -}}
 
 {{/*
-The settings of a service's workers, which share what the container may use; 512 MiB are left for
-the server: (list "SLICER" "slicer" .Values.slicer MOST-THREADS).
+The settings of a service's workers, which share what the container may use but for what the server
+takes: (list "SLICER" "slicer" .Values.slicer MOST-THREADS SERVER-MIB).
 */}}
 {{- define "slice-and-pack.workers" -}}
 {{- $prefix := index . 0 -}}
 {{- $place := index . 1 -}}
 {{- $given := index . 2 -}}
 {{- $cores := include "slice-and-pack.cores" $given.resources.limits.cpu | int64 -}}
-{{- $memory := div (sub (include "slice-and-pack.mebibytes" $given.resources.limits.memory | int64) 512) $given.workers -}}
+{{- $memory := div (sub (include "slice-and-pack.mebibytes" $given.resources.limits.memory | int64) (index . 4)) $given.workers -}}
 {{- if le $memory 512 -}}
 {{- fail (printf "%s.resources.limits.memory: a worker would have %d MiB, and needs more than 512: raise it, or have fewer workers" $place $memory) -}}
 {{- end -}}
