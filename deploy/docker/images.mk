@@ -5,6 +5,9 @@ DOCKER ?= docker
 COMPOSE ?= $(DOCKER) compose
 # cpu, or cuda for slicer and packer that compute on an NVIDIA GPU.
 VARIANT ?= cpu
+# NVIDIA's image, as the chart pins it.
+TRITON_REGISTRY ?= nvcr.io
+TRITON_TAG ?= 24.10-py3
 IMAGE_PREFIX ?= slice-and-pack
 IMAGE_TAG ?= dev$(if $(filter cuda,$(VARIANT)),-cuda)
 IMAGES := slicer packer $(if $(filter cpu,$(VARIANT)),reconciler triton-embedded)
@@ -16,7 +19,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 CREATED = $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
 
-.PHONY: wheelhouse image-base images image-lint sbom release-check image-test image-startup
+.PHONY: wheelhouse image-base images image-triton image-lint sbom release-check image-test image-startup
 
 wheelhouse: setup ## Fill build/wheelhouse, so that images are built without a network
 	$(BIN)/pip download --quiet --dest $(WHEELHOUSE) --requirement $(REQUIREMENTS)/build.txt
@@ -48,8 +51,13 @@ $(TOOLS)/.complete: deploy/docker/tools.txt
 	$(TOOLS)/bin/pip install --quiet --requirement $<
 	@touch $@
 
+image-triton: ## Build NVIDIA's Triton without the backends that packs do not need
+	DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --network none --file deploy/docker/triton.Dockerfile \
+	  --tag $(IMAGE_PREFIX)/triton:$(TRITON_TAG) \
+	  --build-arg TRITON=$(TRITON_REGISTRY)/nvidia/tritonserver:$(TRITON_TAG) deploy/docker
+
 image-lint: $(TOOLS)/.complete ## Lint the Dockerfile and the scripts of deploy/docker
-	$(TOOLS)/bin/hadolint deploy/docker/Dockerfile
+	$(TOOLS)/bin/hadolint deploy/docker/Dockerfile deploy/docker/triton.Dockerfile
 	$(TOOLS)/bin/shellcheck deploy/docker/*.sh
 
 sbom: $(TOOLS)/.complete ## Write a CycloneDX bill of material of each image to build/sbom

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.containers import docker, ended, image
+from tests.helpers.containers import ROOT, docker, ended, image
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]
 
@@ -96,3 +96,21 @@ def test_a_volume_that_belongs_to_somebody_else_is_named(name: str) -> None:
     assert code == 3
     assert "Cannot write to /var/lib/slice-and-pack (Permission denied)" in log
     assert "let it belong to the user of this process (10001)" in log
+
+
+def test_nvidias_triton_is_left_with_the_one_backend_that_packs_need() -> None:
+    # The embedded one keeps its backends in the same folder, and has a second one, too.
+    base, made = image("triton-embedded"), "localhost/triton-alone:test"
+    assert _backends(base) == ["onnxruntime", "python"]
+    file = ROOT / "deploy" / "docker" / "triton.Dockerfile"
+    options = ("--quiet", "--network", "none", "--build-arg", f"TRITON={base}", "--tag", made)
+    docker("build", *options, "--file", str(file), str(file.parent))
+    try:
+        assert _backends(made) == ["onnxruntime"]
+    finally:
+        docker("image", "rm", made)
+
+
+def _backends(name: str) -> list[str]:
+    found = docker("run", "--rm", "--entrypoint", "ls", name, "/opt/tritonserver/backends")
+    return found.stdout.split()

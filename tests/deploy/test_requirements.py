@@ -6,6 +6,7 @@ import re
 import tomllib
 
 import pytest
+import yaml
 
 from tests.helpers.containers import ROOT
 
@@ -40,3 +41,11 @@ def test_the_base_is_the_same_wherever_it_is_named() -> None:
     )
     assert f"ARG BASE={named['BASE']}\n" in (DOCKER / "Dockerfile").read_text()
     assert re.fullmatch(r"(sha256:[0-9a-f]{64})?", named["BASE_DIGEST"])
+
+
+def test_nvidias_triton_is_the_same_wherever_it_is_named() -> None:
+    values = yaml.safe_load((ROOT / "deploy/helm/slice-and-pack/values.yaml").read_text())
+    tag = values["images"]["triton"]["tag"]
+    assert f"TRITON_TAG ?= {tag}\n" in (DOCKER / "images.mk").read_text()
+    file = (DOCKER / "triton.Dockerfile").read_text()
+    assert f"ARG TRITON=nvcr.io/nvidia/tritonserver:{tag}\n" in file
