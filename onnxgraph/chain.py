@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from onnxgraph.lookup import values_by_name
-from onnxgraph.merge import finished
+from onnxgraph.merge import finished, move_nodes
 from onnxgraph.passes.free_batch import BATCH
-from onnxgraph.passes.names import fresh_name
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
 
 Bridge = Callable[[ir.tape.Tape, ir.Value], ir.Value]
@@ -89,17 +88,7 @@ def _add(
     ir.convenience.replace_all_uses_with(start, fed[1])
     for value in part.inputs:
         ir.convenience.replace_all_uses_with(value, fed[0])
-    nodes, weights = list(part), list(part.initializers.values())
-    part.initializers.clear()
-    part.remove(nodes)
-    for value in weights:
-        value.name = fresh_name(f"{link.prefix}{value.name}", taken)
-        graph.register_initializer(value)
-    for node in nodes:
-        node.name = f"{link.prefix}{node.name}"
-        for value in node.outputs:
-            value.name = fresh_name(f"{link.prefix}{value.name}", taken)
-    graph.extend(nodes)
+    move_nodes(part, graph, link.prefix, taken)
     return ends
 
 

@@ -138,15 +138,27 @@ def _add(
         )
     wanted = [ends[name] for name in branch.outputs]
     part.outputs.clear()
+    move_nodes(part, graph, branch.prefix, taken)
+    return wanted
+
+
+def move_nodes(part: ir.Graph, graph: ir.Graph, prefix: str, taken: set[str | None]) -> None:
+    """Moves all nodes and weights of a graph behind those of another one.
+
+    Args:
+        part: Where they come from; it is left empty.
+        graph: Where they go.
+        prefix: Goes before their names.
+        taken: Names that are in use there; those that are given are added.
+    """
     nodes, weights = list(part), list(part.initializers.values())
     part.initializers.clear()
     part.remove(nodes)
     for value in weights:
-        value.name = fresh_name(f"{branch.prefix}{value.name}", taken)
+        value.name = fresh_name(f"{prefix}{value.name}", taken)
         graph.register_initializer(value)
     for node in nodes:
-        node.name = f"{branch.prefix}{node.name}"
+        node.name = f"{prefix}{node.name}"
         for value in node.outputs:
-            value.name = fresh_name(f"{branch.prefix}{value.name}", taken)
+            value.name = fresh_name(f"{prefix}{value.name}", taken)
     graph.extend(nodes)
-    return wanted
