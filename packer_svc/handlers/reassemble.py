@@ -20,7 +20,7 @@ from packer_svc.handlers.make_pack import PackMaker, Work, job_part
 from packer_svc.jobs import entries
 from packer_svc.origins import Origin, whole_origin
 from packer_svc.recipe import Ingredient, PackRecipe, combine, ensemble_size
-from packer_svc.sizing import TooSlowError
+from packer_svc.sizing import ROUNDS, TOLERANCE, TooSlowError
 from packer_svc.slicer_client import SlicerClient
 from packer_svc.store.failures import (
     budgets_unreachable,
@@ -34,10 +34,6 @@ from svckit.input_messages import decode_input
 from svckit.input_spec import InputSpec
 from svckit.operations.job import JobContext
 
-ATTEMPTS = 3
-"""How often a network is made before a budget of time is given up."""
-TOLERANCE = 1.1
-"""How much longer than was asked for a pack may take."""
 _NETWORK = "network.onnx"
 
 
@@ -100,7 +96,7 @@ class ReassemblyHandlers:
                 measured.append(slow.milliseconds)
             else:
                 return self._gate.shown(made)
-            if len(measured) == ATTEMPTS:
+            if len(measured) == ROUNDS:
                 raise latency_missed(budgets.milliseconds or 0.0, measured)
             budgets.tighten(measured[-1])
 
@@ -217,7 +213,7 @@ class _Budgets:
         Raises:
             TooSlowError: It takes longer than was asked for, by more than `TOLERANCE`.
         """
-        if self.milliseconds is not None and milliseconds > TOLERANCE * self.milliseconds:
+        if self.milliseconds is not None and milliseconds > (1 + TOLERANCE) * self.milliseconds:
             raise TooSlowError(milliseconds)
 
     def absolute(self) -> dict[str, float]:
