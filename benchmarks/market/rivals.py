@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 from packer_svc.fusion.features import FragmentFeatures
 from packer_svc.fusion.heads.folds import log_losses
@@ -22,7 +23,7 @@ def ensemble(wholes: Sequence[FragmentFeatures], places: tuple[int, ...]) -> NDA
         wholes: What target and source say.
         places: Of each cloned class its place in the source's scores.
     """
-    target, source = (_softmax(one.scores.astype(np.float64)) for one in wholes)
+    target, source = (softmax(one.scores.astype(np.float64), axis=1) for one in wholes)
     named: NDArray[np.intp] = np.hstack([target, source[:, list(places)]]).argmax(axis=1)
     return named
 
@@ -53,9 +54,3 @@ def scaled(
     found = minimize(loss, np.array([-1.0, -1.0, 0.0]), method="Nelder-Mead").x
     named: NDArray[np.intp] = logits(found, tested).argmax(axis=1)
     return named
-
-
-def _softmax(scores: Array) -> Array:
-    found = np.exp(scores - scores.max(axis=1, keepdims=True))
-    share: Array = found / found.sum(axis=1, keepdims=True)
-    return share

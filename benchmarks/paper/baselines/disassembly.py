@@ -6,7 +6,7 @@ kept. The thresholds are the published defaults; nothing is picked on test examp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -41,25 +41,39 @@ of a whole training set, which k samples do not give."""
 
 
 def disassembly(trial: Trial) -> Answers:
-    """Takes every class out of its origin, pads the parts into one network, compares scores.
+    """Takes every class out of its origin, pads the parts into one network, compares scores."""
+    return Answers(assembled(trial, parts_of(trial)), "published")
+
+
+def parts_of(trial: Trial) -> list[bytes]:
+    """Every class's part of its origin, in the order of the pack's classes."""
+    (inputs,) = trial.samples.inputs.values()
+    return [
+        disassembled(original, place, inputs[trial.samples.labels == number])
+        for number, (original, place) in enumerate(zip(trial.originals, trial.places, strict=True))
+    ]
+
+
+def assembled(trial: Trial, parts: Sequence[bytes]) -> NDArray[np.int64]:
+    """What the parts answer to the test examples `(n,)`.
 
     Padded block by block, the parts compute what they compute alone; the last layer of each is
     scaled so that its class scores 1 on average on the class's own samples.
+
+    Args:
+        trial: The pack.
+        parts: Those of its classes.
     """
-    (inputs,) = trial.samples.inputs.values()
-    graphs = []
-    for number, (original, place) in enumerate(zip(trial.originals, trial.places, strict=True)):
-        own = inputs[trial.samples.labels == number]
-        graphs.append(disassembled(original, place, own))
-    seen = trial.store.outputs(graphs, trial.samples.inputs)
-    tested = trial.store.outputs(graphs, trial.test)
+    seen = trial.store.outputs(parts, trial.samples.inputs)
+    tested = trial.store.outputs(parts, trial.test)
     columns = []
     for number, place in enumerate(trial.places):
         own_scores = _scores(seen[number], place)[trial.samples.labels == number]
         mean = float(own_scores.mean())
         # A class that scores nothing on its own samples cannot be scaled.
         columns.append(_scores(tested[number], place) * (1.0 / mean if mean > 0 else 1.0))
-    return Answers(np.stack(columns, axis=1).argmax(axis=1).astype(np.int64), "published")
+    named: NDArray[np.int64] = np.stack(columns, axis=1).argmax(axis=1).astype(np.int64)
+    return named
 
 
 def disassembled(original: Original, place: int, inputs: NDArray[np.generic]) -> bytes:

@@ -1,0 +1,1 @@
+"""Slice-and-Pack beside its neighbours, on the same origins and samples."""
