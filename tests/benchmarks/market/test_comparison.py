@@ -15,6 +15,7 @@ from tests.helpers.tiny_pictures import write_tiny_cifar10
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_method_answers_to_the_same_wish(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
