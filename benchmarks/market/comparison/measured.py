@@ -90,9 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, type=Path, help="folder of results; .cache in it is shared by runs")
     add("--tasks", type=take.listed(take.one_of(COMPARED)), default=COMPARED)
     add("--arch", choices=("vgg16", "resnet34"), default="vgg16", help="the origins' network")
-    add("--width", type=take.factor, default=0.25, help="factor on the origins' channels")
+    add("--width", type=take.factor, default=0.125, help="factor on the origins' channels")
     add("--k", type=take.count, default=20, help="samples of each class")
-    add("--seeds", type=take.listed(take.seed), default="0,1,2", help="of origins and samples")
+    add("--seeds", type=take.listed(take.seed), default="0", help="of origins and samples")
+    add("--draws", type=take.count, default=3, help="draws of the samples for each seed")
     add("--budget-params", type=take.share, default=0.25, help="share of the origins' parameters")
     add("--views", type=take.count, default=Recipe().views, help="augmented views of a sample")
     add("--threads", type=take.count, default=usable_cores(), help="processor threads")
@@ -105,11 +106,17 @@ def _of_task(parsed: argparse.Namespace, task: str) -> Mapping[str, object]:
     for seed in parsed.seeds:
         setting = _setting(parsed, task, seed)
         asked = [task, parsed.arch, parsed.width, parsed.k, seed, setting.slicing.to_json()]
-        path = setting.cache / "comparison" / f"{key_of(asked, source_of(*CODE))}.json"
-        if not path.exists():
-            save_json(path, _of_seed(Bench.of(setting, TASKS[task])))
-        found.append(json.loads(path.read_text(encoding="utf-8")))
-    asked_for = ("arch", "width", "k", "seeds", "budget_params")
+        bench: Bench | None = None
+        rows = []
+        for draw in range(parsed.draws):
+            key = key_of([*asked, draw], source_of(*CODE))
+            path = setting.cache / "comparison" / f"{key}.json"
+            if not path.exists():
+                bench = bench or Bench.of(setting, TASKS[task])
+                save_json(path, _of_draw(bench, draw))
+            rows.append(json.loads(path.read_text(encoding="utf-8")))
+        found.append(rows)
+    asked_for = ("arch", "width", "k", "seeds", "draws", "budget_params")
     return {
         "definition": " ".join(str(__doc__).split()),
         "task": task,
@@ -130,14 +137,15 @@ def _setting(parsed: argparse.Namespace, task: str, seed: int) -> Setting:
         method="closed_form",
         width=parsed.width,
         seed=seed,
+        draws=parsed.draws,
         baselines=(*NEIGHBOURS, *SIZED),
         threads=parsed.threads,
     )
 
 
-def _of_seed(bench: Bench) -> dict[str, list[Row]]:
+def _of_draw(bench: Bench, number: int) -> dict[str, list[Row]]:
     """Of every method what it made of each target."""
-    draw = Draw(bench.corpus, bench.setting.k, bench.setting.seed, 0)
+    draw = Draw(bench.corpus, bench.setting.k, bench.setting.seed, number)
     cases = [Case.of(bench, draw, target) for target in bench.task.targets]
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -193,33 +201,38 @@ def _said(bench: Bench, case: Case, name: str, row: Row) -> str:
     )
 
 
-def summary(found: Sequence[Mapping[str, Sequence[Row]]]) -> dict[str, object]:
-    """Means over seeds and targets, and paired differences with their 95 % intervals.
+def summary(found: Sequence[Sequence[Mapping[str, Sequence[Row]]]]) -> dict[str, object]:
+    """Means over seeds, draws and targets, and paired differences with their 95 % intervals.
 
     Args:
-        found: By seed, of every method a row for each target.
+        found: By seed and draw, of every method a row for each target.
     """
-    by_seed = {name: [_right(one[name]) for one in found] for name in found[0]}
+    names = (OURS, *NEIGHBOURS, *map(at, SIZED))
+    right = {name: [_right([draw[name] for draw in draws]) for draws in found] for name in names}
     document: dict[str, object] = {}
-    for name in (OURS, *NEIGHBOURS, *map(at, SIZED)):
-        rows = [row for one in found for row in one[name]]
-        document[f"{name}_accuracy"] = float(np.mean([accuracy(part) for part in by_seed[name]]))
+    for name in names:
+        rows = [row for draws in found for draw in draws for row in draw[name]]
+        document[f"{name}_accuracy"] = float(np.mean([accuracy(part) for part in right[name]]))
         for figure in _figures(name)[1:]:
             document[f"{name}_{figure}"] = float(np.mean([row[figure] for row in rows]))
     for name in NEIGHBOURS:
-        document[f"less_{name}"] = asdict(paired_difference(by_seed[OURS], by_seed[name]))
+        document[f"less_{name}"] = asdict(paired_difference(right[OURS], right[name]))
     for name in SIZED:
-        gap = paired_difference(by_seed[at(name)], by_seed[name])
+        gap = paired_difference(right[at(name)], right[name])
         document[f"less_{name}_at_its_parameters"] = asdict(gap)
     document["accuracies"] = {
-        name: [[float(part.mean()) for part in parts] for parts in by_seed[name]]
-        for name in by_seed
+        name: [[part.mean(axis=1).tolist() for part in parts] for parts in right[name]]
+        for name in names
     }
     return document
 
 
-def _right(rows: Sequence[Row]) -> list[NDArray[np.bool_]]:
-    return [np.array([row["right"]], dtype=np.bool_) for row in rows]
+def _right(draws: Sequence[Sequence[Row]]) -> list[NDArray[np.bool_]]:
+    """By target, whether each test example was classified rightly `(draws, n)`."""
+    return [
+        np.array([row["right"] for row in rows], dtype=np.bool_)
+        for rows in zip(*draws, strict=True)
+    ]
 
 
 def table(document: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ def test_every_method_answers_to_the_same_wish(
 ) -> None:
     write_tiny_cifar10(tmp_path, train=15, test=10)
     given = ["--data", tmp_path, "--out", tmp_path / "out", "--tasks", "T1", "--k", 5]
-    options = ["--width", 1 / 32, "--seeds", 0, "--views", 2, "--budget-params", 0.3]
+    options = ["--width", 1 / 32, "--draws", 1, "--views", 2, "--budget-params", 0.3]
 
     assert main(["--only", "comparison", *map(str, given), *map(str, options)]) == 0
 
@@ -40,7 +40,7 @@ def test_every_method_answers_to_the_same_wish(
     assert all(name in told for name in (OURS, *NEIGHBOURS))
 
 
-def test_differences_are_paired_and_figures_are_means_over_seeds_and_targets() -> None:
+def test_differences_are_paired_and_figures_are_means_over_seeds_draws_and_targets() -> None:
     def rows(*shares: float) -> list[dict[str, Any]]:
         return [
             {
@@ -53,13 +53,14 @@ def test_differences_are_paired_and_figures_are_means_over_seeds_and_targets() -
         ]
 
     everybody = {name: rows(0.5, 0.5) for name in (*NEIGHBOURS, *map(at, SIZED))}
-    found = summary([{OURS: rows(0.9, 0.7), **everybody}, {OURS: rows(0.8, 0.8), **everybody}])
-    assert found[f"{OURS}_accuracy"] == pytest.approx(0.8)
+    draws = [{OURS: rows(share, 0.7), **everybody} for share in (0.9, 0.8)]
+    found = summary([draws, [{OURS: rows(1.0, 0.7), **everybody}] * 2])
+    assert found[f"{OURS}_accuracy"] == pytest.approx((0.85 + 1.0 + 2 * 0.7) / 4)
     assert found[f"{OURS}_seconds"] == 2.0
     gap = found["less_dery"]
     assert isinstance(gap, dict)
-    assert gap["mean"] == pytest.approx(0.3)
-    assert gap["low"] < 0.3 < gap["high"]
+    assert gap["mean"] == pytest.approx(0.3125)
+    assert gap["low"] < 0.3125 < gap["high"]
 
 
 def test_without_a_name_the_options_are_those_that_all_experiments_share(
