@@ -1,8 +1,8 @@
 """Partial network cloning: the other origins' classes put into the origin of the first class.
 
 The target keeps all of its classes, as a clone does. Every source's part is its class's fragment,
-put in where cross-validation on the samples wants it, each by itself; then one classifier asks the
-target, or one of the parts, as `packer_svc.cloning.head` does for a single part.
+put in by itself; then one classifier asks the target, or one of the parts, as
+`packer_svc.cloning.head` does for a single part.
 """
 
 from __future__ import annotations
@@ -47,8 +47,14 @@ class _Gate:
     log_loss: float
 
 
-def cloned(case: Case, fragments: Fragments) -> Made:
-    """Clones every class but the first into the first one's origin."""
+def cloned(case: Case, fragments: Fragments, position: str) -> Made:
+    """Clones every class but the first into the first one's origin.
+
+    Args:
+        case: The wanted pack.
+        fragments: The parts.
+        position: Where they are put in; empty to have it chosen for each of them.
+    """
     bench, trial = case.bench, case.trial
     first, *sources = bench.task.sources(case.target)
     own = bench.originals[first.origin].recipe.classes
@@ -61,7 +67,7 @@ def cloned(case: Case, fragments: Fragments) -> Made:
         for part, source in zip(parts, sources, strict=True):
             seen = _samples(case, (*own, source.label))
             wish = Cloning(target, part, seen, len(own), (source.place,), trial.seed)
-            branches.append(put_in(wish, "", bench.progress.tell).branch)
+            branches.append(put_in(wish, position, bench.progress.tell).branch)
         gate = _gate(case, [target, *branches], _samples(case, classes), len(own))
     shown = trial.store.outputs(gate.graphs, trial.test)
     said = _probabilities(gate.head, shown, len(own))

@@ -37,6 +37,7 @@ from benchmarks.paper.setting import Setting
 from benchmarks.paper.statistics import accuracy, paired_difference
 from benchmarks.paper.storage import key_of, save_json, source_of
 from benchmarks.paper.tasks import TASKS, DataSet
+from packer_svc.cloning.positions import INPUTS
 from slicer_svc.slicing.recipe import Recipe
 from svckit.cores import usable_cores
 
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=take.listed(take.seed), default="0", help="of origins and samples")
     add("--draws", type=take.count, default=3, help="draws of the samples for each seed")
     add("--budget-params", type=take.share, default=0.25, help="share of the origins' parameters")
+    add("--position", default=INPUTS, help="where clones get their parts; empty to choose it")
     add("--views", type=take.count, default=Recipe().views, help="augmented views of a sample")
     add("--threads", type=take.count, default=usable_cores(), help="processor threads")
     add("--force", action="store_true", help="replace documents that are there")
@@ -105,7 +107,8 @@ def _of_task(parsed: argparse.Namespace, task: str) -> Mapping[str, object]:
     found = []
     for seed in parsed.seeds:
         setting = _setting(parsed, task, seed)
-        asked = [task, parsed.arch, parsed.width, parsed.k, seed, setting.slicing.to_json()]
+        models = [task, parsed.arch, parsed.width, parsed.k, seed]
+        asked = [*models, setting.slicing.to_json(), parsed.position]
         bench: Bench | None = None
         rows = []
         for draw in range(parsed.draws):
@@ -113,10 +116,10 @@ def _of_task(parsed: argparse.Namespace, task: str) -> Mapping[str, object]:
             path = setting.cache / "comparison" / f"{key}.json"
             if not path.exists():
                 bench = bench or Bench.of(setting, TASKS[task])
-                save_json(path, _of_draw(bench, draw))
+                save_json(path, _of_draw(bench, draw, parsed.position))
             rows.append(json.loads(path.read_text(encoding="utf-8")))
         found.append(rows)
-    asked_for = ("arch", "width", "k", "seeds", "draws", "budget_params")
+    asked_for = ("arch", "width", "k", "seeds", "draws", "budget_params", "position")
     return {
         "definition": " ".join(str(__doc__).split()),
         "task": task,
@@ -143,8 +146,14 @@ def _setting(parsed: argparse.Namespace, task: str, seed: int) -> Setting:
     )
 
 
-def _of_draw(bench: Bench, number: int) -> dict[str, list[Row]]:
-    """Of every method what it made of each target."""
+def _of_draw(bench: Bench, number: int, position: str) -> dict[str, list[Row]]:
+    """Of every method what it made of each target.
+
+    Args:
+        bench: Origins and data.
+        number: The draw's.
+        position: Where clones get their parts; empty to have it chosen.
+    """
     draw = Draw(bench.corpus, bench.setting.k, bench.setting.seed, number)
     cases = [Case.of(bench, draw, target) for target in bench.task.targets]
     found: dict[str, list[Row]] = {}
@@ -155,7 +164,7 @@ def _of_draw(bench: Bench, number: int) -> dict[str, list[Row]]:
         fragments = sliced_market(bench, draw, share, curves, bench.progress.finish)
         methods = {
             OURS: lambda case: packed(case, fragments),
-            "pnc": lambda case: cloned(case, fragments),
+            "pnc": lambda case: cloned(case, fragments, position),
             "dery": reassembled,
             "lego": lego,
             "ensemble": ensemble,
