@@ -37,7 +37,7 @@ class FusionReason(StrEnum):
     PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
     """The pack cannot be computed in the precision that was asked for."""
     MODEL_UNCUTTABLE = "MODEL_UNCUTTABLE"
-    """Too few of the models can be cut into as many blocks as were asked for."""
+    """No model, or not each of those that were named, can be cut into the blocks asked for."""
 
 
 class FusionError(Exception):

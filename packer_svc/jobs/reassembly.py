@@ -17,6 +17,7 @@ from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.run_time import run_time
 from packer_svc.jobs.class_samples import ClassReader, gather_samples, read_inputs
 from packer_svc.reassembly.cutting import CutModel, cut
+from packer_svc.reassembly.measured import MOST_SAMPLES
 from packer_svc.reassembly.reassemble import (
     SECONDS,
     Reassembled,
@@ -33,6 +34,8 @@ from svckit.samples import read_checked
 AnyArray = NDArray[np.generic]
 MOST_OTHERS = 512
 """How many samples of other classes stitches are fitted on as well."""
+MOST_TOLD = 100
+"""How many of the models left out are told."""
 NETWORK = "network.onnx"
 """The file that the network is written to."""
 
@@ -43,10 +46,11 @@ def reassemble_models(
     """Reassembles models.
 
     Args:
-        request: ``folder``, to which `NETWORK` goes; ``models``, each with ``name``, ``graph`` and
-            ``samples`` as paths, ``graph_digest`` and ``licence``; ``classes`` as `pack_fragments`
-            takes its fragments; ``inputs``, JSON of `InputSpec`; ``budgets`` of parameters, MACs
-            and seconds; ``blocks``, ``steps`` and ``seed``.
+        request: ``folder``, to which `NETWORK` goes; ``sources``: their ``models``, each with
+            ``name``, ``graph`` and ``samples`` as paths, ``graph_digest`` and ``licence``, whether
+            they were ``named``, and of others what is told as ``left_out`` and ``left_out_count``;
+            ``classes`` as `pack_fragments` takes its fragments; ``inputs``, JSON of `InputSpec`;
+            ``budgets`` of parameters, MACs and seconds; ``blocks``, ``steps`` and ``seed``.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -54,7 +58,8 @@ def reassemble_models(
         be met, where those asked for cannot.
 
     Raises:
-        FusionError: MODEL_UNCUTTABLE, or the samples do not fit.
+        FusionError: MODEL_UNCUTTABLE, no model or not each of those that were named can be cut; or
+            the samples do not fit.
     """
     torch.set_num_threads(1)
 
@@ -71,7 +76,7 @@ def reassemble_models(
         tell("train", 0, 1)
         network = trained(network, task.wish, request["steps"])
     (Path(request["folder"]) / NETWORK).write_bytes(to_bytes(network.graph()))
-    return {"reassembly": _told(task, found)}
+    return {"reassembly": _told(task, found) | _left_out(task, request["sources"])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +94,16 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What was asked for, read."""
+    """What was asked for, read.
+
+    Attributes:
+        sources: The models that blocks can be taken from.
+        left_out: JSON of `ModelLeftOut` of those that cannot be cut.
+        wish: The task itself.
+    """
 
     sources: Sequence[_Source]
+    left_out: Sequence[Mapping[str, str]]
     wish: Wish
 
     @classmethod
@@ -103,15 +115,22 @@ class _Task:
         """
         inputs = read_inputs(request["inputs"])
         samples = gather_samples(request["classes"], ClassReader(inputs))
-        few = {name: array[:3] for name, array in samples.inputs.items()}
-        sources = []
-        for done, told in enumerate(request["models"]):
-            tell("cut", done, len(request["models"]))
-            model = _cut(told, few, request["blocks"])
-            if model is not None:
-                sources.append(_Source(model, told))
+        step = -(-len(samples.labels) // MOST_SAMPLES)
+        few = {name: array[::step] for name, array in samples.inputs.items()}
+        asked = request["sources"]
+        sources, left_out = [], []
+        for done, told in enumerate(asked["models"]):
+            tell("cut", done, len(asked["models"]))
+            try:
+                sources.append(_Source(_cut(told, few, request["blocks"]), told))
+            except (FusionError, GraphError) as error:
+                if asked["named"]:
+                    raise _uncuttable([told["name"]], request["blocks"], error.message) from error
+                why = {"reason": str(error.reason), "message": error.message}
+                left_out.append({"model": told["name"], **why})
         if not sources:
-            raise _uncuttable(request)
+            names = [one["model"] for one in left_out]
+            raise _uncuttable(names, request["blocks"], left_out[0]["message"])
         wish = Wish(
             samples.inputs,
             samples.labels,
@@ -121,7 +140,7 @@ class _Task:
             request["blocks"],
             request["seed"],
         )
-        return cls(sources, wish)
+        return cls(sources, left_out, wish)
 
     def seconds(self) -> list[list[float]] | None:
         """What the pieces of every model take: its time, shared out by their MACs.
@@ -139,15 +158,20 @@ class _Task:
         return found
 
 
-def _cut(told: Mapping[str, Any], few: Mapping[str, AnyArray], blocks: int) -> CutModel | None:
-    """A model, cut; None where it is not a chain of enough parts between one input and a head."""
-    if len(few) > 1:
-        return None
-    try:
-        model = cut(told["name"], Path(told["graph"]).read_bytes(), few)
-    except GraphError:
-        return None
-    return model if can_be_cut(model, blocks) else None
+def _cut(told: Mapping[str, Any], samples: Mapping[str, AnyArray], blocks: int) -> CutModel:
+    """A model, cut.
+
+    Raises:
+        FusionError: MODEL_UNCUTTABLE, it is not a chain of so many parts behind one input.
+        GraphError: It has no linear classifier, or makes NaN or infinity of the samples.
+    """
+    if len(samples) > 1:
+        raise _uncuttable([told["name"]], blocks, f"It has {len(samples)} inputs.")
+    model = cut(told["name"], Path(told["graph"]).read_bytes(), samples)
+    if not can_be_cut(model, blocks):
+        parts = f"It is a chain of {len(model.pieces)} parts."
+        raise _uncuttable([told["name"]], blocks, parts)
+    return model
 
 
 def _others(
@@ -156,7 +180,7 @@ def _others(
     """Samples of the models' other classes, evenly chosen; and views of pictures, where allowed."""
     wanted = {(one["samples"], one["class"]) for one in request["classes"]}
     parts: list[Mapping[str, AnyArray]] = []
-    for path in dict.fromkeys(one["samples"] for one in request["models"]):
+    for path in dict.fromkeys(one["samples"] for one in request["sources"]["models"]):
         arrays, labels = read_checked(path)
         known = [number for file, number in wanted if file == path]
         chosen = ~np.isin(labels, known)
@@ -176,14 +200,15 @@ def _others(
     return with_views(found, pictures, request["seed"])
 
 
-def _uncuttable(request: Mapping[str, Any]) -> FusionError:
-    names = [one["name"] for one in request["models"]]
+def _uncuttable(names: Sequence[str], blocks: int, why: str) -> FusionError:
+    told = names[0] if len(names) == 1 else f"None of {len(names)} models"
+    verb = "cannot" if len(names) == 1 else "can"
     return FusionError(
         FusionReason.MODEL_UNCUTTABLE,
-        f"None of {len(names)} models can be cut into {request['blocks']} blocks: each needs one "
-        "input, a linear classifier, and as many layers that alone lead from one to the next.",
-        advice="Ask for fewer blocks, or name models of more layers one behind the other.",
-        metadata={"blocks": str(request["blocks"]), "models": ",".join(names[:10])},
+        f"{told} {verb} be cut into {blocks} blocks. {why}",
+        advice="Ask for fewer blocks, or name models with one input, a linear classifier, and as "
+        "many layers that alone lead from one to the next.",
+        metadata={"blocks": str(blocks), "models": ",".join(names[:10])},
     )
 
 
@@ -215,3 +240,10 @@ def _told(task: _Task, found: Reassembled) -> dict[str, Any]:
         "judged": len(found.judged),
         "kept": found.best + 1,
     }
+
+
+def _left_out(task: _Task, sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Which models no blocks could be taken from; what others than this job know comes last."""
+    told = [*task.left_out, *sources["left_out"]]
+    count = len(task.left_out) + sources["left_out_count"]
+    return {"leftOut": told[:MOST_TOLD], "leftOutCount": count}

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from onnxgraph.cost import cost
+from onnxgraph.errors import GraphError
 from onnxgraph.serialise import to_bytes
 from packer_svc.fusion.features import fragment_features
-from packer_svc.reassembly.cutting import CutModel
+from packer_svc.reassembly.cutting import CutModel, cut
 from packer_svc.reassembly.network import stitched
 from packer_svc.reassembly.probes import left_unexplained
 from packer_svc.reassembly.reassemble import (
@@ -26,6 +27,7 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.sets import Block
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
+from tests.helpers.graph_texts import DENSE, parse
 from tests.packer_svc.reassembly.networks import CLASSES, plain, residual, samples, transformer
 
 INPUTS, LABELS = samples(36, 1)
@@ -52,6 +54,13 @@ def test_pieces_lie_between_layers_and_share_out_all_that_a_model_has() -> None:
     assert len(plain(4, 0).pieces) == 5
     # No cut inside of a residual block.
     assert len(residual(4, 0).pieces) == 5
+
+
+def test_a_model_that_makes_no_number_of_the_samples_is_refused() -> None:
+    roots = parse(DENSE.replace("Relu (hidden)", "Sqrt (hidden)"))
+    with pytest.raises(GraphError) as refused:
+        cut("roots", roots.SerializeToString(), {"x": -np.ones((70, 4), np.float32)})
+    assert refused.value.reason == "GRAPH_NOT_FINITE"
 
 
 def test_a_model_in_pieces_is_the_model() -> None:
