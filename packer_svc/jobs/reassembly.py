@@ -186,10 +186,10 @@ def _others(
         chosen = ~np.isin(labels, known)
         if chosen.any():
             parts.append({name: array[chosen] for name, array in arrays.items()})
-    found = {
-        name: np.concatenate([array[:0], *(part[name] for part in parts)])
-        for name, array in inputs.items()
-    }
+    if not parts:
+        # All classes of all models are wanted.
+        return {}
+    found = {name: np.concatenate([part[name] for part in parts]) for name in inputs}
     step = -(-max(len(next(iter(found.values()))), 1) // MOST_OTHERS)
     found = {name: array[::step] for name, array in found.items()}
     pictures = {
