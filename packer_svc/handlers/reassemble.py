@@ -40,12 +40,19 @@ class ReassemblyHandlers:
         slicer: Where models come from.
         maker: Makes packs.
         gate: Which packs may be deployed.
+        features: A folder for what was measured of models; the maker of packs keeps it small.
     """
 
     def __init__(
-        self, foundation: Foundation, slicer: SlicerClient, maker: PackMaker, gate: Gate
+        self,
+        foundation: Foundation,
+        slicer: SlicerClient,
+        maker: PackMaker,
+        gate: Gate,
+        features: Path,
     ) -> None:
         self._foundation = foundation
+        self._features = features
         self._slicer = slicer
         self._maker = maker
         self._gate = gate
@@ -133,6 +140,7 @@ class ReassemblyHandlers:
                     "blocks": request.blocks or BLOCKS,
                     "steps": request.training_steps,
                     "seed": request.seed,
+                    "features": str(self._features),
                 },
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,

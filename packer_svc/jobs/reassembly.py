@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnxgraph.errors import GraphError
 from onnxgraph.serialise import to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.run_time import run_time
+from packer_svc.fusion.original_times import OriginalTimes
+from packer_svc.fusion.originals import timed_once
 from packer_svc.jobs.class_samples import ClassReader, gather_samples, read_inputs
 from packer_svc.reassembly.cutting import CutModel, cut
 from packer_svc.reassembly.measured import MOST_SAMPLES
@@ -50,7 +51,8 @@ def reassemble_models(
             ``name``, ``graph`` and ``samples`` as paths, ``graph_digest`` and ``licence``, whether
             they were ``named``, and of others what is told as ``left_out`` and ``left_out_count``;
             ``classes`` as `pack_fragments` takes its fragments; ``inputs``, JSON of `InputSpec`;
-            ``budgets`` of parameters, MACs and seconds; ``blocks``, ``steps`` and ``seed``.
+            ``budgets`` of parameters, MACs and seconds; ``blocks``, ``steps`` and ``seed``; and
+            ``features``, a folder of what was computed before.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -68,7 +70,12 @@ def reassemble_models(
 
     task = _Task.of(request, tell)
     try:
-        found = reassemble([one.model for one in task.sources], task.wish, tell, task.seconds())
+        found = reassemble(
+            [one.model for one in task.sources],
+            task.wish,
+            tell,
+            [one.piece_seconds for one in task.sources] if SECONDS in request["budgets"] else None,
+        )
     except UnreachableError as error:
         return {"least": dict(error.least or {})}
     network = found.network
@@ -86,10 +93,18 @@ class _Source:
     Attributes:
         model: The model, cut.
         told: What the request says of it.
+        seconds: What it takes of one sample; None where time is not limited.
     """
 
     model: CutModel
     told: Mapping[str, Any]
+    seconds: float | None
+
+    @property
+    def piece_seconds(self) -> list[float]:
+        """What its pieces take: its time, shared out by their MACs."""
+        macs = max(self.model.macs, 1)
+        return [(self.seconds or 0.0) * piece.macs / macs for piece in self.model.pieces]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +137,8 @@ class _Task:
         for done, told in enumerate(asked["models"]):
             tell("cut", done, len(asked["models"]))
             try:
-                sources.append(_Source(_cut(told, few, request["blocks"]), told))
+                model = _cut(told, few, request["blocks"])
+                sources.append(_Source(model, told, _seconds(told, request)))
             except (FusionError, GraphError) as error:
                 if asked["named"]:
                     raise _uncuttable([told["name"]], request["blocks"], error.message) from error
@@ -142,20 +158,18 @@ class _Task:
         )
         return cls(sources, left_out, wish)
 
-    def seconds(self) -> list[list[float]] | None:
-        """What the pieces of every model take: its time, shared out by their MACs.
 
-        None where time is not limited, for it has to be measured.
-        """
-        if SECONDS not in self.wish.budgets:
-            return None
-        found = []
-        for source in self.sources:
-            graph = Path(source.told["graph"]).read_bytes()
-            whole = run_time(graph, self.wish.inputs, outputs=None).single_seconds
-            pieces, macs = source.model.pieces, max(source.model.macs, 1)
-            found.append([whole * piece.macs / macs for piece in pieces])
-        return found
+def _seconds(told: Mapping[str, Any], request: Mapping[str, Any]) -> float | None:
+    """What a model takes of one sample, measured once a machine.
+
+    Raises:
+        GraphError: ONNX Runtime cannot run it.
+    """
+    if SECONDS not in request["budgets"]:
+        return None
+    times = OriginalTimes(Path(request["features"]))
+    graph, samples = Path(told["graph"]), Path(told["samples"])
+    return timed_once(told["graph_digest"], graph, samples, times).single_seconds
 
 
 def _cut(told: Mapping[str, Any], samples: Mapping[str, AnyArray], blocks: int) -> CutModel:
