@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.classifier import FEATURES
+from packer_svc.fusion.stitches import Shape
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.patterns import pattern_kernel
 from packer_svc.reassembly.probes import left_unexplained
 from packer_svc.reassembly.similarity import gridded, linear_cka, pooled
-from packer_svc.reassembly.stitches import Shape
 
 Array = NDArray[np.float64]
 

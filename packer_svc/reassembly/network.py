@@ -12,9 +12,9 @@ from torch import Tensor
 from onnxgraph.chain import Link, chain
 from onnxgraph.classifier import FEATURES, SCORES
 from packer_svc.fusion.features import FragmentFeatures
+from packer_svc.fusion.stitches import Stitch, fit_stitch, stitch_cost, stitch_nodes
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.sets import Block
-from packer_svc.reassembly.stitches import Stitch, fit_stitch, stitch_cost, stitch_nodes
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,13 @@ from torch import Tensor
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.stitches import stitch_cost
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured, measure
 from packer_svc.reassembly.network import Network, follows, stitched
 from packer_svc.reassembly.program import Choice, Cost, Optimum, Program
 from packer_svc.reassembly.seams import seam_probes, seam_shapes, values_at
 from packer_svc.reassembly.sets import Block, Cover, Market, equivalence_sets, size_limit
-from packer_svc.reassembly.stitches import stitch_cost
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

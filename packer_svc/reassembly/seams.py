@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from packer_svc.fusion.stitches import Shape, fit_quickly, joinable
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured
 from packer_svc.reassembly.network import follows, through
 from packer_svc.reassembly.probes import left_unexplained
 from packer_svc.reassembly.sets import Block, Cover
 from packer_svc.reassembly.similarity import gridded
-from packer_svc.reassembly.stitches import Shape, fit_quickly, joinable
 
 FIT_SAMPLES = 48
 """On how many samples the stitches of pairs are fitted."""

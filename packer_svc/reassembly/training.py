@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from onnxgraph.classifier import FEATURES, SCORES
+from packer_svc.fusion.stitches import Stitch, apply, resized
 from packer_svc.reassembly.cutting import BATCH
 from packer_svc.reassembly.network import Network, ends_of
 from packer_svc.reassembly.reassemble import Wish
-from packer_svc.reassembly.stitches import Stitch, apply, resized
 
 RATE = 1e-3
 """Adam's learning rate."""

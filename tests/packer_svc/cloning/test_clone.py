@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.adapter import Adapter, fit_adapter
-from packer_svc.cloning.choice import Cloning, put_in
+from packer_svc.cloning.choice import RIDGE, Cloning, put_in
 from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.errors import CloningError, CloningReason
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head
@@ -19,6 +19,7 @@ from packer_svc.cloning.masks import masked
 from packer_svc.cloning.merged import merge_clone
 from packer_svc.cloning.positions import INPUTS, splices
 from packer_svc.fusion.features import Fragment, FragmentFeatures
+from packer_svc.fusion.stitches import Stitch, fit_quickly
 from tests.packer_svc.cloning.conftest import SOURCE, samples_of, whole
 
 LABELS = ("zero", "one", "two", "five")
@@ -130,10 +131,10 @@ def test_an_adapter_finds_a_linear_map_again() -> None:
     read = random.normal(size=(40, 3, 4, 4)).astype(np.float32)
     matrix, offset = random.normal(size=(3, 5)), random.normal(size=5)
     wanted = np.moveaxis(np.moveaxis(read, 1, -1) @ matrix + offset, -1, 1).astype(np.float32)
-    adapter = fit_adapter(read, wanted)
+    adapter = fit_quickly(torch.from_numpy(read), torch.from_numpy(wanted), ridge=RIDGE)
 
-    np.testing.assert_allclose(adapter.weight, matrix, atol=1e-2)
-    np.testing.assert_allclose(adapter.apply(read), wanted, atol=2e-2)
+    np.testing.assert_allclose(adapter.weight, matrix.T, atol=1e-2)
+    np.testing.assert_allclose(adapter(torch.from_numpy(read)), wanted, atol=2e-2)
     assert not adapter.rectified
 
 
@@ -155,13 +156,15 @@ def test_a_distilled_adapter_says_more_of_what_the_source_says(cloning: Cloning)
     inputs = cloning.samples.inputs
     read = Runner(to_bytes(in_front(target, splice.target))).run(dict(inputs))
     wanted = Runner(to_bytes(in_front(part, splice.part))).run(dict(inputs))
-    tensors = (read[splice.target.value], wanted[splice.part.value])
-    start = fit_adapter(*(one.astype(np.float32) for one in tensors))
+    shown = torch.from_numpy(read[splice.target.value].astype(np.float32))
+    start = fit_quickly(
+        shown, torch.from_numpy(wanted[splice.part.value].astype(np.float32)), ridge=RIDGE
+    )
     rest, whole_part = behind(part, splice.part), Fragment(cloning.part).run(inputs)
-    trained = distilled(start, rest, tensors[0].astype(np.float32), whole_part, seed=0)
+    trained = distilled(start, rest, shown, whole_part, seed=0)
 
-    def error(adapter: Adapter) -> float:
-        fed = adapter.apply(tensors[0].astype(np.float32))
+    def error(adapter: Stitch) -> float:
+        fed = adapter(shown).numpy()
         found = Runner(to_bytes(rest)).run({INPUT: fed})["features"].astype(np.float64)
         return float(((found - whole_part.features) ** 2).mean())
 

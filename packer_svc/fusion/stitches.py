@@ -1,4 +1,4 @@
-"""Stitches: what brings the output of one block to what the next block expects, in closed form."""
+"""Stitches: what brings a tensor of one network to what another one expects, in closed form."""
 
 from __future__ import annotations
 
@@ -145,21 +145,25 @@ def fit_stitch(found: Tensor, wanted: Tensor) -> Stitch:
     )
 
 
-def fit_quickly(found: Tensor, wanted: Tensor) -> Stitch:
-    """Fits a stitch on a few positions with one ridge: good enough to compare pairs of blocks.
+def fit_quickly(
+    found: Tensor, wanted: Tensor, *, ridge: float = QUICK_RIDGE, rows: int = FEW_ROWS
+) -> Stitch:
+    """Fits a stitch with one ridge: on a few positions good enough to compare pairs of blocks.
 
     Args:
         found: As of `fit_stitch`.
         wanted: Likewise.
+        ridge: As a share of the mean variance of what is read.
+        rows: Of how many positions it learns at most; evenly chosen.
     """
     reads, makes = tuple(found.shape[1:]), tuple(wanted.shape[1:])
     x, y = _rows(resized(found, makes)), _rows(wanted)
-    step = -(-len(x) // FEW_ROWS)
+    step = -(-len(x) // rows)
     x, y = x[::step].double(), y[::step].double()
     middle, target = x.mean(dim=0), y.mean(dim=0)
     x, y = x - middle, y - target
     gram = x.T @ x
-    gram.diagonal().add_(QUICK_RIDGE * max(float(gram.diagonal().mean()), 1e-12))
+    gram.diagonal().add_(ridge * max(float(gram.diagonal().mean()), 1e-12))
     weight = torch.linalg.solve(gram, x.T @ y).T.contiguous()
     bias = (target - weight @ middle).numpy()
     return Stitch(reads, makes, weight.numpy(), bias, bool((wanted >= 0).all()))

@@ -8,7 +8,7 @@ import torch
 from onnxgraph.parity import run_onnx
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
 from onnxgraph.serialise import to_bytes
-from packer_svc.reassembly.stitches import (
+from packer_svc.fusion.stitches import (
     fit_quickly,
     fit_stitch,
     joinable,
