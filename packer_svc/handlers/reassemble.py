@@ -245,4 +245,8 @@ def _joining(reassembly: dict[str, Any], budgets: _Budgets) -> Work:
         budgets.require(1_000 * found["proof_summary"]["run_time"]["single_seconds"])
         found["reassembly"] = reassembly
 
-    return Work(entries.PACK, {"budget": None, "reassembly": reassembly}, conclude)
+    # What the lineage names is there when the models are gone from the slicer.
+    kept = {
+        f"block-{place}": block["graphDigest"] for place, block in enumerate(reassembly["blocks"])
+    }
+    return Work(entries.PACK, {"budget": None, "reassembly": reassembly}, conclude, kept)

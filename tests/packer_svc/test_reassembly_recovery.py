@@ -1,14 +1,16 @@
-"""Reassembly whose packer dies, and what it need not fetch and time again."""
+"""Reassembly whose packer dies, and what stays of what it has fetched and timed."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
 import pytest
+from sliceandpack.artifact.v1.artifacts_pb2 import Artifact
 from sliceandpack.packer.v1 import packs_pb2
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
 
@@ -78,3 +80,33 @@ async def test_a_killed_packer_neither_fetches_nor_times_the_models_again(
     assert attempt == 2
     assert made.name == "packs/survivor"
     assert times_of(packer) == times
+
+
+async def test_what_a_network_is_made_of_stays_when_all_else_is_swept(
+    packer: ServiceProcess, slicer: StockedSlicer
+) -> None:
+    request = pb.ReassembleModelRequest(classes=REQUEST.classes, blocks=3, pack_id="swept")
+    objects = packer.folder / "state" / "artifacts" / "objects"
+
+    async with grpc.aio.insecure_channel(packer.address) as channel:
+        packs = PacksClient(channel)
+        made = await packs.result(await packs.stub.ReassembleModel(request))
+    await asyncio.to_thread(packer.stop)
+    for path in objects.glob("*/*"):
+        os.utime(path, (1000.0, 1000.0))
+    sweeps = packer.log().count("artifacts_swept")
+    await asyncio.to_thread(packer.start)
+
+    async def swept() -> bool:
+        return packer.log().count("artifacts_swept") > sweeps
+
+    await until(swept)
+    async with grpc.aio.insecure_channel(packer.address) as channel:
+        packs = PacksClient(channel)
+        lineage = await packs.stub.GetLineage(packs_pb2.GetLineageRequest(name=made.name))
+        names = [node.name for node in lineage.nodes if node.kind == "artifact"]
+        kept = [await packs.read(Artifact(name=name)) for name in names]
+    assert {block.graph_digest for block in made.reassembly.blocks} <= {
+        name.removeprefix("artifacts/") for name in names
+    }
+    assert all(kept)
