@@ -120,7 +120,7 @@ def put_in(cloning: Cloning, wanted: str, report: Callable[[str], None]) -> Chos
         report: Told every position before it is tried.
 
     Raises:
-        CloningError: `CLONE_POSITION_UNKNOWN`.
+        FusionError: `CLONE_POSITION_UNKNOWN`.
         GraphError: A graph cannot be cut or run.
     """
     whole = Chosen(cloning.part, INPUTS, 0, ())

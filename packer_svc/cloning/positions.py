@@ -9,7 +9,7 @@ from math import log
 import onnx_ir as ir
 
 from onnxgraph.cuts import CutPoint, cut_points
-from packer_svc.cloning.errors import CloningError, CloningReason
+from packer_svc.fusion.errors import FusionError, FusionReason
 
 INPUTS = "inputs"
 """The first position, R = 0: the whole part stands beside the target."""
@@ -56,14 +56,14 @@ def splice_named(found: Sequence[Splice], name: str) -> Splice:
     """The position of a name.
 
     Raises:
-        CloningError: `CLONE_POSITION_UNKNOWN`.
+        FusionError: `CLONE_POSITION_UNKNOWN`.
     """
     for splice in found:
         if splice.target.value == name:
             return splice
     known = [INPUTS, *(one.target.value for one in found)]
-    raise CloningError(
-        CloningReason.CLONE_POSITION_UNKNOWN,
+    raise FusionError(
+        FusionReason.CLONE_POSITION_UNKNOWN,
         f"The target has no position {name!r}; it has {', '.join(known[:_MAX_TOLD])}.",
         advice="Name one of these, or leave the position out to have it chosen.",
         metadata={"position": name, "positions": ",".join(known[:_MAX_TOLD])},

@@ -13,11 +13,11 @@ from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.choice import RIDGE, Cloning, put_in
 from packer_svc.cloning.distillation import distilled
-from packer_svc.cloning.errors import CloningError, CloningReason
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head
 from packer_svc.cloning.masks import masked
 from packer_svc.cloning.merged import merge_clone
 from packer_svc.cloning.positions import INPUTS, splices
+from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import Fragment, FragmentFeatures
 from packer_svc.fusion.stitches import Stitch, fit_quickly
 from tests.packer_svc.cloning.conftest import SOURCE, samples_of, whole
@@ -105,9 +105,9 @@ def test_with_one_sample_of_a_class_nothing_is_chosen(cloning: Cloning) -> None:
 
 
 def test_an_unknown_position_is_refused_with_those_that_there_are(cloning: Cloning) -> None:
-    with pytest.raises(CloningError) as refused:
+    with pytest.raises(FusionError) as refused:
         put_in(cloning, "nowhere", ignore)
-    assert refused.value.reason is CloningReason.CLONE_POSITION_UNKNOWN
+    assert refused.value.reason is FusionReason.CLONE_POSITION_UNKNOWN
     assert "inputs" in refused.value.metadata["positions"]
 
 
