@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sliceandpack.artifact.v1.artifacts_pb2 import Artifact
 from sliceandpack.packer.v1 import packs_pb2
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
-from sliceandpack.slicer.v1 import models_pb2, models_pb2_grpc
+from sliceandpack.slicer.v1 import input_spec_pb2, models_pb2, models_pb2_grpc
 
 from tests.helpers.command_line import marketctl
 from tests.helpers.digit_models import unseen_digits
@@ -153,6 +153,15 @@ async def test_models_that_are_fed_otherwise_are_left_out_unless_named(
 
     made = await packs.result(await asked(packs, "whole-market"))
     assert "models/large" not in {block.model for block in made.reassembly.blocks}
+
+
+async def test_models_that_are_fed_bytes_are_reassembled_as_well(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    classes = [pb.WantedClass(model="models/large", label=label) for label in ("four", "five")]
+    made = await packs.result(await asked(packs, "of-bytes", classes=classes))
+    assert {block.model for block in made.reassembly.blocks} == {"models/large"}
+    assert made.inputs[0].image.layout == input_spec_pb2.IMAGE_LAYOUT_NHWC
 
 
 async def test_a_class_that_its_model_does_not_know_is_refused(
