@@ -26,6 +26,9 @@ from svckit.input_spec import InputSpec
 MOST_BYTES = 512 * 2**20
 """Of the graphs of a market's models together: a worker holds all of them at once, several times.
 Models that a request names are not counted."""
+MOST_MACS = 6 * 10**10
+"""Of a market's models together, times their number: every block is tried behind every block of the
+stage before, on up to 256 samples, and all of it within a worker's processor time."""
 MOST_TOLD = 100
 """How many of those left out a pack names."""
 
@@ -107,18 +110,14 @@ async def block_sources(
                 raise fed_otherwise(known[0].name, model.name)
         return BlockSources(_different(named), named=True)
     taken: list[models_pb2.Model] = []
-    sizes: dict[str, int] = {}
     left_out: list[dict[str, str]] = []
     async for model in _market(slicer, known):
-        graph = model.normalised_graph
-        if not _fed_so(model, inputs):
-            left_out.append(_left_out(model, fed_otherwise(known[0].name, model.name)))
-        elif sum((sizes | {graph.name: graph.size_bytes}).values()) > MOST_BYTES:
-            left_out.append(_left_out(model, _too_large(graph.size_bytes)))
-        else:
-            sizes[graph.name] = graph.size_bytes
+        why = _refusal(model, taken, inputs)
+        if why is None:
             taken.append(model)
-        if len(sizes) == MAX_MODELS:
+        else:
+            left_out.append(_left_out(model, why))
+        if len(_different(taken)) == MAX_MODELS:
             break
     return BlockSources(_different(taken), named=False, left_out=tuple(left_out))
 
@@ -168,13 +167,31 @@ def _cause(model: models_pb2.Model, lost: Mapping[str, NotFound | DataLoss]) -> 
     return next(lost[digest] for digest in sorted(_files_of(model)) if digest in lost)
 
 
-def _too_large(size: int) -> ResourceExhausted:
-    return ResourceExhausted(
-        reasons.ERROR_REASON_WORKER_MEMORY,
-        f"Its graph of {size} bytes and those taken before are more than the {MOST_BYTES} bytes "
-        "that are taken of models which nobody named.",
-        advice="Name the models that blocks are to be taken from.",
-    )
+def _refusal(
+    model: models_pb2.Model, taken: Sequence[models_pb2.Model], inputs: Sequence[InputSpec]
+) -> ServiceError | None:
+    """Why a model is not taken with those that were taken before; the first always is."""
+    if not _fed_so(model, inputs):
+        return fed_otherwise(taken[0].name, model.name)
+    all_of = _different([*taken, model])
+    advice = "Name the models that blocks are to be taken from."
+    size = sum(one.normalised_graph.size_bytes for one in all_of)
+    if taken and size > MOST_BYTES:
+        return ResourceExhausted(
+            reasons.ERROR_REASON_WORKER_MEMORY,
+            f"With it the graphs would have {size} bytes; of models that nobody named at most "
+            f"{MOST_BYTES} are taken.",
+            advice=advice,
+        )
+    macs = len(all_of) * sum(one.macs for one in all_of)
+    if taken and macs > MOST_MACS:
+        return ResourceExhausted(
+            reasons.ERROR_REASON_WORKER_CPU_TIME,
+            f"With it {len(all_of)} models would have {macs} MACs a sample, times their number; of "
+            f"models that nobody named at most {MOST_MACS} are taken.",
+            advice=advice,
+        )
+    return None
 
 
 def _left_out(model: models_pb2.Model, error: ServiceError) -> dict[str, str]:

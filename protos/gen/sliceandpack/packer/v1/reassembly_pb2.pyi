@@ -138,8 +138,8 @@ class ReassembleModelRequest(_message.Message):
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The models that blocks are taken from, at most 48: each has to be fed like the models of the
         classes and to be cut into so many blocks, or the request fails. Where left out, the models of
-        the classes and the newest others of the market, 48 together, as far as they serve; `left_out`
-        of the pack tells which do not, and why.
+        the classes and the newest others of the market, 48 together, as far as they serve and are not
+        too large; `left_out` of the pack tells which do not, and why.
         """
 
     @_builtins.property
