@@ -24,7 +24,7 @@ from packer_svc.cloning.positions import INPUTS, Splice, splice_named, splices
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import MAX_FOLDS, stratified_folds
 from packer_svc.fusion.samples import AnyArray, PackSamples
-from packer_svc.fusion.stitches import Stitch, fit_quickly, resized
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly, resized
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -203,9 +203,8 @@ class _Place:
         chosen = kept
         if len(kept) > most:
             chosen = np.random.default_rng(self.cloning.seed).choice(kept, most, replace=False)
-        return fit_quickly(
-            self._read[chosen], self._wanted[chosen], ridge=RIDGE, rows=most * positions
-        )
+        goal = Goal.of(self._wanted[chosen], most * positions)
+        return fit_quickly(self._read[chosen], goal, ridge=RIDGE)
 
     def part_without(self, kept: Labels, *, distil: bool = False) -> FragmentFeatures:
         """What the part says of all samples behind the adapter that some of them give."""

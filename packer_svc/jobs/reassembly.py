@@ -30,7 +30,7 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
 from svckit.input_spec import Image, InputSpec
-from svckit.samples import read_checked
+from svckit.samples import read_checked, read_labels
 
 AnyArray = NDArray[np.generic]
 MOST_OTHERS = 512
@@ -193,19 +193,24 @@ def _others(
 ) -> dict[str, AnyArray]:
     """Samples of the models' other classes, evenly chosen; and views of pictures, where allowed."""
     wanted = {(one["samples"], one["class"]) for one in request["classes"]}
-    parts: list[Mapping[str, AnyArray]] = []
+    left: dict[str, NDArray[np.int64]] = {}
     for path in dict.fromkeys(one["samples"] for one in request["sources"]["models"]):
-        arrays, labels = read_checked(path)
         known = [number for file, number in wanted if file == path]
-        chosen = ~np.isin(labels, known)
-        if chosen.any():
-            parts.append({name: array[chosen] for name, array in arrays.items()})
-    if not parts:
+        left[path] = np.flatnonzero(~np.isin(read_labels(path), known))
+    count = sum(map(len, left.values()))
+    if not count:
         # All classes of all models are wanted.
         return {}
+    step = -(-count // MOST_OTHERS)
+    parts, before = [], 0
+    for path, rows in left.items():
+        chosen = rows[-before % step :: step]
+        before += len(rows)
+        if len(chosen):
+            # One file after the other: together they may be larger than a worker's memory.
+            arrays, _ = read_checked(path)
+            parts.append({name: array[chosen] for name, array in arrays.items()})
     found = {name: np.concatenate([part[name] for part in parts]) for name in inputs}
-    step = -(-max(len(next(iter(found.values()))), 1) // MOST_OTHERS)
-    found = {name: array[::step] for name, array in found.items()}
     pictures = {
         spec.name: Pictures(spec.semantics.channels_last, spec.semantics.flip_invariant)
         for spec in specs

@@ -21,7 +21,9 @@ from onnxgraph.view import TorchView
 
 AnyArray = NDArray[np.generic]
 BATCH = 64
-"""Samples of one run."""
+"""Samples of one run at most."""
+MOST_FED = 2**20
+"""Values that are fed to a run of more than one sample: of large ones fewer run at once."""
 FEW = 3
 """On how many samples it is seen whether a value has a row for each."""
 
@@ -90,12 +92,14 @@ class CutModel:
             reduce: What is kept of a value, by its name, a row a sample; all of it where left out.
         """
         known = dict(start or {})
-        sizes = [len(array) for array in inputs.values()] + [len(one) for one in known.values()]
-        count = sizes[0]
+        shapes = [one.shape for one in inputs.values()] + [tuple(t.shape) for t in known.values()]
+        count = shapes[0][0]
+        size = max(1, *(int(np.prod(shape[1:])) for shape in shapes))
+        batch = int(np.clip(MOST_FED // size, 1, BATCH))
         parts = []
         with torch.no_grad():
-            for first in range(0, count, BATCH):
-                rows = slice(first, first + BATCH)
+            for first in range(0, count, batch):
+                rows = slice(first, first + batch)
                 fed = {
                     name: torch.from_numpy(np.ascontiguousarray(array[rows]))
                     for name, array in inputs.items()

@@ -18,7 +18,7 @@ from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured, measure
 from packer_svc.reassembly.network import Network, follows, stitched
 from packer_svc.reassembly.program import Choice, Cost, Optimum, Program
-from packer_svc.reassembly.seams import seam_probes, seam_shapes, values_at
+from packer_svc.reassembly.seams import seam_probes, seam_shapes, value_at
 from packer_svc.reassembly.sets import Block, Cover, Market, equivalence_sets, size_limit
 
 Array = NDArray[np.float64]
@@ -28,6 +28,10 @@ PARAMETERS, MACS, SECONDS = "parameters", "macs", "seconds"
 """What may be limited."""
 POOL = 8
 """How many of the best choices are stitched and judged by their heads."""
+MOST_HELD = 64 * 2**20
+"""Bytes of one value on the samples that stitches are fitted on."""
+FEWEST = 32
+"""Samples that they are fitted on however large its values are, if there are as many."""
 PROBE = 1.0
 """What the score loses for a block behind which nothing is known of the wanted classes."""
 
@@ -147,11 +151,14 @@ def reassemble(
     market = Market([[p.parameters for p in model.pieces] for model in models], measured.similarity)
     report("sets", 0, 1)
     cover = equivalence_sets(market, wish.blocks, wish.seed)
-    report("seams", 0, 1)
-    program = Program(choice_of(measured, cover, wish, seconds), wish.budgets)
+    probes = seam_probes(
+        measured, cover, wish.others or wish.inputs, lambda done, of: report("seams", done, of)
+    )
+    program = Program(choice_of(measured, cover, wish, probes, seconds), wish.budgets)
     report("program", 0, 1)
     pool = _pool(program)
-    seen = wish.others or wish.inputs
+    most = _most_samples(measured, cover)
+    seen = _evenly(wish.others or wish.inputs, most)
     wanted = _wanted(models, cover, [one.blocks for one in pool], seen)
     judged = []
     for done, optimum in enumerate(pool):
@@ -161,9 +168,10 @@ def reassemble(
         judged.append(Judged(optimum, network, _head(network, wish)))
     best = min(range(len(judged)), key=lambda place: judged[place].log_loss)
     kept = judged[best].optimum.blocks
-    wanted = _wanted(models, cover, [kept], wish.all_inputs)
+    seen = _evenly(wish.all_inputs, most)
+    wanted = _wanted(models, cover, [kept], seen)
     blocks = [cover.blocks[place] for place in kept]
-    network = stitched(models, blocks, wish.all_inputs, wanted)
+    network = stitched(models, blocks, seen, wanted)
     return Reassembled(cover, tuple(judged), best, network)
 
 
@@ -176,9 +184,18 @@ def choice_of(
     measured: Measured,
     cover: Cover,
     wish: Wish,
+    probes: Mapping[tuple[int, int], float],
     seconds: Sequence[Sequence[float]] | None = None,
 ) -> Choice:
-    """What the program chooses from: scores and costs of blocks and of seams between them."""
+    """What the program chooses from: scores and costs of blocks and of seams between them.
+
+    Args:
+        measured: Models and what samples tell of them.
+        cover: Their blocks.
+        wish: What is asked for.
+        probes: What `seam_probes` tells of the seams.
+        seconds: As of `reassemble`.
+    """
     models, blocks = measured.models, cover.blocks
     kernels = np.stack([_kernel(measured.kernels[b.model][b.first : b.end]) for b in blocks])
     # Of a block behind another, the seam between both tells what is known behind it.
@@ -195,7 +212,7 @@ def choice_of(
     costs[MACS] += heads
     worth = np.full((len(blocks), len(blocks)), -np.inf)
     extra = {name: np.zeros_like(worth) for name in (PARAMETERS, MACS)}
-    for (a, b), missed in seam_probes(measured, cover, wish.others or wish.inputs).items():
+    for (a, b), missed in probes.items():
         worth[a, b] = -PROBE * missed
         if not follows(blocks[a], blocks[b]):
             shapes = seam_shapes(measured, blocks[a], blocks[b])
@@ -234,12 +251,12 @@ def _head(network: Network, wish: Wish) -> HeadReport:
     return report
 
 
-def _kernel(pieces: Array) -> Array:
+def _kernel(pieces: NDArray[np.float32]) -> Array:
     """The pattern kernel of a block, as shares of its activations.
 
     Counted singly, the activations of large maps in the front would outweigh all others.
     """
-    kernel: Array = pieces.sum(axis=0)
+    kernel: Array = pieces.sum(axis=0, dtype=np.float64)
     activations = float(np.diagonal(kernel).mean())
     return kernel / activations if activations else kernel
 
@@ -264,4 +281,17 @@ def _wanted(
 ) -> dict[tuple[int, int], Tensor]:
     """What the chosen blocks behind a seam are fed in their own models."""
     blocks = [cover.blocks[place] for places in chosen for place in places]
-    return values_at(models, {(b.model, b.first) for b in blocks if b.first}, inputs)
+    points = {block.starts_at for block in blocks if block.first}
+    return {point: value_at(models, point, inputs) for point in sorted(points)}
+
+
+def _most_samples(measured: Measured, cover: Cover) -> int:
+    """On how many samples stitches are fitted at most: many values of them are held at once."""
+    shapes = [measured.shapes[block.model][block.first] for block in cover.blocks if block.first]
+    largest = max(int(np.prod(shape)) for shape in shapes) * np.dtype(np.float32).itemsize
+    return max(MOST_HELD // largest, FEWEST)
+
+
+def _evenly(inputs: Mapping[str, AnyArray], most: int) -> dict[str, AnyArray]:
+    """At most so many of the samples."""
+    return {name: array[:: -(-len(array) // most)] for name, array in inputs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
@@ -56,7 +57,7 @@ async def test_models_that_are_fed_otherwise_take_no_room_and_not_all_are_told()
     found, _ = await found_in([*others, model(400)])
     assert {one.name for one in found.models} == {"models/m1000", "models/m400"}
     assert {one["reason"] for one in found.left_out} == {"FRAGMENTS_INCOMPATIBLE"}
-    told = found.for_worker(dict.fromkeys(found.digests))  # type: ignore[misc]
+    told = found.for_worker(dict.fromkeys(found.digests, Path("file")))
     assert len(told["left_out"]) == MOST_TOLD
     assert told["left_out_count"] == 400
 

@@ -19,7 +19,7 @@ from packer_svc.cloning.merged import merge_clone
 from packer_svc.cloning.positions import INPUTS, splices
 from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import Fragment, FragmentFeatures
-from packer_svc.fusion.stitches import Stitch, fit_quickly
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly
 from tests.packer_svc.cloning.conftest import SOURCE, samples_of, whole
 
 LABELS = ("zero", "one", "two", "five")
@@ -131,7 +131,7 @@ def test_an_adapter_finds_a_linear_map_again() -> None:
     read = random.normal(size=(40, 3, 4, 4)).astype(np.float32)
     matrix, offset = random.normal(size=(3, 5)), random.normal(size=5)
     wanted = np.moveaxis(np.moveaxis(read, 1, -1) @ matrix + offset, -1, 1).astype(np.float32)
-    adapter = fit_quickly(torch.from_numpy(read), torch.from_numpy(wanted), ridge=RIDGE)
+    adapter = fit_quickly(torch.from_numpy(read), Goal.of(torch.from_numpy(wanted)), ridge=RIDGE)
 
     np.testing.assert_allclose(adapter.weight, matrix.T, atol=1e-2)
     np.testing.assert_allclose(adapter(torch.from_numpy(read)), wanted, atol=2e-2)
@@ -157,9 +157,8 @@ def test_a_distilled_adapter_says_more_of_what_the_source_says(cloning: Cloning)
     read = Runner(to_bytes(in_front(target, splice.target))).run(dict(inputs))
     wanted = Runner(to_bytes(in_front(part, splice.part))).run(dict(inputs))
     shown = torch.from_numpy(read[splice.target.value].astype(np.float32))
-    start = fit_quickly(
-        shown, torch.from_numpy(wanted[splice.part.value].astype(np.float32)), ridge=RIDGE
-    )
+    goal = Goal.of(torch.from_numpy(wanted[splice.part.value].astype(np.float32)), 10**6)
+    start = fit_quickly(shown, goal, ridge=RIDGE)
     rest, whole_part = behind(part, splice.part), Fragment(cloning.part).run(inputs)
     trained = distilled(start, rest, shown, whole_part, seed=0)
 

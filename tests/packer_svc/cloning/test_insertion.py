@@ -13,7 +13,7 @@ from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.insertion import inserted
 from packer_svc.cloning.positions import splices
 from packer_svc.cloning.taps import tapped
-from packer_svc.fusion.stitches import Stitch, fit_quickly
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly
 
 NETWORK = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -73,12 +73,12 @@ def test_features_alone_are_adapted_by_a_dense_layer() -> None:
     x = np.random.default_rng(2).normal(size=(9, 3, 8, 8)).astype(np.float32)
     read = Runner(to_bytes(in_front(models[0], splice.target))).run({"x": x})["features"]
     wanted = Runner(to_bytes(in_front(models[1], splice.part))).run({"x": x})["features"]
-    tensors = [torch.from_numpy(one.astype(np.float32)) for one in (read, wanted)]
-    adapter = fit_quickly(*tensors)
+    shown, made = (torch.from_numpy(one.astype(np.float32)) for one in (read, wanted))
+    adapter = fit_quickly(shown, Goal.of(made))
 
     branch = Runner(inserted(*models, splice, adapter)).run({"x": x})
     found = branch["features"].astype(np.float64)
-    np.testing.assert_allclose(found, adapter(tensors[0]), atol=1e-4)
+    np.testing.assert_allclose(found, adapter(shown), atol=1e-4)
 
 
 def test_taps_follow_the_features_and_leave_the_scores_as_they_are() -> None:

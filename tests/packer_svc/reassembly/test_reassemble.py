@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import torch
 
 from onnxgraph.cost import cost
 from onnxgraph.errors import GraphError
@@ -27,7 +28,7 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.sets import Block
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
-from tests.helpers.graph_texts import DENSE, parse
+from tests.helpers.graph_texts import CONVOLUTION, DENSE, parse
 from tests.packer_svc.reassembly.networks import CLASSES, plain, residual, samples, transformer
 
 INPUTS, LABELS = samples(36, 1)
@@ -61,6 +62,21 @@ def test_a_model_that_makes_no_number_of_the_samples_is_refused() -> None:
     with pytest.raises(GraphError) as refused:
         cut("roots", roots.SerializeToString(), {"x": -np.ones((70, 4), np.float32)})
     assert refused.value.reason == "GRAPH_NOT_FINITE"
+
+
+def test_of_large_samples_few_run_at_once() -> None:
+    graph = parse(CONVOLUTION.replace("6, 6]", "1024, 1024]")).SerializeToString()
+    x = np.random.default_rng(0).standard_normal((3, 2, 1024, 1024)).astype(np.float32)
+    model = cut("large", graph, {"x": x[:1]})
+    rows: list[int] = []
+
+    def keep(_name: str, tensor: torch.Tensor) -> torch.Tensor:
+        rows.append(len(tensor))
+        return tensor
+
+    found = model.run({"x": x}, ["scores"], reduce=keep)["scores"]
+    assert rows == [1, 1, 1]
+    assert found.shape == (3, 3)
 
 
 def test_a_model_in_pieces_is_the_model() -> None:
