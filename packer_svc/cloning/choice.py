@@ -39,6 +39,10 @@ MOST_ROWS = 50_000
 RIDGE = 1e-3
 """The ridge of an adapter, as a share of the mean variance of what is read."""
 
+MOST_HELD = 2**30
+"""Bytes of a position's tensors, the target's and the part's, on all samples: one that needs more
+is not tried unless it is asked for."""
+
 _BATCH = 64
 
 
@@ -129,6 +133,7 @@ def put_in(cloning: Cloning, wanted: str, report: Callable[[str], None]) -> Chos
     found = splices(from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part))
     if wanted:
         return _made(_Place(cloning, splice_named(found, wanted)), ())
+    found = tuple(one for one in found if one.held_bytes(len(cloning.samples.labels)) <= MOST_HELD)
     target = Fragment(cloning.target).run(cloning.samples.inputs)
     report(INPUTS)
     part = Fragment(cloning.part).run(cloning.samples.inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, prod
 
 import onnx_ir as ir
 
@@ -31,6 +31,12 @@ class Splice:
 
     target: CutPoint
     part: CutPoint
+
+    def held_bytes(self, samples: int) -> int:
+        """What both tensors take in memory, the target's at the size of the part's."""
+        (mine, *_), (theirs, *sizes) = self.target.shape, self.part.shape
+        values = max(prod(self.target.shape), mine * prod(sizes)) + theirs * prod(sizes)
+        return samples * values * 4
 
 
 def splices(target: ir.Model, part: ir.Model) -> tuple[Splice, ...]:

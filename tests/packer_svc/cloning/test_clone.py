@@ -11,6 +11,7 @@ import torch
 from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
+from packer_svc.cloning import choice
 from packer_svc.cloning.choice import RIDGE, Cloning, put_in
 from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head
@@ -102,6 +103,19 @@ def test_with_one_sample_of_a_class_nothing_is_chosen(cloning: Cloning) -> None:
     )
     chosen = put_in(replace(cloning, samples=samples), "", ignore)
     assert (chosen.position, chosen.tried) == (INPUTS, ())
+
+
+def test_a_position_that_needs_too_much_memory_is_tried_only_if_asked_for(
+    cloning: Cloning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = splices(from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part))
+    sizes = [one.held_bytes(len(cloning.samples.labels)) for one in found]
+    monkeypatch.setattr(choice, "MOST_HELD", sorted(sizes)[1])
+    tried = {one.position for one in put_in(cloning, "", ignore).tried}
+    largest = found[sizes.index(max(sizes))].target.value
+    assert tried
+    assert largest not in tried
+    assert put_in(cloning, largest, ignore).position == largest
 
 
 def test_an_unknown_position_is_refused_with_those_that_there_are(cloning: Cloning) -> None:
