@@ -38,6 +38,8 @@ class FusionReason(StrEnum):
     """The pack cannot be computed in the precision that was asked for."""
     CLONE_POSITION_UNKNOWN = "CLONE_POSITION_UNKNOWN"
     """The target of a clone has no such place to put a part in."""
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    """Nothing that keeps to the budgets was found in time."""
     MODEL_UNCUTTABLE = "MODEL_UNCUTTABLE"
     """No model, or not each of those that were named, can be cut into the blocks asked for."""
 

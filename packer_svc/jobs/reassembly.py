@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,11 +78,10 @@ def reassemble_models(
             [one.piece_seconds for one in task.sources] if SECONDS in request["budgets"] else None,
         )
     except UnreachableError as error:
-        return {"least": dict(error.least or {})}
+        return {"least": dict(error.least)}
     network = found.network
     if request["steps"]:
-        tell("train", 0, 1)
-        network = trained(network, task.wish, request["steps"])
+        network = trained(network, task.wish, request["steps"], partial(tell, "train"))
     (Path(request["folder"]) / NETWORK).write_bytes(to_bytes(network.graph()))
     return {"reassembly": _told(task, found) | _left_out(task, request["sources"])}
 

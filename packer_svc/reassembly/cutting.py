@@ -128,7 +128,8 @@ def cut(name: str, graph: bytes, samples: Mapping[str, AnyArray]) -> CutModel:
     model = from_trusted_bytes(graph)
     classifier = find_classifier(model)
     fragment = as_fragment(model, classifier)
-    view = TorchView(fragment)
+    # Blocks stay as they are: nobody asks for gradients of their weights.
+    view = TorchView(fragment).requires_grad_(requires_grad=False)
     own = CutModel(name, fragment, (), classifier.feature_width, classifier.classes, view)
     return CutModel(name, fragment, _pieces(own, samples), own.features, own.classes, view)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
@@ -28,6 +29,11 @@ PARAMETERS, MACS, SECONDS = "parameters", "macs", "seconds"
 """What may be limited."""
 POOL = 8
 """How many of the best choices are stitched and judged by their heads."""
+OPTIMUM_SECONDS = 30.0
+"""How long the program looks for the best choice, and to prove that it is; what is found by then
+counts, with its gap."""
+POOL_SECONDS = 60.0
+"""How long it looks for all of them together: of large markets fewer are judged."""
 MOST_HELD = 64 * 2**20
 """Bytes of one value on the samples that stitches are fitted on."""
 FEWEST = 32
@@ -118,11 +124,10 @@ class UnreachableError(Exception):
     """No choice keeps to the budgets.
 
     Attributes:
-        least: The smallest budgets that can be met, all smaller or larger by the same factor; None
-            if no blocks can be joined at all.
+        least: The smallest budgets that can be met, all smaller or larger by the same factor.
     """
 
-    def __init__(self, least: Mapping[str, float] | None) -> None:
+    def __init__(self, least: Mapping[str, float]) -> None:
         super().__init__("no choice of blocks keeps to the budgets")
         self.least = least
 
@@ -143,6 +148,7 @@ def reassemble(
 
     Raises:
         UnreachableError: No choice keeps to the budgets.
+        FusionError: DEADLINE_EXCEEDED, no choice was found in time.
         ValueError: There is no model.
     """
     measured = measure(
@@ -233,16 +239,39 @@ def _pool(program: Program) -> list[Optimum]:
 
     Raises:
         UnreachableError: There is none.
+        FusionError: DEADLINE_EXCEEDED, none was found in time.
     """
     found: list[Optimum] = []
-    while len(found) < POOL:
-        optimum = program.best([one.blocks for one in found])
+    left = POOL_SECONDS
+    while len(found) < POOL and left > 0:
+        try:
+            optimum = program.best(
+                [one.blocks for one in found], seconds=min(left, OPTIMUM_SECONDS)
+            )
+        except TimeoutError as error:
+            if found:
+                break
+            raise _too_slow(program) from error
         if optimum is None:
             break
+        left -= optimum.seconds
         found.append(optimum)
     if not found:
-        raise UnreachableError(program.least())
+        least = program.least()
+        if least is None:
+            raise _too_slow(program)
+        raise UnreachableError(least)
     return found
+
+
+def _too_slow(program: Program) -> FusionError:
+    return FusionError(
+        FusionReason.DEADLINE_EXCEEDED,
+        f"Among {program.blocks} blocks no choice that keeps to the budgets was found within "
+        f"{OPTIMUM_SECONDS:g} s, and neither was it shown that there is none.",
+        advice="Name fewer models, ask for fewer blocks, or allow more.",
+        metadata={"blocks": str(program.blocks)},
+    )
 
 
 def _head(network: Network, wish: Wish) -> HeadReport:

@@ -11,10 +11,12 @@ import torch
 from onnxgraph.cost import cost
 from onnxgraph.errors import GraphError
 from onnxgraph.serialise import to_bytes
+from packer_svc.fusion.errors import FusionError
 from packer_svc.fusion.features import fragment_features
 from packer_svc.reassembly.cutting import CutModel, cut
 from packer_svc.reassembly.network import stitched
 from packer_svc.reassembly.probes import left_unexplained
+from packer_svc.reassembly.program import Program
 from packer_svc.reassembly.reassemble import (
     MACS,
     PARAMETERS,
@@ -138,9 +140,20 @@ def test_budgets_that_nothing_meets_are_said_with_the_smallest_that_can_be_met()
     with pytest.raises(UnreachableError) as caught:
         made({PARAMETERS: 10.0})
     least = caught.value.least
-    assert least is not None
     assert least[PARAMETERS] <= min(m.parameters + head_weights(m, CLASSES) for m in market())
     assert made(least).network.parameters < least[PARAMETERS]
+
+
+def test_a_choice_that_is_not_found_in_time_is_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise TimeoutError("no choice of blocks was found in 30 s")
+
+    monkeypatch.setattr(Program, "best", late)
+    with pytest.raises(FusionError) as refused:
+        made({PARAMETERS: 9_000.0})
+    assert refused.value.reason == "DEADLINE_EXCEEDED"
 
 
 def test_two_models_of_identical_weights_are_no_obstacle() -> None:
@@ -187,15 +200,17 @@ def test_training_changes_stitches_alone_and_lowers_the_loss_it_is_trained_for()
     wanted = {(1, 2): models[1].run(INPUTS, [point])[point]}
     network = stitched(models, blocks, INPUTS, wanted)
     wish = Wish(INPUTS, LABELS, CLASSES)
-    after = trained(network, wish, 300)
+    told: list[tuple[int, int]] = []
+    after = trained(network, wish, 300, lambda done, of: told.append((done, of)))
+    assert told == [(done, 300) for done in range(0, 300, 50)]
     assert after.blocks == network.blocks
     assert after.stitches[0] is None
     assert after.stitches[2] is None
     before = left_unexplained(network.features(INPUTS).features.astype(float), LABELS)
     assert left_unexplained(after.features(INPUTS).features.astype(float), LABELS) < before
     assert not np.array_equal(after.stitches[1].weight, network.stitches[1].weight)  # type: ignore[union-attr]
-    assert trained(network, wish, 5).stitches[1].bias.tolist() == (  # type: ignore[union-attr]
-        trained(network, wish, 5).stitches[1].bias.tolist()  # type: ignore[union-attr]
+    assert trained(network, wish, 5, lambda *_: None).stitches[1].bias.tolist() == (  # type: ignore[union-attr]
+        trained(network, wish, 5, lambda *_: None).stitches[1].bias.tolist()  # type: ignore[union-attr]
     )
 
 
