@@ -13,8 +13,11 @@ from specification.model import LEAST_SHARE, VERSION, Specification
 MOST_POINTS: Final = 4096
 MOST_DIMENSIONS: Final = 16384
 MOST_CLASSES: Final = 1024
+"""A search compares each class of a task with each class of a model and deals these out: that takes
+the third power of their number; models may have more classes than a search can look into."""
 MOST_SAMPLES: Final = 10**9
-MOST_LABEL_BYTES: Final = 256
+MOST_LABEL: Final = 256
+"""Characters of a label, as many as a model's label may have."""
 LEAST_SPREAD: Final = 1e-6
 """Classes whose samples are all but the same count as this wide."""
 LARGEST: Final = 1e12
@@ -113,8 +116,8 @@ def _labels(found: Specification) -> None:
     classes = len(found.labels)
     if len(set(found.labels)) != classes:
         raise invalid("labels", "one is there twice")
-    if any(not 1 <= len(label.encode()) <= MOST_LABEL_BYTES for label in found.labels):
-        raise invalid("labels", f"one is empty or longer than {MOST_LABEL_BYTES} bytes")
+    if any(not 1 <= len(label) <= MOST_LABEL for label in found.labels):
+        raise invalid("labels", f"one is empty or longer than {MOST_LABEL} characters")
     places = found.point_classes
     if classes == 0:
         if (places != -1).any():
