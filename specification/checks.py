@@ -14,7 +14,11 @@ MOST_POINTS: Final = 4096
 MOST_DIMENSIONS: Final = 16384
 MOST_CLASSES: Final = 1024
 MOST_SAMPLES: Final = 10**9
-MOST_LABEL_BYTES: Final = 256
+MOST_LABEL_LETTERS: Final = 256
+"""As of a submission's labels."""
+MOST_SPACE_LETTERS: Final = 1024
+"""Letters of a space's kind, and of its key: some inputs have a vocabulary's digest each."""
+LABEL_FORM: Final = f"text of 1 to {MOST_LABEL_LETTERS} printable characters"
 LEAST_SPREAD: Final = 1e-6
 """Classes whose samples are all but the same count as this wide."""
 LARGEST: Final = 1e12
@@ -50,6 +54,10 @@ def check_version(version: int) -> None:
 
 
 def _shapes(found: Specification) -> None:
+    for name in ("kind", "key"):
+        text = getattr(found.space, name)
+        if len(text) > MOST_SPACE_LETTERS or not text.isprintable():
+            raise invalid("space", f"its {name} is too long, or not printable")
     count, dimensions, classes = len(found.weights), found.space.dimensions, len(found.labels)
     for name, size, most in (
         ("points", count, MOST_POINTS),
@@ -109,12 +117,18 @@ def _privacy(found: Specification) -> None:
         raise invalid("privacy", "a number of it is not above 0, or far too large")
 
 
+def is_label(text: str) -> bool:
+    """Whether a class may be called so."""
+    # What is not printable may not even be text: half of a surrogate pair has no bytes.
+    return 1 <= len(text) <= MOST_LABEL_LETTERS and text.isprintable()
+
+
 def _labels(found: Specification) -> None:
     classes = len(found.labels)
     if len(set(found.labels)) != classes:
         raise invalid("labels", "one is there twice")
-    if any(not 1 <= len(label.encode()) <= MOST_LABEL_BYTES for label in found.labels):
-        raise invalid("labels", f"one is empty or longer than {MOST_LABEL_BYTES} bytes")
+    if not all(map(is_label, found.labels)):
+        raise invalid("labels", f"one is no {LABEL_FORM}")
     places = found.point_classes
     if classes == 0:
         if (places != -1).any():

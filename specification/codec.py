@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from specification.checks import (
     MOST_CLASSES,
     MOST_DIMENSIONS,
-    MOST_LABEL_BYTES,
+    MOST_LABEL_LETTERS,
     MOST_POINTS,
     check_version,
     validate,
@@ -28,7 +28,8 @@ from specification.model import Privacy, Space, Specification
 MAGIC: Final = b"SAPSPEC\0"
 MOST_BYTES: Final = 64 * 2**20
 """No file of a specification is larger."""
-_MOST_HEADER: Final = MOST_CLASSES * (6 * MOST_LABEL_BYTES + 32) + 4096
+# A letter takes up to twelve bytes: JSON has two escapes of six for some.
+_MOST_HEADER: Final = MOST_CLASSES * (12 * MOST_LABEL_LETTERS + 32) + 4096
 _PREFIX: Final = struct.Struct("<8sII")
 _PRIVACY: Final = tuple(field.name for field in fields(Privacy))
 _ARRAYS: Final = (
@@ -115,7 +116,7 @@ def _specification(header: dict[str, Any], version: int, data: memoryview) -> Sp
         _text(header["space"]["key"]),
         _whole(header["space"]["dimensions"], MOST_DIMENSIONS),
     )
-    labels = tuple(_text(label) for label in header["labels"])
+    labels = tuple(_text(label) for label in _listed(header["labels"]))
     sizes = {
         "points": _whole(header["points"], MOST_POINTS),
         "dimensions": space.dimensions,
@@ -166,6 +167,12 @@ def _arrays(data: memoryview, sizes: dict[str, int]) -> dict[str, NDArray[Any]]:
 def _whole(value: object, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError(value)
+    return value
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(value)
     return value
 
 

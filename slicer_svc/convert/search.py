@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from sliceandpack.slicer.v1 import search_pb2 as pb
 
 from slicer_svc.convert.inputs import input_violations
+from specification.checks import LABEL_FORM, is_label
 from specification.results import ClassesFound, ClassMatch, ModelMatch, ModelsFound
 from svckit.errors import FieldViolation
 
 MAX_CLASSES = 1024
-MAX_LABEL_BYTES = 256
 
 Described = Mapping[str, tuple[str, str]]
 """Display names and licences by the models' names; models that are gone are left out."""
@@ -33,10 +33,8 @@ def _label_violations(labels: list[str], path: str) -> Iterator[FieldViolation]:
     if len(set(labels)) < len(labels):
         yield FieldViolation(path, "one is there twice")
     for place, label in enumerate(labels):
-        if not 1 <= len(label.encode()) <= MAX_LABEL_BYTES or not label.isprintable():
-            yield FieldViolation(
-                f"{path}[{place}]", f"a label has 1 to {MAX_LABEL_BYTES} printable bytes"
-            )
+        if not is_label(label):
+            yield FieldViolation(f"{path}[{place}]", f"a label is {LABEL_FORM}")
 
 
 def encode_models(found: ModelsFound, described: Described) -> pb.SearchModelsResponse:

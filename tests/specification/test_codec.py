@@ -72,6 +72,13 @@ def test_another_version_is_told_apart() -> None:
         lambda header: header.update(labels=["a"] * 100_000),
         lambda header: header.update(labels=["rows", "rows"]),
         lambda header: header.update(labels=["rows", ""]),
+        lambda header: header.update(labels=["rows", "\ud800"]),
+        lambda header: header.update(labels=["rows", "\x1b[2J"]),
+        lambda header: header.update(labels=["rows", "x" * 257]),
+        lambda header: header.update(labels="rd"),
+        lambda header: header["space"].update(kind="\ud800"),
+        lambda header: header["space"].update(kind="image\n"),
+        lambda header: header["space"].update(key="x" * 2000),
         lambda header: header.update(labels=[1, 2]),
         lambda header: header.update(samples=4),
         lambda header: header.update(samples=10**30),
@@ -142,3 +149,8 @@ def test_bytes_cut_off_or_changed_never_end_in_another_error(place: int, new: by
 
 def test_far_too_many_bytes_are_not_looked_at() -> None:
     assert "at most" in refusal(MAGIC + bytes(MOST_BYTES)).message
+
+
+def test_the_longest_labels_of_submissions_fit() -> None:
+    labels = ("\U0001f426" * 256, "鳥" * 256)
+    assert from_bytes(to_bytes(replace(MODEL, labels=labels))).labels == labels
