@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class ReassemblyHandlers:
             packs.PackFragment(fragment=one.model, label=one.output) for one in request.classes
         ]
         for origin in origins:
-            if tuple(origin.inputs) != tuple(origins[0].inputs):
+            if _fed(origin.inputs) != _fed(origins[0].inputs):
                 raise fed_otherwise(origins[0].fragment, origin.fragment)
         return combine(parts, origins)
 
@@ -239,7 +239,11 @@ def _joining(reassembly: dict[str, Any], budgets: _Budgets) -> Work:
 
 
 def _fed_so(model: models_pb2.Model, inputs: Sequence[InputSpec]) -> bool:
-    return tuple(map(decode_input, model.inputs)) == tuple(inputs)
+    return _fed(map(decode_input, model.inputs)) == _fed(inputs)
+
+
+def _fed(inputs: Iterable[InputSpec]) -> tuple[InputSpec, ...]:
+    return tuple(spec.as_fed() for spec in inputs)
 
 
 def _job_model(model: models_pb2.Model, files: Mapping[str, Path]) -> dict[str, Any]:
