@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from specification.errors import SpecificationError, SpecificationReason, invalid
-from specification.model import LEAST_SHARE, VERSION, Specification
+from specification.model import LEAST_SHARE, VERSION, Space, Specification
 
 MOST_POINTS: Final = 4096
 MOST_DIMENSIONS: Final = 16384
@@ -53,20 +53,27 @@ def check_version(version: int) -> None:
         )
 
 
+def check_sizes(space: Space, classes: int) -> None:
+    """Refuses more dimensions or classes than a specification may have.
+
+    Raises:
+        SpecificationError: SPECIFICATION_INVALID.
+    """
+    if not 1 <= space.dimensions <= MOST_DIMENSIONS:
+        raise invalid("dimensions", f"{space.dimensions}, not 1 to {MOST_DIMENSIONS}")
+    if classes > MOST_CLASSES:
+        raise invalid("labels", f"{classes}, at most {MOST_CLASSES} can be")
+
+
 def _shapes(found: Specification) -> None:
     for name in ("kind", "key"):
         text = getattr(found.space, name)
         if len(text) > MOST_SPACE_LETTERS or not text.isprintable():
             raise invalid("space", f"its {name} is too long, or not printable")
     count, dimensions, classes = len(found.weights), found.space.dimensions, len(found.labels)
-    for name, size, most in (
-        ("points", count, MOST_POINTS),
-        ("dimensions", dimensions, MOST_DIMENSIONS),
-    ):
-        if not 1 <= size <= most:
-            raise invalid(name, f"{size}, not 1 to {most}")
-    if classes > MOST_CLASSES:
-        raise invalid("labels", f"{classes}, at most {MOST_CLASSES} can be")
+    check_sizes(found.space, classes)
+    if not 1 <= count <= MOST_POINTS:
+        raise invalid("points", f"{count}, not 1 to {MOST_POINTS}")
     for name, array, shape in (
         ("points", found.points, (count, dimensions)),
         ("weights", found.weights, (count,)),

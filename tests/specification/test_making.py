@@ -117,6 +117,20 @@ def test_what_does_not_fit_the_samples_is_refused(
     assert caught.value.metadata == {"field": field}
 
 
+@pytest.mark.parametrize(
+    ("classes", "columns", "field"), [(1025, 3, "labels"), (2, 16_385, "dimensions")]
+)
+def test_more_than_can_be_written_is_refused_before_it_is_computed(
+    classes: int, columns: int, field: str
+) -> None:
+    labels = np.repeat(np.arange(classes), 4)
+    known = Labelling(tuple(map(str, range(classes))), labels)
+    # All the same: whatever looked at them first would say so.
+    with pytest.raises(SpecificationError) as caught:
+        make({"row": np.ones((len(labels), columns))}, [TABLE], known, seed=0)
+    assert caught.value.metadata == {"field": field}
+
+
 @pytest.mark.parametrize("samples", [{}, {"row": np.full((24, 3), np.inf)}])
 def test_samples_that_lack_or_are_not_finite_are_refused(samples: dict[str, np.ndarray]) -> None:
     with pytest.raises(SpecificationError, match=r"samples\.row"):
