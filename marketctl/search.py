@@ -246,7 +246,10 @@ async def _serve(
 def _nothing(
     found: pb.SearchModelsResponse | pb.SearchClassesResponse, labels: list[str]
 ) -> NotFound:
-    advice = "Give more samples of each class, or see what comes nearest with --limit 5."
+    advice = (
+        "Give more samples of each class, or see what comes nearest with --limit 5: `marketctl "
+        "models slice` and `marketctl packs create` take what you choose."
+    )
     if not found.compared_count:
         advice = (
             "Give samples of what models of the market take (`marketctl models show MODEL`), or "
