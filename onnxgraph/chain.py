@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -22,9 +22,9 @@ class Link:
 
     Attributes:
         model: The graph, at the working opset; left as it is.
-        prefix: Stands before all its names but that of its input.
-        start: The value of the graph that what comes before takes the place of; of the first link,
-            the graph's input.
+        prefix: Stands before all its names but those of its inputs.
+        start: The value of the graph that what comes before takes the place of; of the first link
+            it is not read: it takes the graph's inputs.
         ends: The values that are wanted; the first is passed on, those of the last link are the
             outputs.
         bridge: What leads to this link, if anything.
@@ -41,55 +41,61 @@ def chain(links: Sequence[Link], outputs: Sequence[str]) -> ir.Model:
     """Joins parts, each fed by the one before.
 
     Args:
-        links: At least one; all graphs have one input.
+        links: At least one.
         outputs: What the ends of the last link are called.
 
     Returns:
-        One graph at the working opset with the input of the first link's graph, shapes inferred.
+        One graph at the working opset with the inputs of the first link's graph, shapes inferred.
 
     Raises:
         KeyError: A graph has no value that a link names.
     """
-    (first,) = links[0].model.graph.inputs
-    shape = ir.Shape([BATCH, *(first.shape[1:] if first.shape is not None else ())])
-    source = ir.Value(name=first.name, shape=shape, type=first.type)
-    graph = ir.Graph([source], [], nodes=[], opset_imports={"": WORKING_OPSET}, name="graph")
-    taken: set[str | None] = {source.name}
-    value = source
-    ends = [value]
+    sources = [_source(value) for value in links[0].model.graph.inputs]
+    graph = ir.Graph(sources, [], nodes=[], opset_imports={"": WORKING_OPSET}, name="graph")
+    taken: set[str | None] = {value.name for value in sources}
+    ends: list[ir.Value] = []
     for link in links:
-        if link.bridge is not None:
-            value = link.bridge(ir.tape.Tape(graph), value)
-            taken.update(v.name for node in graph for v in node.outputs)
-            taken.update(graph.initializers)
-        ends = _add(graph, link, (source, value), taken)
-        value = ends[0]
+        fed = {str(value.name): value for value in sources}
+        if ends:
+            value = ends[0]
+            if link.bridge is not None:
+                value = link.bridge(ir.tape.Tape(graph), value)
+                taken.update(v.name for node in graph for v in node.outputs)
+                taken.update(graph.initializers)
+            # What lies before the start is left unread, whatever feeds it.
+            fed = dict.fromkeys((str(value.name) for value in link.model.graph.inputs), sources[0])
+            fed[link.start] = value
+        ends = _add(graph, link, fed, taken)
     for name, end in zip(outputs, ends, strict=True):
         graph.outputs.append(_named(graph, end, name))
     return finished(ir.Model(graph, ir_version=WORKING_IR_VERSION))
 
 
 def _add(
-    graph: ir.Graph, link: Link, fed: tuple[ir.Value, ir.Value], taken: set[str | None]
+    graph: ir.Graph, link: Link, fed: Mapping[str, ir.Value], taken: set[str | None]
 ) -> list[ir.Value]:
-    """Moves a copy of a part into the graph; what lies before its start is left unread.
+    """Moves a copy of a part into the graph; returns its ends.
 
     Args:
         graph: The graph that grows.
         link: The part.
-        fed: The input of the whole, and what takes the place of the part's start.
+        fed: What takes the place of its values, by their names.
         taken: Names in use.
     """
     part = link.model.clone().graph
     values = values_by_name(part)
-    start = values[link.start]
-    ends = [fed[1] if name == link.start else values[name] for name in link.ends]
+    ends = [fed[name] if name in fed else values[name] for name in link.ends]
     part.outputs.clear()
-    ir.convenience.replace_all_uses_with(start, fed[1])
-    for value in part.inputs:
-        ir.convenience.replace_all_uses_with(value, fed[0])
+    for name, value in fed.items():
+        ir.convenience.replace_all_uses_with(values[name], value)
     move_nodes(part, graph, link.prefix, taken)
     return ends
+
+
+def _source(value: ir.Value) -> ir.Value:
+    """An input of the whole."""
+    shape = ir.Shape([BATCH, *(value.shape[1:] if value.shape is not None else ())])
+    return ir.Value(name=value.name, shape=shape, type=value.type)
 
 
 def _named(graph: ir.Graph, value: ir.Value, name: str) -> ir.Value:

@@ -90,7 +90,7 @@ async def compose(settings: PackerSettings, runtime: Runtime) -> Sequence[Servic
         PackHandlers(foundation.database, maker, cloner, gate),
         DeploymentHandlers(foundation, board, switches),
     )
-    reassembly = ReassemblyHandlers(foundation, slicer, maker, gate)
+    reassembly = ReassemblyHandlers(foundation, slicer, maker, gate, features)
     foundation.runner.register(
         "ReassembleModel", reassembly.reassemble, reassembly_pb2.ReassembleModelRequest
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,9 @@ _DOWNLOAD = TransferPolicy(attempts=3, idle_seconds=CALL_SECONDS)
 
 # How many fragments or models are asked for at the same time.
 _AT_ONCE = 8
+
+# How many models are listed with one call.
+_AT_A_TIME = 100
 
 
 class SlicerClient:
@@ -114,25 +117,21 @@ class SlicerClient:
         gate = asyncio.Semaphore(_AT_ONCE)
         return await all_of(self._model(name, gate) for name in names)
 
-    async def newest_models(self, most: int) -> list[models_pb2.Model]:
-        """Returns the models of the market, the newest first.
-
-        Args:
-            most: How many at most.
+    async def newest_models(self) -> AsyncIterator[models_pb2.Model]:
+        """Yields the models of the market, the newest first.
 
         Raises:
             Unavailable: SLICER_UNAVAILABLE.
         """
-        found: list[models_pb2.Model] = []
         token = ""
-        while len(found) < most:
-            request = models_pb2.ListModelsRequest(page_size=most - len(found), page_token=token)
+        while True:
+            request = models_pb2.ListModelsRequest(page_size=_AT_A_TIME, page_token=token)
             page = await reached(self._models.ListModels(request, timeout=CALL_SECONDS))
-            found += page.models
+            for model in page.models:
+                yield model
             token = page.next_page_token
             if not token:
-                break
-        return found
+                return
 
     async def fetch(self, digest: str, folder: Path) -> Path:
         """Returns a verified file with an artifact's bytes, read from the slicer at most once.
@@ -168,12 +167,42 @@ class SlicerClient:
             Unavailable: SLICER_UNAVAILABLE.
             ServiceError: The slicer refused, or the disk is full.
         """
+        return await self._each(digests, lambda digest: self.fetch(digest, folder))
+
+    async def fetch_what_is_there(
+        self, digests: Iterable[str], folder: Path
+    ) -> tuple[dict[str, Path], dict[str, NotFound | DataLoss]]:
+        """Returns files as `fetch_all` does, and for those that the slicer has lost its errors.
+
+        Args:
+            digests: As of `fetch_all`.
+            folder: Likewise.
+
+        Raises:
+            Unavailable: SLICER_UNAVAILABLE.
+            ServiceError: The slicer refused, or the disk is full.
+        """
+
+        async def one(digest: str) -> Path | NotFound | DataLoss:
+            try:
+                return await self.fetch(digest, folder)
+            except (NotFound, DataLoss) as error:
+                return error
+
+        found = await self._each(digests, one)
+        there = {digest: path for digest, path in found.items() if isinstance(path, Path)}
+        lost = {d: error for d, error in found.items() if not isinstance(error, Path)}
+        return there, lost
+
+    async def _each(
+        self, digests: Iterable[str], fetch: Callable[[str], Awaitable[T]]
+    ) -> dict[str, T]:
         gate = asyncio.Semaphore(_AT_ONCE)
         different = list(dict.fromkeys(digests))
 
-        async def one(digest: str) -> Path:
+        async def one(digest: str) -> T:
             async with gate:
-                return await self.fetch(digest, folder)
+                return await fetch(digest)
 
         found = await all_of(one(digest) for digest in different)
         return dict(zip(different, found, strict=True))

@@ -13,12 +13,14 @@ from specification.model import LEAST_SHARE, VERSION, Space, Specification
 MOST_POINTS: Final = 4096
 MOST_DIMENSIONS: Final = 16384
 MOST_CLASSES: Final = 1024
+"""A search compares each class of a task with each class of a model and deals these out: that takes
+the third power of their number; models may have more classes than a search can look into."""
 MOST_SAMPLES: Final = 10**9
-MOST_LABEL_LETTERS: Final = 256
-"""As of a submission's labels."""
+MOST_LABEL: Final = 256
+"""Characters of a label, as many as a model's label may have."""
 MOST_SPACE_LETTERS: Final = 1024
-"""Letters of a space's kind, and of its key: some inputs have a vocabulary's digest each."""
-LABEL_FORM: Final = f"text of 1 to {MOST_LABEL_LETTERS} printable characters"
+"""Characters of a space's kind, and of its key: some inputs have a vocabulary's digest each."""
+LABEL_FORM: Final = f"text of 1 to {MOST_LABEL} printable characters"
 LEAST_SPREAD: Final = 1e-6
 """Classes whose samples are all but the same count as this wide."""
 LARGEST: Final = 1e12
@@ -53,16 +55,14 @@ def check_version(version: int) -> None:
         )
 
 
-def check_sizes(space: Space, classes: int) -> None:
-    """Refuses more dimensions or classes than a specification may have.
+def check_dimensions(space: Space) -> None:
+    """Refuses a space of more dimensions than a specification may have.
 
     Raises:
         SpecificationError: SPECIFICATION_INVALID.
     """
     if not 1 <= space.dimensions <= MOST_DIMENSIONS:
         raise invalid("dimensions", f"{space.dimensions}, not 1 to {MOST_DIMENSIONS}")
-    if classes > MOST_CLASSES:
-        raise invalid("labels", f"{classes}, at most {MOST_CLASSES} can be")
 
 
 def _shapes(found: Specification) -> None:
@@ -71,7 +71,9 @@ def _shapes(found: Specification) -> None:
         if len(text) > MOST_SPACE_LETTERS or not text.isprintable():
             raise invalid("space", f"its {name} is too long, or not printable")
     count, dimensions, classes = len(found.weights), found.space.dimensions, len(found.labels)
-    check_sizes(found.space, classes)
+    check_dimensions(found.space)
+    if classes > MOST_CLASSES:
+        raise invalid("labels", f"{classes}, at most {MOST_CLASSES} can be")
     if not 1 <= count <= MOST_POINTS:
         raise invalid("points", f"{count}, not 1 to {MOST_POINTS}")
     for name, array, shape in (
@@ -127,7 +129,7 @@ def _privacy(found: Specification) -> None:
 def is_label(text: str) -> bool:
     """Whether a class may be called so."""
     # What is not printable may not even be text: half of a surrogate pair has no bytes.
-    return 1 <= len(text) <= MOST_LABEL_LETTERS and text.isprintable()
+    return len(text) <= MOST_LABEL and text.isprintable() and bool(text.strip())
 
 
 def _labels(found: Specification) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from specification.checks import (
     MOST_CLASSES,
     MOST_DIMENSIONS,
-    MOST_LABEL_LETTERS,
+    MOST_LABEL,
     MOST_POINTS,
     check_version,
     validate,
@@ -28,8 +28,8 @@ from specification.model import Privacy, Space, Specification
 MAGIC: Final = b"SAPSPEC\0"
 MOST_BYTES: Final = 64 * 2**20
 """No file of a specification is larger."""
-# A letter takes up to twelve bytes: JSON has two escapes of six for some.
-_MOST_HEADER: Final = MOST_CLASSES * (12 * MOST_LABEL_LETTERS + 32) + 4096
+# JSON writes a character as up to two escapes of six letters.
+_MOST_HEADER: Final = MOST_CLASSES * (12 * MOST_LABEL + 32) + 4096
 _PREFIX: Final = struct.Struct("<8sII")
 _PRIVACY: Final = tuple(field.name for field in fields(Privacy))
 _ARRAYS: Final = (

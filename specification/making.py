@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from specification.checks import LEAST_SPREAD, check_sizes, validate
+from specification.checks import LEAST_SPREAD, MOST_CLASSES, check_dimensions, validate
 from specification.errors import SpecificationError, SpecificationReason, invalid
 from specification.kernel import kernel
 from specification.labelling import Labelling
@@ -65,7 +65,7 @@ def make(
     """
     space, raw = features(samples, inputs)
     # Before anything is computed of so many that nobody could write them down.
-    check_sizes(space, 0 if labelling is None else len(labelling.names))
+    check_dimensions(space)
     labels = _labels(labelling, len(raw))
     if privacy is not None:
         found = private(space, raw, labels, labelling, seed, privacy)
@@ -112,6 +112,8 @@ def _labels(labelling: Labelling | None, count: int) -> Places:
         return np.full(count, -1, dtype=np.int64)
     labels = np.asarray(labelling.labels, dtype=np.int64)
     classes = len(labelling.names)
+    if classes > MOST_CLASSES:
+        raise _too_many(classes)
     if labels.shape != (count,):
         raise invalid("labels", f"{labels.shape} for {count} samples")
     if not classes or labels.min(initial=0) < 0 or labels.max(initial=0) >= classes:
@@ -140,6 +142,16 @@ def _too_few(what: str, count: int) -> SpecificationError:
         f"{what} has {count} samples, {LEAST_SHARE} are needed",
         advice=f"Give at least {LEAST_SHARE} samples of every class; 10 and more find better.",
         metadata={"samples": str(count)},
+    )
+
+
+def _too_many(classes: int) -> SpecificationError:
+    return SpecificationError(
+        SpecificationReason.SPECIFICATION_INVALID,
+        f"there are {classes} classes, and a specification holds at most {MOST_CLASSES}",
+        advice="Leave classes out; a model of more is sliced and packed by its name, and no search "
+        "finds it.",
+        metadata={"field": "labels", "limit": str(MOST_CLASSES)},
     )
 
 

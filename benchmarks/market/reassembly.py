@@ -51,6 +51,12 @@ Right = NDArray[np.bool_]
 
 PROGRAM = "python -m benchmarks.market --only reassembly"
 INPUT = "image"
+SOURCES = (
+    "packer_svc/reassembly",
+    "packer_svc/fusion/stitches.py",
+    "benchmarks/market/reassembly.py",
+)
+"""What makes the figures: of another source earlier ones are not kept."""
 MARKET = (("vgg16", 0.25, None), ("vgg16", 0.5, None), ("resnet34", 0.125, 0), ("cnn4", 1.0, 0))
 """Architecture, width and seed of the weights; None for the market's own."""
 
@@ -127,7 +133,7 @@ def measured(parsed: argparse.Namespace) -> Mapping[str, object]:
         rows = []
         for target in TASKS["T1"].targets:
             asked = [seed, list(target), parsed.k, parsed.per_class, parsed.budget_params]
-            source = source_of("packer_svc/reassembly", "benchmarks/market/reassembly.py")
+            source = source_of(*SOURCES)
             path = parsed.out / ".cache" / "reassembly" / f"{key_of(asked, source)}.json"
             if not path.exists():
                 market = market or _market(corpus, seed, parsed.out / ".cache")

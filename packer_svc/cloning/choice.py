@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from onnxgraph.classifier import FEATURES, SCORES
 from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.adapter import Adapter, fit_adapter, resizing
 from packer_svc.cloning.distillation import distilled
 from packer_svc.cloning.head import clone_losses, fit_clone_head
 from packer_svc.cloning.insertion import inserted
@@ -24,6 +24,7 @@ from packer_svc.cloning.positions import INPUTS, Splice, splice_named, splices
 from packer_svc.fusion.features import Fragment, FragmentFeatures, run_batches
 from packer_svc.fusion.heads.folds import MAX_FOLDS, stratified_folds
 from packer_svc.fusion.samples import AnyArray, PackSamples
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly, resized
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -34,6 +35,13 @@ PATIENCE = 2
 
 MOST_ROWS = 50_000
 """Positions of samples that an adapter is fitted on."""
+
+RIDGE = 1e-3
+"""The ridge of an adapter, as a share of the mean variance of what is read."""
+
+MOST_HELD = 2**30
+"""Bytes of a position's tensors, the target's and the part's, on all samples: one that needs more
+is not tried unless it is asked for."""
 
 _BATCH = 64
 
@@ -116,7 +124,7 @@ def put_in(cloning: Cloning, wanted: str, report: Callable[[str], None]) -> Chos
         report: Told every position before it is tried.
 
     Raises:
-        CloningError: `CLONE_POSITION_UNKNOWN`.
+        FusionError: `CLONE_POSITION_UNKNOWN`.
         GraphError: A graph cannot be cut or run.
     """
     whole = Chosen(cloning.part, INPUTS, 0, ())
@@ -125,6 +133,7 @@ def put_in(cloning: Cloning, wanted: str, report: Callable[[str], None]) -> Chos
     found = splices(from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part))
     if wanted:
         return _made(_Place(cloning, splice_named(found, wanted)), ())
+    found = tuple(one for one in found if one.held_bytes(len(cloning.samples.labels)) <= MOST_HELD)
     target = Fragment(cloning.target).run(cloning.samples.inputs)
     report(INPUTS)
     part = Fragment(cloning.part).run(cloning.samples.inputs)
@@ -177,15 +186,13 @@ class _Place:
         target, part = from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part)
         inputs = cloning.samples.inputs
         read = _run(to_bytes(in_front(target, splice.target)), inputs, splice.target.value)
-        resized = resizing(splice.target, splice.part)
-        if resized is not None:
-            read = _run(to_bytes(resized), {INPUT: read}, str(resized.graph.outputs[0].name))
-        self._read = read
-        self._wanted = _run(to_bytes(in_front(part, splice.part)), inputs, splice.part.value)
+        self._read = resized(torch.from_numpy(read), splice.part.shape)
+        wanted = _run(to_bytes(in_front(part, splice.part)), inputs, splice.part.value)
+        self._wanted = torch.from_numpy(wanted)
         self._part = behind(part, splice.part)
         self._rest = Runner(to_bytes(self._part))
 
-    def adapter(self, kept: Labels, *, distil: bool = False) -> Adapter:
+    def adapter(self, kept: Labels, *, distil: bool = False) -> Stitch:
         """The adapter that some samples give."""
         cloning = self.cloning
         found = self._closed_form(kept)
@@ -195,17 +202,18 @@ class _Place:
         wanted = Fragment(cloning.part).run(inputs)
         return distilled(found, self._part, self._read[kept], wanted, cloning.seed)
 
-    def _closed_form(self, kept: Labels) -> Adapter:
-        positions = int(np.prod(self._read.shape[2:], dtype=np.int64))
-        most = max(MOST_ROWS // max(positions, 1), 1)
+    def _closed_form(self, kept: Labels) -> Stitch:
+        positions = max(int(np.prod(self._read.shape[2:], dtype=np.int64)), 1)
+        most = max(MOST_ROWS // positions, 1)
         chosen = kept
         if len(kept) > most:
             chosen = np.random.default_rng(self.cloning.seed).choice(kept, most, replace=False)
-        return fit_adapter(self._read[chosen], self._wanted[chosen])
+        goal = Goal.of(self._wanted[chosen], most * positions)
+        return fit_quickly(self._read[chosen], goal, ridge=RIDGE)
 
     def part_without(self, kept: Labels, *, distil: bool = False) -> FragmentFeatures:
         """What the part says of all samples behind the adapter that some of them give."""
-        adapted = self.adapter(kept, distil=distil).apply(self._read)
+        adapted = self.adapter(kept, distil=distil)(self._read).numpy()
         outputs = run_batches(self._rest, {INPUT: adapted}, (FEATURES, SCORES), batch=_BATCH)
         return FragmentFeatures(outputs[FEATURES], outputs[SCORES])
 

@@ -7,6 +7,8 @@ both need no label, and no more than the samples.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 import torch
@@ -15,8 +17,8 @@ from torch import Tensor
 from onnxgraph.classifier import FEATURES, SCORES
 from onnxgraph.halves import INPUT
 from onnxgraph.view import TorchView
-from packer_svc.cloning.adapter import Adapter, FloatArray
 from packer_svc.fusion.features import FragmentFeatures
+from packer_svc.fusion.stitches import Stitch, apply
 
 STEPS = 60
 """Steps of Adam."""
@@ -25,8 +27,8 @@ BATCH = 64
 
 
 def distilled(
-    start: Adapter, rest: ir.Model, read: FloatArray, wanted: FragmentFeatures, seed: int
-) -> Adapter:
+    start: Stitch, rest: ir.Model, read: Tensor, wanted: FragmentFeatures, seed: int
+) -> Stitch:
     """An adapter trained from where the closed form left it.
 
     Args:
@@ -42,14 +44,15 @@ def distilled(
     view = TorchView(rest).requires_grad_(requires_grad=False)
     weight = torch.from_numpy(start.weight).float().requires_grad_()
     bias = torch.from_numpy(start.bias).float().requires_grad_()
-    shown, features = torch.from_numpy(read), torch.from_numpy(wanted.features)
+    features = torch.from_numpy(wanted.features)
     scores = torch.log_softmax(torch.from_numpy(wanted.scores), dim=1)
     spread = features.var(dim=0).mean().clamp_min(1e-12)
     random = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam([weight, bias], LEARNING_RATE)
     for _ in range(STEPS):
-        chosen = torch.randperm(len(shown), generator=random)[:BATCH]
-        fed = _applied(shown[chosen], weight, bias, rectified=start.rectified)
+        chosen = torch.randperm(len(read), generator=random)[:BATCH]
+        fed = apply(read[chosen], weight, bias)
+        fed = fed.relu() if start.rectified else fed
         found = view.run({INPUT: fed}, fetch=(FEATURES, SCORES))
         error = torch.nn.functional.mse_loss(found[FEATURES], features[chosen]) / spread
         said = torch.log_softmax(found[SCORES], dim=1)
@@ -60,13 +63,5 @@ def distilled(
         loss: Tensor = error + divergence
         loss.backward()
         optimizer.step()
-    return Adapter(
-        weight.detach().numpy().astype(np.float64),
-        bias.detach().numpy().astype(np.float64),
-        start.rectified,
-    )
-
-
-def _applied(values: Tensor, weight: Tensor, bias: Tensor, *, rectified: bool) -> Tensor:
-    rows = values.movedim(1, -1) @ weight + bias
-    return (torch.relu(rows) if rectified else rows).movedim(-1, 1)
+    kept = [one.detach().numpy().astype(np.float64) for one in (weight, bias)]
+    return replace(start, weight=kept[0], bias=kept[1])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, prod
 
 import onnx_ir as ir
 
 from onnxgraph.cuts import CutPoint, cut_points
-from packer_svc.cloning.errors import CloningError, CloningReason
+from packer_svc.fusion.errors import FusionError, FusionReason
 
 INPUTS = "inputs"
 """The first position, R = 0: the whole part stands beside the target."""
@@ -31,6 +31,12 @@ class Splice:
 
     target: CutPoint
     part: CutPoint
+
+    def held_bytes(self, samples: int) -> int:
+        """What both tensors take in memory, the target's at the size of the part's."""
+        (mine, *_), (theirs, *sizes) = self.target.shape, self.part.shape
+        values = max(prod(self.target.shape), mine * prod(sizes)) + theirs * prod(sizes)
+        return samples * values * 4
 
 
 def splices(target: ir.Model, part: ir.Model) -> tuple[Splice, ...]:
@@ -56,14 +62,14 @@ def splice_named(found: Sequence[Splice], name: str) -> Splice:
     """The position of a name.
 
     Raises:
-        CloningError: `CLONE_POSITION_UNKNOWN`.
+        FusionError: `CLONE_POSITION_UNKNOWN`.
     """
     for splice in found:
         if splice.target.value == name:
             return splice
     known = [INPUTS, *(one.target.value for one in found)]
-    raise CloningError(
-        CloningReason.CLONE_POSITION_UNKNOWN,
+    raise FusionError(
+        FusionReason.CLONE_POSITION_UNKNOWN,
         f"The target has no position {name!r}; it has {', '.join(known[:_MAX_TOLD])}.",
         advice="Name one of these, or leave the position out to have it chosen.",
         metadata={"position": name, "positions": ",".join(known[:_MAX_TOLD])},

@@ -15,8 +15,9 @@ from svckit.names import ResourcePattern
 MODEL = ResourcePattern.of(models_pb2.Model)
 
 MAX_CLASSES = 1_000
-MAX_MODELS = 200
-"""From how many models blocks may be taken."""
+MAX_MODELS = 48
+"""From how many models blocks may be taken: every block of a stage is tried before every block of
+the next, so that work grows with the square of this."""
 MAX_STEPS = 10_000
 BLOCKS = 4
 """How many blocks a network has where nothing is said."""

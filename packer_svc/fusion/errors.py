@@ -1,4 +1,4 @@
-"""Why fragments cannot become a pack: one exception, with a stable reason and advice."""
+"""Why no pack can be made: one exception, with a stable reason and advice."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -36,12 +36,16 @@ class FusionReason(StrEnum):
     """Nothing can be held out from which to learn what lies outside of the pack."""
     PRECISION_UNSUPPORTED = "PRECISION_UNSUPPORTED"
     """The pack cannot be computed in the precision that was asked for."""
+    CLONE_POSITION_UNKNOWN = "CLONE_POSITION_UNKNOWN"
+    """The target of a clone has no such place to put a part in."""
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    """Nothing that keeps to the budgets was found in time."""
     MODEL_UNCUTTABLE = "MODEL_UNCUTTABLE"
-    """Too few of the models can be cut into as many blocks as were asked for."""
+    """No model, or not each of those that were named, can be cut into the blocks asked for."""
 
 
 class FusionError(Exception):
-    """Fragments cannot be joined; of the same shape as `onnxgraph.errors.GraphError`.
+    """No pack can be made; of the same shape as `onnxgraph.errors.GraphError`.
 
     Attributes:
         reason: The stable reason.

@@ -287,7 +287,8 @@ def _joining(sized: Sized | None) -> Work:
             run_time = found["proof_summary"]["run_time"]
             sized.order.require(1_000 * run_time["single_seconds"])
 
-    return Work(entries.PACK, {"budget": None if sized is None else sized.budget}, conclude)
+    budget = None if sized is None else sized.budget
+    return Work(entries.PACK, {"budget": budget, "reassembly": None}, conclude)
 
 
 def job_part(one: Ingredient, files: Mapping[str, Path]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,20 @@ from sliceandpack.packer.v1 import packs_pb2 as packs
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2
 
+from packer_svc.block_sources import BlockSources, as_fed, block_sources, refuse_lost
 from packer_svc.convert.packs import decode_head
-from packer_svc.convert.reassembly import BLOCKS, MAX_MODELS, budgets_of
+from packer_svc.convert.reassembly import BLOCKS, budgets_of
 from packer_svc.deployments.gate import Gate
 from packer_svc.handlers.create_pack import made_id
 from packer_svc.handlers.make_pack import PackMaker, Work, job_part
 from packer_svc.jobs import entries
-from packer_svc.origins import Origin, whole_origin
+from packer_svc.origins import whole_origin
 from packer_svc.recipe import Ingredient, PackRecipe, combine, ensemble_size
 from packer_svc.sizing import ROUNDS, TOLERANCE, TooSlowError
 from packer_svc.slicer_client import SlicerClient
-from packer_svc.store.failures import (
-    budgets_unreachable,
-    fed_otherwise,
-    latency_missed,
-    unknown_class,
-)
-from svckit.artifacts.digests import digest_from_name
+from packer_svc.store.failures import latency_missed, unknown_class
+from packer_svc.store.network_failures import budgets_unreachable, fed_otherwise
 from svckit.foundation import Foundation
-from svckit.input_messages import decode_input
 from svckit.input_spec import InputSpec
 from svckit.operations.job import JobContext
 
@@ -45,12 +40,19 @@ class ReassemblyHandlers:
         slicer: Where models come from.
         maker: Makes packs.
         gate: Which packs may be deployed.
+        features: A folder for what was measured of models; the maker of packs keeps it small.
     """
 
     def __init__(
-        self, foundation: Foundation, slicer: SlicerClient, maker: PackMaker, gate: Gate
+        self,
+        foundation: Foundation,
+        slicer: SlicerClient,
+        maker: PackMaker,
+        gate: Gate,
+        features: Path,
     ) -> None:
         self._foundation = foundation
+        self._features = features
         self._slicer = slicer
         self._maker = maker
         self._gate = gate
@@ -69,15 +71,11 @@ class ReassemblyHandlers:
         if earlier is not None:
             return self._gate.shown(earlier)
         context.note(Progress(phase="fetch", done=0, total=1, eta_seconds=-1))
-        ingredients = await self._ingredients(request)
-        inputs = ingredients[0].origin.inputs
-        models = await self._models(request, inputs)
-        budgets = _Budgets(request.budget, ensemble_size(ingredients))
+        parts = await self._parts(request)
+        budgets = _Budgets(request.budget, ensemble_size(parts.ingredients))
         measured: list[float] = []
         while True:
-            reassembly, origins = await self._network(
-                context, request, (ingredients, models, inputs), budgets
-            )
+            reassembly, graph = await self._network(context, request, parts, budgets)
             recipe = PackRecipe(
                 pack_id,
                 request.display_name,
@@ -86,12 +84,12 @@ class ReassemblyHandlers:
                 packs.PackOptions(),
             )
             ready = [
-                replace(one, origin=origin)
-                for one, origin in zip(ingredients, origins, strict=True)
+                replace(one, origin=replace(one.origin, graph_digest=graph))
+                for one in parts.ingredients
             ]
             work = _joining(reassembly, budgets)
             try:
-                made = await self._maker.join(context, recipe, ready, inputs, work)
+                made = await self._maker.join(context, recipe, ready, parts.inputs, work)
             except TooSlowError as slow:
                 measured.append(slow.milliseconds)
             else:
@@ -100,73 +98,49 @@ class ReassemblyHandlers:
                 raise latency_missed(budgets.milliseconds or 0.0, measured)
             budgets.tighten(measured[-1])
 
-    async def _ingredients(self, request: pb.ReassembleModelRequest) -> Sequence[Ingredient]:
-        """The wanted classes, each standing for a fragment that was not sliced."""
-        names = list(dict.fromkeys(one.model for one in request.classes))
-        known = dict(zip(names, await self._slicer.models(names), strict=True))
-        for one in request.classes:
-            if one.label not in known[one.model].labels:
-                raise unknown_class(one.model, one.label, known[one.model].labels)
-        origins = [whole_origin(known[one.model], one.label) for one in request.classes]
-        parts = [
-            packs.PackFragment(fragment=one.model, label=one.output) for one in request.classes
-        ]
-        for origin in origins:
-            if _fed(origin.inputs) != _fed(origins[0].inputs):
-                raise fed_otherwise(origins[0].fragment, origin.fragment)
-        return combine(parts, origins)
-
-    async def _models(
-        self, request: pb.ReassembleModelRequest, inputs: Sequence[InputSpec]
-    ) -> list[models_pb2.Model]:
-        """The models that blocks are taken from, each graph once.
+    async def _parts(self, request: pb.ReassembleModelRequest) -> _Parts:
+        """What the network is made of, read from the slicer.
 
         Raises:
-            InvalidArgument: FRAGMENTS_INCOMPATIBLE, a model that was named is fed otherwise.
+            ServiceError: The slicer cannot be reached, or a model that the request names does not
+                serve.
         """
-        first = request.classes[0].model
-        if request.models:
-            found = await self._slicer.models(list(request.models))
-            for model in found:
-                if not _fed_so(model, inputs):
-                    raise fed_otherwise(first, model.name)
-        else:
-            market = await self._slicer.newest_models(MAX_MODELS)
-            found = [model for model in market if _fed_so(model, inputs)]
-        # By name, so that the order in which they came changes nothing.
-        ordered = sorted(found, key=lambda model: model.name, reverse=True)
-        different = {model.normalised_graph.name: model for model in ordered}
-        return sorted(different.values(), key=lambda model: model.name)
+        names = list(dict.fromkeys(one.model for one in request.classes))
+        models = await self._slicer.models(names)
+        ingredients = _ingredients(request, dict(zip(names, models, strict=True)))
+        inputs = ingredients[0].origin.inputs
+        sources = await block_sources(self._slicer, request, models, inputs)
+        own = [d for i in ingredients for d in (i.origin.graph_digest, i.origin.samples_digest)]
+        with self._foundation.scratch() as folder:
+            files, lost = await self._slicer.fetch_what_is_there([*sources.digests, *own], folder)
+        refuse_lost(models, lost)
+        return _Parts(ingredients, sources.without(lost), files)
 
     async def _network(
         self,
         context: JobContext,
         request: pb.ReassembleModelRequest,
-        sources: tuple[Sequence[Ingredient], Sequence[models_pb2.Model], Sequence[InputSpec]],
+        parts: _Parts,
         budgets: _Budgets,
-    ) -> tuple[dict[str, Any], list[Origin]]:
-        """Has a network made; returns what it is made of, and the classes with it as their graph.
+    ) -> tuple[dict[str, Any], str]:
+        """Has a network made; returns what it is made of, and the digest of its graph.
 
         Raises:
             ServiceError: Budgets cannot be met, or a worker failed.
         """
-        ingredients, models, inputs = sources
-        digests = [digest_from_name(model.normalised_graph.name) for model in models]
-        samples = [digest_from_name(model.samples.name) for model in models]
         with self._foundation.scratch() as folder:
-            own = [d for i in ingredients for d in (i.origin.graph_digest, i.origin.samples_digest)]
-            files = await self._slicer.fetch_all([*digests, *samples, *own], folder)
             answer = await self._foundation.workers.run(
                 entries.REASSEMBLE,
                 {
                     "folder": str(folder),
-                    "models": [_job_model(model, files) for model in models],
-                    "classes": [job_part(one, files) for one in ingredients],
-                    "inputs": [one.to_json() for one in inputs],
+                    "sources": parts.sources.for_worker(parts.files),
+                    "classes": [job_part(one, parts.files) for one in parts.ingredients],
+                    "inputs": [one.to_json() for one in parts.inputs],
                     "budgets": budgets.absolute(),
                     "blocks": request.blocks or BLOCKS,
                     "steps": request.training_steps,
                     "seed": request.seed,
+                    "features": str(self._features),
                 },
                 on_progress=lambda step: context.note(Progress(**step, eta_seconds=-1)),
                 cancel=context.cancelled,
@@ -174,10 +148,46 @@ class ReassemblyHandlers:
             if "least" in answer:
                 raise budgets_unreachable(budgets.asked, budgets.told(answer["least"]))
             stored = await self._foundation.artifacts.put_file(Path(folder) / _NETWORK)
-        digest = stored.digest
-        return answer["reassembly"], [
-            replace(one.origin, graph_digest=digest) for one in ingredients
-        ]
+        return answer["reassembly"], stored.digest
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a network is made of.
+
+    Attributes:
+        ingredients: The wanted classes, each standing for a fragment that was not sliced.
+        sources: The models that blocks are taken from.
+        files: The artifacts of both, by digest.
+    """
+
+    ingredients: Sequence[Ingredient]
+    sources: BlockSources
+    files: Mapping[str, Path]
+
+    @property
+    def inputs(self) -> Sequence[InputSpec]:
+        """What all of them are fed."""
+        return self.ingredients[0].origin.inputs
+
+
+def _ingredients(
+    request: pb.ReassembleModelRequest, known: Mapping[str, models_pb2.Model]
+) -> Sequence[Ingredient]:
+    """The wanted classes.
+
+    Raises:
+        InvalidArgument: CLASS_UNKNOWN; or FRAGMENTS_INCOMPATIBLE, their models are fed otherwise.
+    """
+    for one in request.classes:
+        if one.label not in known[one.model].labels:
+            raise unknown_class(one.model, one.label, known[one.model].labels)
+    origins = [whole_origin(known[one.model], one.label) for one in request.classes]
+    parts = [packs.PackFragment(fragment=one.model, label=one.output) for one in request.classes]
+    for origin in origins:
+        if as_fed(origin.inputs) != as_fed(origins[0].inputs):
+            raise fed_otherwise(origins[0].fragment, origin.fragment)
+    return combine(parts, origins)
 
 
 class _Budgets:
@@ -235,23 +245,8 @@ def _joining(reassembly: dict[str, Any], budgets: _Budgets) -> Work:
         budgets.require(1_000 * found["proof_summary"]["run_time"]["single_seconds"])
         found["reassembly"] = reassembly
 
-    return Work(entries.PACK, {"budget": None}, conclude)
-
-
-def _fed_so(model: models_pb2.Model, inputs: Sequence[InputSpec]) -> bool:
-    return _fed(map(decode_input, model.inputs)) == _fed(inputs)
-
-
-def _fed(inputs: Iterable[InputSpec]) -> tuple[InputSpec, ...]:
-    return tuple(spec.as_fed() for spec in inputs)
-
-
-def _job_model(model: models_pb2.Model, files: Mapping[str, Path]) -> dict[str, Any]:
-    digest = digest_from_name(model.normalised_graph.name)
-    return {
-        "name": model.name,
-        "graph": str(files[digest]),
-        "samples": str(files[digest_from_name(model.samples.name)]),
-        "graph_digest": digest,
-        "licence": model.licence,
+    # What the lineage names is there when the models are gone from the slicer.
+    kept = {
+        f"block-{place}": block["graphDigest"] for place, block in enumerate(reassembly["blocks"])
     }
+    return Work(entries.PACK, {"budget": None, "reassembly": reassembly}, conclude, kept)

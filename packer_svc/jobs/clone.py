@@ -61,8 +61,7 @@ def clone_classes(
         ``parameters``, ``macs``, ``proof_summary``, ``position`` and ``added_parameters``.
 
     Raises:
-        CloningError: The target has no such position.
-        FusionError: The samples do not fit, or the proof failed.
+        FusionError: The target has no such position, the samples do not fit, or the proof failed.
         GraphError: A graph cannot be cut, run or merged.
     """
     torch.set_num_threads(1)

@@ -67,7 +67,8 @@ def pack_fragments(
             the manifest;
             ``budget`` as `Weighing.of` takes it; ``features``, a folder of what was computed
             before; ``threads``, how many fragments run at once; ``evaluation``, by what the pack
-            is judged, see `Judge.of`.
+            is judged, see `Judge.of`; ``reassembly``, protobuf's JSON of `Reassembly` where
+            all fragments are one network, else None.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -110,6 +111,8 @@ def pack_fragments(
     parts = [Part(**one["part"]) for one in request["fragments"]]
     manifest = build_manifest(parts, task.labels, task.inputs, (task.spec, told), proof)
     manifest["layout"] = laid.to_json()
+    if request["reassembly"] is not None:
+        manifest["reassembly"] = request["reassembly"]
     proven = outcome.proof_json() | beside.result()
     write_papers(folder, request["title"], manifest, proven)
     return {

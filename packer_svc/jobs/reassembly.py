@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from onnxgraph.errors import GraphError
 from onnxgraph.serialise import to_bytes
 from packer_svc.fusion.errors import FusionError, FusionReason
-from packer_svc.fusion.run_time import run_time
+from packer_svc.fusion.original_times import OriginalTimes
+from packer_svc.fusion.originals import timed_once
 from packer_svc.jobs.class_samples import ClassReader, gather_samples, read_inputs
 from packer_svc.reassembly.cutting import CutModel, cut
+from packer_svc.reassembly.measured import MOST_SAMPLES
 from packer_svc.reassembly.reassemble import (
     SECONDS,
     Reassembled,
@@ -28,11 +31,13 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
 from svckit.input_spec import Image, InputSpec
-from svckit.samples import read_checked
+from svckit.samples import read_checked, read_labels
 
 AnyArray = NDArray[np.generic]
 MOST_OTHERS = 512
 """How many samples of other classes stitches are fitted on as well."""
+MOST_TOLD = 100
+"""How many of the models left out are told."""
 NETWORK = "network.onnx"
 """The file that the network is written to."""
 
@@ -43,10 +48,12 @@ def reassemble_models(
     """Reassembles models.
 
     Args:
-        request: ``folder``, to which `NETWORK` goes; ``models``, each with ``name``, ``graph`` and
-            ``samples`` as paths, ``graph_digest`` and ``licence``; ``classes`` as `pack_fragments`
-            takes its fragments; ``inputs``, JSON of `InputSpec`; ``budgets`` of parameters, MACs
-            and seconds; ``blocks``, ``steps`` and ``seed``.
+        request: ``folder``, to which `NETWORK` goes; ``sources``: their ``models``, each with
+            ``name``, ``graph`` and ``samples`` as paths, ``graph_digest`` and ``licence``, whether
+            they were ``named``, and of others what is told as ``left_out`` and ``left_out_count``;
+            ``classes`` as `pack_fragments` takes its fragments; ``inputs``, JSON of `InputSpec`;
+            ``budgets`` of parameters, MACs and seconds; ``blocks``, ``steps`` and ``seed``; and
+            ``features``, a folder of what was computed before.
         report: Takes ``{"phase", "layer", "done", "total"}``.
 
     Returns:
@@ -54,7 +61,8 @@ def reassemble_models(
         be met, where those asked for cannot.
 
     Raises:
-        FusionError: MODEL_UNCUTTABLE, or the samples do not fit.
+        FusionError: MODEL_UNCUTTABLE, no model or not each of those that were named can be cut; or
+            the samples do not fit.
     """
     torch.set_num_threads(1)
 
@@ -63,15 +71,19 @@ def reassemble_models(
 
     task = _Task.of(request, tell)
     try:
-        found = reassemble([one.model for one in task.sources], task.wish, tell, task.seconds())
+        found = reassemble(
+            [one.model for one in task.sources],
+            task.wish,
+            tell,
+            [one.piece_seconds for one in task.sources] if SECONDS in request["budgets"] else None,
+        )
     except UnreachableError as error:
-        return {"least": dict(error.least or {})}
+        return {"least": dict(error.least)}
     network = found.network
     if request["steps"]:
-        tell("train", 0, 1)
-        network = trained(network, task.wish, request["steps"])
+        network = trained(network, task.wish, request["steps"], partial(tell, "train"))
     (Path(request["folder"]) / NETWORK).write_bytes(to_bytes(network.graph()))
-    return {"reassembly": _told(task, found)}
+    return {"reassembly": _told(task, found) | _left_out(task, request["sources"])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +93,32 @@ class _Source:
     Attributes:
         model: The model, cut.
         told: What the request says of it.
+        seconds: What it takes of one sample; None where time is not limited.
     """
 
     model: CutModel
     told: Mapping[str, Any]
+    seconds: float | None
+
+    @property
+    def piece_seconds(self) -> list[float]:
+        """What its pieces take: its time, shared out by their MACs."""
+        macs = max(self.model.macs, 1)
+        return [(self.seconds or 0.0) * piece.macs / macs for piece in self.model.pieces]
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What was asked for, read."""
+    """What was asked for, read.
+
+    Attributes:
+        sources: The models that blocks can be taken from.
+        left_out: JSON of `ModelLeftOut` of those that cannot be cut.
+        wish: The task itself.
+    """
 
     sources: Sequence[_Source]
+    left_out: Sequence[Mapping[str, str]]
     wish: Wish
 
     @classmethod
@@ -103,15 +130,23 @@ class _Task:
         """
         inputs = read_inputs(request["inputs"])
         samples = gather_samples(request["classes"], ClassReader(inputs))
-        few = {name: array[:3] for name, array in samples.inputs.items()}
-        sources = []
-        for done, told in enumerate(request["models"]):
-            tell("cut", done, len(request["models"]))
-            model = _cut(told, few, request["blocks"])
-            if model is not None:
-                sources.append(_Source(model, told))
+        step = -(-len(samples.labels) // MOST_SAMPLES)
+        few = {name: array[::step] for name, array in samples.inputs.items()}
+        asked = request["sources"]
+        sources, left_out = [], []
+        for done, told in enumerate(asked["models"]):
+            tell("cut", done, len(asked["models"]))
+            try:
+                model = _cut(told, few, request["blocks"])
+                sources.append(_Source(model, told, _seconds(told, request)))
+            except (FusionError, GraphError) as error:
+                if asked["named"]:
+                    raise _uncuttable([told["name"]], request["blocks"], error.message) from error
+                why = {"reason": str(error.reason), "message": error.message}
+                left_out.append({"model": told["name"], **why})
         if not sources:
-            raise _uncuttable(request)
+            names = [one["model"] for one in left_out]
+            raise _uncuttable(names, request["blocks"], left_out[0]["message"])
         wish = Wish(
             samples.inputs,
             samples.labels,
@@ -121,33 +156,36 @@ class _Task:
             request["blocks"],
             request["seed"],
         )
-        return cls(sources, wish)
-
-    def seconds(self) -> list[list[float]] | None:
-        """What the pieces of every model take: its time, shared out by their MACs.
-
-        None where time is not limited, for it has to be measured.
-        """
-        if SECONDS not in self.wish.budgets:
-            return None
-        found = []
-        for source in self.sources:
-            graph = Path(source.told["graph"]).read_bytes()
-            whole = run_time(graph, self.wish.inputs, outputs=None).single_seconds
-            pieces, macs = source.model.pieces, max(source.model.macs, 1)
-            found.append([whole * piece.macs / macs for piece in pieces])
-        return found
+        return cls(sources, left_out, wish)
 
 
-def _cut(told: Mapping[str, Any], few: Mapping[str, AnyArray], blocks: int) -> CutModel | None:
-    """A model, cut; None where it is not a chain of enough parts between one input and a head."""
-    if len(few) > 1:
+def _seconds(told: Mapping[str, Any], request: Mapping[str, Any]) -> float | None:
+    """What a model takes of one sample, measured once a machine.
+
+    Raises:
+        GraphError: ONNX Runtime cannot run it.
+    """
+    if SECONDS not in request["budgets"]:
         return None
-    try:
-        model = cut(told["name"], Path(told["graph"]).read_bytes(), few)
-    except GraphError:
-        return None
-    return model if can_be_cut(model, blocks) else None
+    times = OriginalTimes(Path(request["features"]))
+    graph, samples = Path(told["graph"]), Path(told["samples"])
+    return timed_once(told["graph_digest"], graph, samples, times).single_seconds
+
+
+def _cut(told: Mapping[str, Any], samples: Mapping[str, AnyArray], blocks: int) -> CutModel:
+    """A model, cut.
+
+    Raises:
+        FusionError: MODEL_UNCUTTABLE, it is not a chain of so many parts behind one input.
+        GraphError: It has no linear classifier, or makes NaN or infinity of the samples.
+    """
+    if len(samples) > 1:
+        raise _uncuttable([told["name"]], blocks, f"It has {len(samples)} inputs.")
+    model = cut(told["name"], Path(told["graph"]).read_bytes(), samples)
+    if not can_be_cut(model, blocks):
+        parts = f"It is a chain of {len(model.pieces)} parts."
+        raise _uncuttable([told["name"]], blocks, parts)
+    return model
 
 
 def _others(
@@ -155,19 +193,24 @@ def _others(
 ) -> dict[str, AnyArray]:
     """Samples of the models' other classes, evenly chosen; and views of pictures, where allowed."""
     wanted = {(one["samples"], one["class"]) for one in request["classes"]}
-    parts: list[Mapping[str, AnyArray]] = []
-    for path in dict.fromkeys(one["samples"] for one in request["models"]):
-        arrays, labels = read_checked(path)
+    left: dict[str, NDArray[np.int64]] = {}
+    for path in dict.fromkeys(one["samples"] for one in request["sources"]["models"]):
         known = [number for file, number in wanted if file == path]
-        chosen = ~np.isin(labels, known)
-        if chosen.any():
+        left[path] = np.flatnonzero(~np.isin(read_labels(path), known))
+    count = sum(map(len, left.values()))
+    if not count:
+        # All classes of all models are wanted.
+        return {}
+    step = -(-count // MOST_OTHERS)
+    parts, before = [], 0
+    for path, rows in left.items():
+        chosen = rows[-before % step :: step]
+        before += len(rows)
+        if len(chosen):
+            # One file after the other: together they may be larger than a worker's memory.
+            arrays, _ = read_checked(path)
             parts.append({name: array[chosen] for name, array in arrays.items()})
-    found = {
-        name: np.concatenate([array[:0], *(part[name] for part in parts)])
-        for name, array in inputs.items()
-    }
-    step = -(-max(len(next(iter(found.values()))), 1) // MOST_OTHERS)
-    found = {name: array[::step] for name, array in found.items()}
+    found = {name: np.concatenate([part[name] for part in parts]) for name in inputs}
     pictures = {
         spec.name: Pictures(spec.semantics.channels_last, spec.semantics.flip_invariant)
         for spec in specs
@@ -176,14 +219,15 @@ def _others(
     return with_views(found, pictures, request["seed"])
 
 
-def _uncuttable(request: Mapping[str, Any]) -> FusionError:
-    names = [one["name"] for one in request["models"]]
+def _uncuttable(names: Sequence[str], blocks: int, why: str) -> FusionError:
+    told = names[0] if len(names) == 1 else f"None of {len(names)} models"
+    verb = "cannot" if len(names) == 1 else "can"
     return FusionError(
         FusionReason.MODEL_UNCUTTABLE,
-        f"None of {len(names)} models can be cut into {request['blocks']} blocks: each needs one "
-        "input, a linear classifier, and as many layers that alone lead from one to the next.",
-        advice="Ask for fewer blocks, or name models of more layers one behind the other.",
-        metadata={"blocks": str(request["blocks"]), "models": ",".join(names[:10])},
+        f"{told} {verb} be cut into {blocks} blocks. {why}",
+        advice="Ask for fewer blocks, or name models with one input, a linear classifier, and as "
+        "many layers that alone lead from one to the next.",
+        metadata={"blocks": str(blocks), "models": ",".join(names[:10])},
     )
 
 
@@ -215,3 +259,10 @@ def _told(task: _Task, found: Reassembled) -> dict[str, Any]:
         "judged": len(found.judged),
         "kept": found.best + 1,
     }
+
+
+def _left_out(task: _Task, sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Which models no blocks could be taken from; what others than this job know comes last."""
+    told = [*task.left_out, *sources["left_out"]]
+    count = len(task.left_out) + sources["left_out_count"]
+    return {"leftOut": told[:MOST_TOLD], "leftOutCount": count}

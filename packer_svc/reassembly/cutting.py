@@ -14,13 +14,18 @@ from torch import Tensor
 from onnxgraph.classifier import SCORES, as_fragment, find_classifier
 from onnxgraph.cost import NodeCost, cost
 from onnxgraph.cuts import Segment, segments
+from onnxgraph.errors import GraphError, GraphReason
 from onnxgraph.operators import TABLE
 from onnxgraph.serialise import from_trusted_bytes
 from onnxgraph.view import TorchView
 
 AnyArray = NDArray[np.generic]
 BATCH = 64
-"""Samples of one run."""
+"""Samples of one run at most."""
+MOST_FED = 2**20
+"""Values that are fed to a run of more than one sample: of large ones fewer run at once."""
+FEW = 3
+"""On how many samples it is seen whether a value has a row for each."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +92,14 @@ class CutModel:
             reduce: What is kept of a value, by its name, a row a sample; all of it where left out.
         """
         known = dict(start or {})
-        sizes = [len(array) for array in inputs.values()] + [len(one) for one in known.values()]
-        count = sizes[0]
+        shapes = [one.shape for one in inputs.values()] + [tuple(t.shape) for t in known.values()]
+        count = shapes[0][0]
+        size = max(1, *(int(np.prod(shape[1:])) for shape in shapes))
+        batch = int(np.clip(MOST_FED // size, 1, BATCH))
         parts = []
         with torch.no_grad():
-            for first in range(0, count, BATCH):
-                rows = slice(first, first + BATCH)
+            for first in range(0, count, batch):
+                rows = slice(first, first + batch)
                 fed = {
                     name: torch.from_numpy(np.ascontiguousarray(array[rows]))
                     for name, array in inputs.items()
@@ -112,15 +119,17 @@ def cut(name: str, graph: bytes, samples: Mapping[str, AnyArray]) -> CutModel:
     Args:
         name: What the model is called.
         graph: A model's normalised graph.
-        samples: A few samples, by which values that do not have one row a sample are found.
+        samples: Samples, by which values that do not have one row a sample are found.
 
     Raises:
-        GraphError: It has no linear classifier, or an operator that is not in the table.
+        GraphError: It has no linear classifier, an operator that is not in the table, or gives NaN
+            or infinity on the samples.
     """
     model = from_trusted_bytes(graph)
     classifier = find_classifier(model)
     fragment = as_fragment(model, classifier)
-    view = TorchView(fragment)
+    # Blocks stay as they are: nobody asks for gradients of their weights.
+    view = TorchView(fragment).requires_grad_(requires_grad=False)
     own = CutModel(name, fragment, (), classifier.feature_width, classifier.classes, view)
     return CutModel(name, fragment, _pieces(own, samples), own.features, own.classes, view)
 
@@ -168,9 +177,22 @@ def _weighs_next(
 def _one_row_a_sample(
     model: CutModel, values: Sequence[str], samples: Mapping[str, AnyArray]
 ) -> set[str]:
-    """Those values whose first axis is the sample; windows of pictures are merged with it."""
-    count = len(next(iter(samples.values())))
-    found = model.run(samples, values)
+    """Those values whose first axis is the sample; windows of pictures are merged with it.
+
+    Raises:
+        GraphError: GRAPH_NOT_FINITE, one is no number.
+    """
+    found = model.run({name: array[:FEW] for name, array in samples.items()}, values)
+    count = len(next(iter(samples.values()))[:FEW])
+    numbers = model.run(samples, values, reduce=lambda _, tensor: tensor.isfinite().all()[None])
+    wild = [name for name, finite in numbers.items() if not finite.all()]
+    if wild:
+        raise GraphError(
+            GraphReason.GRAPH_NOT_FINITE,
+            f"It gives NaN or infinity in {wild[0]!r} on the samples.",
+            advice="Check its weights and the range of the samples.",
+            node=wild[0],
+        )
     return {
         name
         for name, tensor in found.items()

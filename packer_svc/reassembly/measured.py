@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxgraph.classifier import FEATURES
+from packer_svc.fusion.stitches import Shape
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.patterns import pattern_kernel
 from packer_svc.reassembly.probes import left_unexplained
 from packer_svc.reassembly.similarity import gridded, linear_cka, pooled
-from packer_svc.reassembly.stitches import Shape
 
 Array = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Measured:
         inputs: The samples, one array per input: those that were asked for, or some of them.
         labels: The places of their classes.
         similarity: Linear CKA between all cut points, as `sets.Market` wants it.
-        kernels: Pattern kernels of every model's pieces, `(pieces, n, n)` each.
+        kernels: Pattern kernels of every model's pieces, `(pieces, n, n)` float32 each.
         probes: Of every model what its cut points leave unexplained of the wanted classes, as
             `left_unexplained` tells it.
         shapes: Of every model the shape of its cut points, its input first.
@@ -44,7 +44,7 @@ class Measured:
     inputs: Mapping[str, AnyArray]
     labels: NDArray[np.int64]
     similarity: Array
-    kernels: Sequence[Array]
+    kernels: Sequence[NDArray[np.float32]]
     probes: Sequence[Sequence[float]]
     shapes: Sequence[Sequence[Shape]]
 
@@ -80,7 +80,7 @@ def measure(
 
 def _of_model(
     model: CutModel, inputs: Mapping[str, AnyArray], labels: NDArray[np.int64]
-) -> tuple[list[Array], list[float], Array, list[Shape]]:
+) -> tuple[list[Array], list[float], NDArray[np.float32], list[Shape]]:
     """Features, probes, kernels and shapes."""
     # Behind the last piece it is the features that count, of which the class scores are made.
     ends = [*(piece.end for piece in model.pieces[:-1]), FEATURES]
@@ -108,4 +108,5 @@ def _of_model(
     ]
     probes = [left_unexplained(found[name].numpy(), labels) for name in points]
     arrays = [torch.cat(means[name]).numpy() for name in points]
-    return arrays, probes, np.stack(kernels), [shapes[name] for name in points]
+    # Whole numbers, exact in half of the bytes.
+    return arrays, probes, np.stack(kernels).astype(np.float32), [shapes[name] for name in points]

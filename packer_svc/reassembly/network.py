@@ -11,10 +11,10 @@ from torch import Tensor
 
 from onnxgraph.chain import Link, chain
 from onnxgraph.classifier import FEATURES, SCORES
-from packer_svc.fusion.features import FragmentFeatures
-from packer_svc.reassembly.cutting import AnyArray, CutModel
+from packer_svc.fusion.features import FragmentFeatures, joined
+from packer_svc.fusion.stitches import Stitch, fit_stitch, stitch_cost, stitch_nodes
+from packer_svc.reassembly.cutting import BATCH, AnyArray, CutModel
 from packer_svc.reassembly.sets import Block
-from packer_svc.reassembly.stitches import Stitch, fit_stitch, stitch_cost, stitch_nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,15 @@ class Network:
 
     def features(self, inputs: Mapping[str, AnyArray]) -> FragmentFeatures:
         """Features and class scores of samples."""
+        count = len(next(iter(inputs.values())))
+        # All blocks on few samples: what is between two of them may be large.
+        found = [
+            self._outputs({name: array[first : first + BATCH] for name, array in inputs.items()})
+            for first in range(0, count, BATCH)
+        ]
+        return joined(found)
+
+    def _outputs(self, inputs: Mapping[str, AnyArray]) -> FragmentFeatures:
         value: Tensor | None = None
         found: dict[str, Tensor] = {}
         for block, stitch in zip(self.blocks, self.stitches, strict=True):

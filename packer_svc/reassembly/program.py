@@ -132,6 +132,11 @@ class Program:
         self._levels: list[float] = []
         self._touch(np.full(self._count, (choice.stages.max() + 1) / self._count))
 
+    @property
+    def blocks(self) -> int:
+        """Among how many blocks it chooses."""
+        return self._count
+
     def best(self, without: Sequence[Chosen] = (), *, seconds: float = 30.0) -> Optimum | None:
         """Finds the best choice.
 
@@ -179,7 +184,8 @@ class Program:
         """The smallest budgets that can be met, all of them the same factor larger or smaller.
 
         Returns:
-            By cost; None if no blocks can be joined whatever they cost.
+            By cost; None if no blocks can be joined whatever they cost, or none were found in a
+            minute.
         """
         rows, shares = [], []
         for name, budget in self._budgets.items():

@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.heads.fit import fit_head
 from packer_svc.fusion.heads.model import HeadReport
 from packer_svc.fusion.heads.spec import HeadSpec
+from packer_svc.fusion.stitches import stitch_cost
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured, measure
 from packer_svc.reassembly.network import Network, follows, stitched
 from packer_svc.reassembly.program import Choice, Cost, Optimum, Program
-from packer_svc.reassembly.seams import seam_probes, seam_shapes, values_at
+from packer_svc.reassembly.seams import seam_probes, seam_shapes, value_at
 from packer_svc.reassembly.sets import Block, Cover, Market, equivalence_sets, size_limit
-from packer_svc.reassembly.stitches import stitch_cost
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -28,6 +29,15 @@ PARAMETERS, MACS, SECONDS = "parameters", "macs", "seconds"
 """What may be limited."""
 POOL = 8
 """How many of the best choices are stitched and judged by their heads."""
+OPTIMUM_SECONDS = 30.0
+"""How long the program looks for the best choice, and to prove that it is; what is found by then
+counts, with its gap."""
+POOL_SECONDS = 60.0
+"""How long it looks for all of them together: of large markets fewer are judged."""
+MOST_HELD = 64 * 2**20
+"""Bytes of one value on the samples that stitches are fitted on."""
+FEWEST = 32
+"""Samples that they are fitted on however large its values are, if there are as many."""
 PROBE = 1.0
 """What the score loses for a block behind which nothing is known of the wanted classes."""
 
@@ -114,11 +124,10 @@ class UnreachableError(Exception):
     """No choice keeps to the budgets.
 
     Attributes:
-        least: The smallest budgets that can be met, all smaller or larger by the same factor; None
-            if no blocks can be joined at all.
+        least: The smallest budgets that can be met, all smaller or larger by the same factor.
     """
 
-    def __init__(self, least: Mapping[str, float] | None) -> None:
+    def __init__(self, least: Mapping[str, float]) -> None:
         super().__init__("no choice of blocks keeps to the budgets")
         self.least = least
 
@@ -139,6 +148,7 @@ def reassemble(
 
     Raises:
         UnreachableError: No choice keeps to the budgets.
+        FusionError: DEADLINE_EXCEEDED, no choice was found in time.
         ValueError: There is no model.
     """
     measured = measure(
@@ -147,11 +157,14 @@ def reassemble(
     market = Market([[p.parameters for p in model.pieces] for model in models], measured.similarity)
     report("sets", 0, 1)
     cover = equivalence_sets(market, wish.blocks, wish.seed)
-    report("seams", 0, 1)
-    program = Program(choice_of(measured, cover, wish, seconds), wish.budgets)
+    probes = seam_probes(
+        measured, cover, wish.others or wish.inputs, lambda done, of: report("seams", done, of)
+    )
+    program = Program(choice_of(measured, cover, wish, probes, seconds), wish.budgets)
     report("program", 0, 1)
     pool = _pool(program)
-    seen = wish.others or wish.inputs
+    most = _most_samples(measured, cover)
+    seen = _evenly(wish.others or wish.inputs, most)
     wanted = _wanted(models, cover, [one.blocks for one in pool], seen)
     judged = []
     for done, optimum in enumerate(pool):
@@ -161,9 +174,10 @@ def reassemble(
         judged.append(Judged(optimum, network, _head(network, wish)))
     best = min(range(len(judged)), key=lambda place: judged[place].log_loss)
     kept = judged[best].optimum.blocks
-    wanted = _wanted(models, cover, [kept], wish.all_inputs)
+    seen = _evenly(wish.all_inputs, most)
+    wanted = _wanted(models, cover, [kept], seen)
     blocks = [cover.blocks[place] for place in kept]
-    network = stitched(models, blocks, wish.all_inputs, wanted)
+    network = stitched(models, blocks, seen, wanted)
     return Reassembled(cover, tuple(judged), best, network)
 
 
@@ -176,9 +190,18 @@ def choice_of(
     measured: Measured,
     cover: Cover,
     wish: Wish,
+    probes: Mapping[tuple[int, int], float],
     seconds: Sequence[Sequence[float]] | None = None,
 ) -> Choice:
-    """What the program chooses from: scores and costs of blocks and of seams between them."""
+    """What the program chooses from: scores and costs of blocks and of seams between them.
+
+    Args:
+        measured: Models and what samples tell of them.
+        cover: Their blocks.
+        wish: What is asked for.
+        probes: What `seam_probes` tells of the seams.
+        seconds: As of `reassemble`.
+    """
     models, blocks = measured.models, cover.blocks
     kernels = np.stack([_kernel(measured.kernels[b.model][b.first : b.end]) for b in blocks])
     # Of a block behind another, the seam between both tells what is known behind it.
@@ -195,7 +218,7 @@ def choice_of(
     costs[MACS] += heads
     worth = np.full((len(blocks), len(blocks)), -np.inf)
     extra = {name: np.zeros_like(worth) for name in (PARAMETERS, MACS)}
-    for (a, b), missed in seam_probes(measured, cover, wish.others or wish.inputs).items():
+    for (a, b), missed in probes.items():
         worth[a, b] = -PROBE * missed
         if not follows(blocks[a], blocks[b]):
             shapes = seam_shapes(measured, blocks[a], blocks[b])
@@ -216,16 +239,39 @@ def _pool(program: Program) -> list[Optimum]:
 
     Raises:
         UnreachableError: There is none.
+        FusionError: DEADLINE_EXCEEDED, none was found in time.
     """
     found: list[Optimum] = []
-    while len(found) < POOL:
-        optimum = program.best([one.blocks for one in found])
+    left = POOL_SECONDS
+    while len(found) < POOL and left > 0:
+        try:
+            optimum = program.best(
+                [one.blocks for one in found], seconds=min(left, OPTIMUM_SECONDS)
+            )
+        except TimeoutError as error:
+            if found:
+                break
+            raise _too_slow(program) from error
         if optimum is None:
             break
+        left -= optimum.seconds
         found.append(optimum)
     if not found:
-        raise UnreachableError(program.least())
+        least = program.least()
+        if least is None:
+            raise _too_slow(program)
+        raise UnreachableError(least)
     return found
+
+
+def _too_slow(program: Program) -> FusionError:
+    return FusionError(
+        FusionReason.DEADLINE_EXCEEDED,
+        f"Among {program.blocks} blocks no choice that keeps to the budgets was found within "
+        f"{OPTIMUM_SECONDS:g} s, and neither was it shown that there is none.",
+        advice="Name fewer models, ask for fewer blocks, or allow more.",
+        metadata={"blocks": str(program.blocks)},
+    )
 
 
 def _head(network: Network, wish: Wish) -> HeadReport:
@@ -234,12 +280,12 @@ def _head(network: Network, wish: Wish) -> HeadReport:
     return report
 
 
-def _kernel(pieces: Array) -> Array:
+def _kernel(pieces: NDArray[np.float32]) -> Array:
     """The pattern kernel of a block, as shares of its activations.
 
     Counted singly, the activations of large maps in the front would outweigh all others.
     """
-    kernel: Array = pieces.sum(axis=0)
+    kernel: Array = pieces.sum(axis=0, dtype=np.float64)
     activations = float(np.diagonal(kernel).mean())
     return kernel / activations if activations else kernel
 
@@ -264,4 +310,17 @@ def _wanted(
 ) -> dict[tuple[int, int], Tensor]:
     """What the chosen blocks behind a seam are fed in their own models."""
     blocks = [cover.blocks[place] for places in chosen for place in places]
-    return values_at(models, {(b.model, b.first) for b in blocks if b.first}, inputs)
+    points = {block.starts_at for block in blocks if block.first}
+    return {point: value_at(models, point, inputs) for point in sorted(points)}
+
+
+def _most_samples(measured: Measured, cover: Cover) -> int:
+    """On how many samples stitches are fitted at most: many values of them are held at once."""
+    shapes = [measured.shapes[block.model][block.first] for block in cover.blocks if block.first]
+    largest = max(int(np.prod(shape)) for shape in shapes) * np.dtype(np.float32).itemsize
+    return max(MOST_HELD // largest, FEWEST)
+
+
+def _evenly(inputs: Mapping[str, AnyArray], most: int) -> dict[str, AnyArray]:
+    """At most so many of the samples."""
+    return {name: array[:: -(-len(array) // most)] for name, array in inputs.items()}

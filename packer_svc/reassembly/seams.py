@@ -8,30 +8,31 @@ fitted on a few samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from packer_svc.fusion.stitches import Goal, Shape, fit_quickly, joinable
 from packer_svc.reassembly.cutting import AnyArray, CutModel
 from packer_svc.reassembly.measured import Measured
 from packer_svc.reassembly.network import follows, through
 from packer_svc.reassembly.probes import left_unexplained
-from packer_svc.reassembly.sets import Block, Cover
+from packer_svc.reassembly.sets import Block, Cover, Point
 from packer_svc.reassembly.similarity import gridded
-from packer_svc.reassembly.stitches import Shape, fit_quickly, joinable
 
 FIT_SAMPLES = 48
 """On how many samples the stitches of pairs are fitted."""
 
 Pair = tuple[int, int]
-Point = tuple[int, int]
-"""A model's place in the market, and how many of its pieces stand in front."""
 
 
 def seam_probes(
-    measured: Measured, cover: Cover, unlabelled: Mapping[str, AnyArray]
+    measured: Measured,
+    cover: Cover,
+    unlabelled: Mapping[str, AnyArray],
+    report: Callable[[int, int], None],
 ) -> dict[Pair, float]:
     """What every pair of blocks that can be joined leaves unexplained of the wanted classes.
 
@@ -42,32 +43,32 @@ def seam_probes(
         measured: Models and the samples of the wanted classes.
         cover: The blocks.
         unlabelled: Samples to fit on.
+        report: Told blocks in front done and in all.
 
     Returns:
         As `left_unexplained`, by the places of both blocks.
     """
     blocks = cover.blocks
-    labelled, labels = measured.inputs, measured.labels
     few = {n: a[:: -(-len(a) // FIT_SAMPLES)] for n, a in unlabelled.items()}
     found: dict[Pair, float] = {}
-    for stage in range(1, 1 + max(block.stage for block in blocks)):
+    stages = 1 + max(block.stage for block in blocks)
+    for stage in range(1, stages):
         front = [place for place, block in enumerate(blocks) if block.stage == stage - 1]
         behind = [place for place, block in enumerate(blocks) if block.stage == stage]
-        ends = {(blocks[a].model, blocks[a].end) for a in front}
-        starts = {(blocks[b].model, blocks[b].first) for b in behind}
-        fed, wanted = (values_at(measured.models, points, few) for points in (ends, starts))
-        seen = values_at(measured.models, ends, labelled)
-        for a in front:
+        goals = {b: Goal.of(value_at(measured.models, blocks[b].starts_at, few)) for b in behind}
+        for number, a in enumerate(front):
+            report((stage - 1) * len(front) + number, (stages - 1) * len(front))
+            # Of one block in front at a time: of all together they may not fit into memory.
+            point = blocks[a].ends_at
+            fed, seen = (value_at(measured.models, point, one) for one in (few, measured.inputs))
             for b in behind:
-                before, block = blocks[a], blocks[b]
-                if follows(before, block):
-                    found[a, b] = measured.probes[block.model][block.end]
-                elif joinable(*seam_shapes(measured, before, block)):
-                    point = before.model, before.end
-                    stitch = fit_quickly(fed[point], wanted[block.model, block.first])
-                    model = measured.models[block.model]
-                    made = through(model, block, {}, stitch(seen[point]))
-                    found[a, b] = left_unexplained(_first(made), labels)
+                if follows(blocks[a], blocks[b]):
+                    found[a, b] = measured.probes[blocks[b].model][blocks[b].end]
+                elif joinable(*seam_shapes(measured, blocks[a], blocks[b])):
+                    stitch = fit_quickly(fed, goals[b])
+                    model = measured.models[blocks[b].model]
+                    made = through(model, blocks[b], {}, stitch(seen))
+                    found[a, b] = left_unexplained(_first(made), measured.labels)
     return found
 
 
@@ -77,18 +78,11 @@ def seam_shapes(measured: Measured, before: Block, behind: Block) -> tuple[Shape
     return reads, measured.shapes[behind.model][behind.first]
 
 
-def values_at(
-    models: Sequence[CutModel], points: set[Point], inputs: Mapping[str, AnyArray]
-) -> dict[Point, Tensor]:
-    """Values at cut points of models on samples."""
-    found = {}
-    for number, model in enumerate(models):
-        places = sorted(place for one, place in points if one == number)
-        names = [model.pieces[p - 1].end if p else model.pieces[0].start for p in places]
-        if names:
-            values = model.run(inputs, names)
-            found.update({(number, p): values[n] for p, n in zip(places, names, strict=True)})
-    return found
+def value_at(models: Sequence[CutModel], point: Point, inputs: Mapping[str, AnyArray]) -> Tensor:
+    """The value at a cut point of a model on samples."""
+    model, place = models[point[0]], point[1]
+    name = model.pieces[place - 1].end if place else model.pieces[0].start
+    return model.run(inputs, [name])[name]
 
 
 def _first(made: Mapping[str, Tensor]) -> NDArray[np.float64]:

@@ -18,6 +18,8 @@ from scipy.optimize import linear_sum_assignment
 
 Array = NDArray[np.float64]
 Places = tuple[int, ...]
+Point = tuple[int, int]
+"""A cut point: a model's place in the market, and how many of its pieces stand in front."""
 
 EASE = 0.2
 """ε: how much larger than |M|/K a block may be."""
@@ -42,6 +44,16 @@ class Block:
     end: int
     stage: int
     group: int
+
+    @property
+    def starts_at(self) -> Point:
+        """The cut point that it reads."""
+        return self.model, self.first
+
+    @property
+    def ends_at(self) -> Point:
+        """The cut point that it makes."""
+        return self.model, self.end
 
 
 @dataclass(frozen=True, eq=False)

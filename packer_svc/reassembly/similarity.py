@@ -19,13 +19,15 @@ def pooled(tensor: Tensor) -> Array:
     """Features `(n, C)`: maps are averaged over their positions, sequences over their tokens.
 
     Args:
-        tensor: `(n, C, ...)` with positions behind the channels, `(n, T, C)`, or `(n, C)`.
+        tensor: `(n, C, ...)` with positions behind the channels, `(n, T, C)`, or `(n, C)`; of any
+            type, as the inputs of models are.
     """
+    tensor = tensor.double()
     if tensor.dim() == 3:
         tensor = tensor.mean(dim=1)
     elif tensor.dim() > 3:
         tensor = tensor.flatten(2).mean(dim=2)
-    found: Array = tensor.double().numpy()
+    found: Array = tensor.numpy()
     return found
 
 
@@ -39,7 +41,8 @@ def gridded(tensor: Tensor) -> Array:
     """
     if tensor.dim() != 4 or min(tensor.shape[2:]) < GRID:
         return pooled(tensor) if tensor.dim() != 4 else _rows(tensor)
-    return _rows(adaptive_avg_pool2d(tensor, GRID))
+    floating = tensor if tensor.is_floating_point() else tensor.float()
+    return _rows(adaptive_avg_pool2d(floating, GRID))
 
 
 def _rows(tensor: Tensor) -> Array:

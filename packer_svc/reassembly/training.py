@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,16 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from onnxgraph.classifier import FEATURES, SCORES
+from packer_svc.fusion.stitches import Stitch, apply, resized
 from packer_svc.reassembly.cutting import BATCH
 from packer_svc.reassembly.network import Network, ends_of
 from packer_svc.reassembly.reassemble import Wish
-from packer_svc.reassembly.stitches import Stitch, apply, resized
 
 RATE = 1e-3
 """Adam's learning rate."""
+TELL = 50
+"""Steps from one report to the next."""
 
 
-def trained(network: Network, wish: Wish, steps: int) -> Network:
+def trained(
+    network: Network, wish: Wish, steps: int, report: Callable[[int, int], None]
+) -> Network:
     """Trains stitches and a linear classifier behind them by cross-entropy on the samples.
 
     The classifier is thrown away: the head of the pack is fitted in closed form.
@@ -27,6 +32,7 @@ def trained(network: Network, wish: Wish, steps: int) -> Network:
         network: The network.
         wish: Its samples and their labels.
         steps: Gradient steps.
+        report: Told steps done and in all.
 
     Returns:
         The network with new stitches; itself where it has none.
@@ -39,7 +45,9 @@ def trained(network: Network, wish: Wish, steps: int) -> Network:
         inputs = {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in wish.inputs.items()}
         labels = torch.from_numpy(wish.labels)
         optimizer = torch.optim.Adam(module.parameters(), RATE)
-        for _ in range(steps):
+        for done in range(steps):
+            if done % TELL == 0:
+                report(done, steps)
             rows = torch.randperm(len(labels))[:BATCH]
             scores = module({name: tensor[rows] for name, tensor in inputs.items()})
             loss = nn.functional.cross_entropy(scores, labels[rows])

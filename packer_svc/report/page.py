@@ -14,6 +14,7 @@ from packer_svc.report.sections.budget import budget
 from packer_svc.report.sections.cloning import cloning
 from packer_svc.report.sections.contents import contents
 from packer_svc.report.sections.cost import cost
+from packer_svc.report.sections.network import network
 from packer_svc.report.sections.none_of_these import none_of_these
 from packer_svc.report.sections.parity import parity
 from packer_svc.report.sections.precision import precision
@@ -32,6 +33,7 @@ _LINKS = {
     "budget": "Budget",
     "precision": "Precision",
     "cloning": "Cloning",
+    "network": "Network",
     "contents": "What it is made of",
     "provenance": "How this was measured",
 }
@@ -53,6 +55,7 @@ def page(proof: Mapping[str, Any], manifest: Mapping[str, Any], title: Title) ->
         "budget": budget(proof),
         "precision": precision(proof),
         "cloning": cloning(proof),
+        "network": network(manifest),
         "contents": contents(manifest),
         "provenance": provenance(proof, manifest),
     }

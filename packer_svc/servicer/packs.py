@@ -26,7 +26,8 @@ from packer_svc.deployments.gate import Gate
 from packer_svc.lineage import lineage_of
 from packer_svc.recipe import refuse_duplicates
 from packer_svc.store import packs
-from packer_svc.store.failures import pack_in_use, pack_reassembled, target_fixed
+from packer_svc.store.failures import pack_in_use, target_fixed
+from packer_svc.store.network_failures import pack_reassembled
 from packer_svc.store.tables import PackRow
 from svckit.artifacts.digests import digest_from_name
 from svckit.errors import FieldViolation

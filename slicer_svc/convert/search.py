@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from sliceandpack.slicer.v1 import search_pb2 as pb
 
 from slicer_svc.convert.inputs import input_violations
-from specification.checks import LABEL_FORM, is_label
+from specification.checks import LABEL_FORM, MOST_CLASSES, is_label
 from specification.results import ClassesFound, ClassMatch, ModelMatch, ModelsFound
 from svckit.errors import FieldViolation
-
-MAX_CLASSES = 1024
 
 Described = Mapping[str, tuple[str, str]]
 """Display names and licences by the models' names; models that are gone are left out."""
@@ -28,8 +26,10 @@ def task_violations(task: pb.Task) -> Iterator[FieldViolation]:
 
 
 def _label_violations(labels: list[str], path: str) -> Iterator[FieldViolation]:
-    if len(labels) > MAX_CLASSES:
-        yield FieldViolation(path, f"at most {MAX_CLASSES} classes")
+    if len(labels) > MOST_CLASSES:
+        yield FieldViolation(
+            path, f"there are {len(labels)}, a search takes at most {MOST_CLASSES}"
+        )
     if len(set(labels)) < len(labels):
         yield FieldViolation(path, "one is there twice")
     for place, label in enumerate(labels):

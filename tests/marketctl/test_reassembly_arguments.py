@@ -40,3 +40,14 @@ def test_a_pack_tells_how_its_network_was_chosen_and_whether_that_is_proven() ->
     assert facts["score"].endswith("proven")
     told.gap = 0.02
     assert "2.0 %" in dict(network_facts(packs_pb2.Pack(reassembly=told)))["score"]
+
+
+def test_a_pack_tells_which_models_were_left_out_and_why() -> None:
+    told = reassembly_pb2.Reassembly(blocks=[reassembly_pb2.ReassembledBlock()])
+    assert "left out" not in dict(network_facts(packs_pb2.Pack(reassembly=told)))
+    for number in range(7):
+        told.left_out.add(model=f"models/m{number}", reason="MODEL_UNCUTTABLE")
+    told.left_out_count = 9
+    found = dict(network_facts(packs_pb2.Pack(reassembly=told)))["left out"]
+    assert found.startswith("models/m0: MODEL_UNCUTTABLE, ")
+    assert found.endswith(", and 4 more")

@@ -53,6 +53,22 @@ def test_parts_of_two_graphs_are_joined_by_a_bridge() -> None:
     assert len(joined.graph.initializers) == 4  # Two layers and nothing of what was cut off.
 
 
+def test_the_first_part_may_have_several_inputs() -> None:
+    sum_of = """
+sum_of (float[batch, 4] x, float[batch, 4] y) => (float[batch, 4] sum)
+{
+  sum = Add (x, y)
+}
+"""
+    first, second = normalise(ir.from_proto(parse(sum_of))), dense(0)
+    joined = chain(
+        [Link(first, "a.", "x", ("sum",)), Link(second, "b.", "x", ("scores",))], ["scores"]
+    )
+    found = run_onnx(to_bytes(joined), {**INPUT, "y": INPUT["x"]})["scores"].astype(np.float32)
+    doubled = run_onnx(to_bytes(second), {"x": 2 * INPUT["x"]})["scores"].astype(np.float32)
+    np.testing.assert_allclose(found, doubled, rtol=1e-5)
+
+
 def first_layer(model: ir.Model) -> np.ndarray:
     weights = {
         n: v.const_value.numpy()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,14 +12,17 @@ import onnxruntime
 import pytest
 from google.longrunning import operations_pb2
 from google.rpc import error_details_pb2, status_pb2
+from sliceandpack.artifact.v1.artifacts_pb2 import Artifact
 from sliceandpack.packer.v1 import packs_pb2
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
-from sliceandpack.slicer.v1 import models_pb2
+from sliceandpack.slicer.v1 import input_spec_pb2, models_pb2, models_pb2_grpc
 
+from tests.helpers.command_line import marketctl
 from tests.helpers.digit_models import digit_model, unseen_digits
 from tests.helpers.errors import reason_of
 from tests.helpers.market_client import SlicerStubs
 from tests.helpers.packs_client import PacksClient
+from tests.helpers.processes import ServiceProcess
 from tests.helpers.stocked_slicer import StockedSlicer
 
 ZERO_THREE = (
@@ -78,6 +84,44 @@ async def test_its_lineage_leads_to_the_models_of_its_blocks_and_classes(
     assert all(parent in nodes for node in nodes.values() for parent in node.parents)
 
 
+async def test_a_network_outlives_the_models_of_its_blocks(
+    packs: PacksClient, slicer: StockedSlicer, market_packer: ServiceProcess, tmp_path: Path
+) -> None:
+    for name, digits in (("left", (0, 3)), ("right", (6, 7))):
+        await asyncio.to_thread(slicer.add, name, digits, 0.5)
+    classes = [
+        pb.WantedClass(model="models/left", label="zero"),
+        pb.WantedClass(model="models/right", label="seven"),
+    ]
+    models = ["models/left", "models/right"]
+    made = await packs.result(await asked(packs, "orphan", classes=classes, models=models))
+    request = packs_pb2.GetLineageRequest(name=made.name)
+    lineage = await packs.stub.GetLineage(request)
+    async with grpc.aio.insecure_channel(slicer.process.address) as channel:
+        stub = models_pb2_grpc.ModelsStub(channel)
+        for name in models:
+            # Nothing holds them: no force is needed.
+            await stub.DeleteModel(models_pb2.DeleteModelRequest(name=name))
+
+    assert await packs.get("orphan") == made
+    assert await packs.stub.GetLineage(request) == lineage
+    assert {one.name for one in lineage.nodes if one.kind == "model"} == set(models)
+    for node in lineage.nodes:
+        if node.kind == "artifact":
+            digest = hashlib.sha256(await packs.read(Artifact(name=node.name))).hexdigest()
+            assert node.name == f"artifacts/sha256:{digest}"
+    servers = ("--packer", market_packer.address, "--slicer", slicer.process.address)
+    shown = await asyncio.to_thread(marketctl, "packs", "show", "orphan", *servers)
+    assert (shown.code, shown.err) == (0, "")
+    told = await asyncio.to_thread(marketctl, "packs", "lineage", "orphan", *servers)
+    assert all(name in told.out for name in models)
+    path = tmp_path / "orphan.onnx"
+    given = await asyncio.to_thread(
+        marketctl, "packs", "download", "orphan", "--to", path, *servers
+    )
+    assert (given.code, path.read_bytes()) == (0, await packs.read(made.graph))
+
+
 async def test_a_budget_holds_and_one_that_cannot_says_the_smallest_that_can(
     packs: PacksClient, slicer: StockedSlicer
 ) -> None:
@@ -125,6 +169,15 @@ async def test_models_that_know_mirrored_pictures_are_fed_as_others_are(
     made = await packs.result(await asked(packs, "mirrored", classes=classes, models=named))
     assert made.labels == ["zero", "seven"]
     assert made.reassembly.models == 2
+
+
+async def test_models_that_are_fed_bytes_are_reassembled_as_well(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    classes = [pb.WantedClass(model="models/large", label=label) for label in ("four", "five")]
+    made = await packs.result(await asked(packs, "of-bytes", classes=classes))
+    assert {block.model for block in made.reassembly.blocks} == {"models/large"}
+    assert made.inputs[0].image.layout == input_spec_pb2.IMAGE_LAYOUT_NHWC
 
 
 async def test_a_class_that_its_model_does_not_know_is_refused(

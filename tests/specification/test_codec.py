@@ -149,8 +149,3 @@ def test_bytes_cut_off_or_changed_never_end_in_another_error(place: int, new: by
 
 def test_far_too_many_bytes_are_not_looked_at() -> None:
     assert "at most" in refusal(MAGIC + bytes(MOST_BYTES)).message
-
-
-def test_the_longest_labels_of_submissions_fit() -> None:
-    labels = ("\U0001f426" * 256, "鳥" * 256)
-    assert from_bytes(to_bytes(replace(MODEL, labels=labels))).labels == labels

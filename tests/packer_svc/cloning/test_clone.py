@@ -6,19 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.adapter import Adapter, fit_adapter
-from packer_svc.cloning.choice import Cloning, put_in
+from packer_svc.cloning import choice
+from packer_svc.cloning.choice import RIDGE, Cloning, put_in
 from packer_svc.cloning.distillation import distilled
-from packer_svc.cloning.errors import CloningError, CloningReason
 from packer_svc.cloning.head import CloneHead, clone_logits, fit_clone_head, reported_clone_head
 from packer_svc.cloning.masks import masked
 from packer_svc.cloning.merged import merge_clone
 from packer_svc.cloning.positions import INPUTS, splices
+from packer_svc.fusion.errors import FusionError, FusionReason
 from packer_svc.fusion.features import Fragment, FragmentFeatures
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly
 from tests.packer_svc.cloning.conftest import SOURCE, samples_of, whole
 
 LABELS = ("zero", "one", "two", "five")
@@ -103,10 +105,23 @@ def test_with_one_sample_of_a_class_nothing_is_chosen(cloning: Cloning) -> None:
     assert (chosen.position, chosen.tried) == (INPUTS, ())
 
 
+def test_a_position_that_needs_too_much_memory_is_tried_only_if_asked_for(
+    cloning: Cloning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = splices(from_trusted_bytes(cloning.target), from_trusted_bytes(cloning.part))
+    sizes = [one.held_bytes(len(cloning.samples.labels)) for one in found]
+    monkeypatch.setattr(choice, "MOST_HELD", sorted(sizes)[1])
+    tried = {one.position for one in put_in(cloning, "", ignore).tried}
+    largest = found[sizes.index(max(sizes))].target.value
+    assert tried
+    assert largest not in tried
+    assert put_in(cloning, largest, ignore).position == largest
+
+
 def test_an_unknown_position_is_refused_with_those_that_there_are(cloning: Cloning) -> None:
-    with pytest.raises(CloningError) as refused:
+    with pytest.raises(FusionError) as refused:
         put_in(cloning, "nowhere", ignore)
-    assert refused.value.reason is CloningReason.CLONE_POSITION_UNKNOWN
+    assert refused.value.reason is FusionReason.CLONE_POSITION_UNKNOWN
     assert "inputs" in refused.value.metadata["positions"]
 
 
@@ -130,10 +145,10 @@ def test_an_adapter_finds_a_linear_map_again() -> None:
     read = random.normal(size=(40, 3, 4, 4)).astype(np.float32)
     matrix, offset = random.normal(size=(3, 5)), random.normal(size=5)
     wanted = np.moveaxis(np.moveaxis(read, 1, -1) @ matrix + offset, -1, 1).astype(np.float32)
-    adapter = fit_adapter(read, wanted)
+    adapter = fit_quickly(torch.from_numpy(read), Goal.of(torch.from_numpy(wanted)), ridge=RIDGE)
 
-    np.testing.assert_allclose(adapter.weight, matrix, atol=1e-2)
-    np.testing.assert_allclose(adapter.apply(read), wanted, atol=2e-2)
+    np.testing.assert_allclose(adapter.weight, matrix.T, atol=1e-2)
+    np.testing.assert_allclose(adapter(torch.from_numpy(read)), wanted, atol=2e-2)
     assert not adapter.rectified
 
 
@@ -155,13 +170,14 @@ def test_a_distilled_adapter_says_more_of_what_the_source_says(cloning: Cloning)
     inputs = cloning.samples.inputs
     read = Runner(to_bytes(in_front(target, splice.target))).run(dict(inputs))
     wanted = Runner(to_bytes(in_front(part, splice.part))).run(dict(inputs))
-    tensors = (read[splice.target.value], wanted[splice.part.value])
-    start = fit_adapter(*(one.astype(np.float32) for one in tensors))
+    shown = torch.from_numpy(read[splice.target.value].astype(np.float32))
+    goal = Goal.of(torch.from_numpy(wanted[splice.part.value].astype(np.float32)), 10**6)
+    start = fit_quickly(shown, goal, ridge=RIDGE)
     rest, whole_part = behind(part, splice.part), Fragment(cloning.part).run(inputs)
-    trained = distilled(start, rest, tensors[0].astype(np.float32), whole_part, seed=0)
+    trained = distilled(start, rest, shown, whole_part, seed=0)
 
-    def error(adapter: Adapter) -> float:
-        fed = adapter.apply(tensors[0].astype(np.float32))
+    def error(adapter: Stitch) -> float:
+        fed = adapter(shown).numpy()
         found = Runner(to_bytes(rest)).run({INPUT: fed})["features"].astype(np.float64)
         return float(((found - whole_part.features) ** 2).mean())
 

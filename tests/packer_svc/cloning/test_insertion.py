@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import torch
 
 from onnxgraph.classifier import as_fragment, find_classifier
-from onnxgraph.cuts import CutPoint
 from onnxgraph.halves import INPUT, behind, in_front
 from onnxgraph.parity import Runner
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
-from packer_svc.cloning.adapter import Adapter, fit_adapter, resizing
 from packer_svc.cloning.insertion import inserted
 from packer_svc.cloning.positions import splices
 from packer_svc.cloning.taps import tapped
+from packer_svc.fusion.stitches import Goal, Stitch, fit_quickly
 
 NETWORK = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -52,24 +52,18 @@ def test_a_part_with_smaller_maps_is_reached_through_a_resize() -> None:
     assert (splice.target.shape, splice.part.shape) == ((4, 8, 8), (6, 4, 4))
     random = np.random.default_rng(2)
     x = random.normal(size=(5, 3, 8, 8)).astype(np.float32)
-    adapter = Adapter(random.normal(size=(4, 6)), random.normal(size=6), rectified=True)
+    shapes = splice.target.shape, splice.part.shape
+    adapter = Stitch(*shapes, random.normal(size=(6, 4)), random.normal(size=6), rectified=True)
 
     branch = Runner(inserted(*models, splice, adapter)).run({"x": x})
 
     left = Runner(to_bytes(in_front(models[0], splice.target))).run({"x": x})
-    resized = resizing(splice.target, splice.part)
-    assert resized is not None
-    read = Runner(to_bytes(resized)).run({INPUT: left[splice.target.value]})
-    fed = adapter.apply(next(iter(read.values())).astype(np.float32))
+    fed = adapter(torch.from_numpy(left[splice.target.value].astype(np.float32))).numpy()
     expected = Runner(to_bytes(behind(models[1], splice.part))).run({INPUT: fed})
     for name in ("features", "scores"):
         found = branch[name].astype(np.float64)
         np.testing.assert_allclose(found, expected[name].astype(np.float64), rtol=1e-4, atol=1e-4)
     assert (to_bytes(models[0]), to_bytes(models[1])) == (target, part)
-
-
-def test_maps_of_one_size_need_no_resize() -> None:
-    assert resizing(CutPoint("a", (4, 8, 8), 0.1), CutPoint("b", (6, 8, 8), 0.1)) is None
 
 
 def test_features_alone_are_adapted_by_a_dense_layer() -> None:
@@ -79,12 +73,12 @@ def test_features_alone_are_adapted_by_a_dense_layer() -> None:
     x = np.random.default_rng(2).normal(size=(9, 3, 8, 8)).astype(np.float32)
     read = Runner(to_bytes(in_front(models[0], splice.target))).run({"x": x})["features"]
     wanted = Runner(to_bytes(in_front(models[1], splice.part))).run({"x": x})["features"]
-    adapter = fit_adapter(read.astype(np.float32), wanted.astype(np.float32))
+    shown, made = (torch.from_numpy(one.astype(np.float32)) for one in (read, wanted))
+    adapter = fit_quickly(shown, Goal.of(made))
 
     branch = Runner(inserted(*models, splice, adapter)).run({"x": x})
     found = branch["features"].astype(np.float64)
-    expected = adapter.apply(read.astype(np.float32)).astype(np.float64)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, adapter(shown), atol=1e-4)
 
 
 def test_taps_follow_the_features_and_leave_the_scores_as_they_are() -> None:

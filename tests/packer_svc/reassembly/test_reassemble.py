@@ -6,13 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import torch
 
 from onnxgraph.cost import cost
+from onnxgraph.errors import GraphError
 from onnxgraph.serialise import to_bytes
+from packer_svc.fusion.errors import FusionError
 from packer_svc.fusion.features import fragment_features
-from packer_svc.reassembly.cutting import CutModel
+from packer_svc.reassembly.cutting import CutModel, cut
 from packer_svc.reassembly.network import stitched
 from packer_svc.reassembly.probes import left_unexplained
+from packer_svc.reassembly.program import Program
 from packer_svc.reassembly.reassemble import (
     MACS,
     PARAMETERS,
@@ -26,6 +30,7 @@ from packer_svc.reassembly.reassemble import (
 from packer_svc.reassembly.sets import Block
 from packer_svc.reassembly.training import trained
 from packer_svc.reassembly.views import Pictures, with_views
+from tests.helpers.graph_texts import CONVOLUTION, DENSE, parse
 from tests.packer_svc.reassembly.networks import CLASSES, plain, residual, samples, transformer
 
 INPUTS, LABELS = samples(36, 1)
@@ -52,6 +57,28 @@ def test_pieces_lie_between_layers_and_share_out_all_that_a_model_has() -> None:
     assert len(plain(4, 0).pieces) == 5
     # No cut inside of a residual block.
     assert len(residual(4, 0).pieces) == 5
+
+
+def test_a_model_that_makes_no_number_of_the_samples_is_refused() -> None:
+    roots = parse(DENSE.replace("Relu (hidden)", "Sqrt (hidden)"))
+    with pytest.raises(GraphError) as refused:
+        cut("roots", roots.SerializeToString(), {"x": -np.ones((70, 4), np.float32)})
+    assert refused.value.reason == "GRAPH_NOT_FINITE"
+
+
+def test_of_large_samples_few_run_at_once() -> None:
+    graph = parse(CONVOLUTION.replace("6, 6]", "1024, 1024]")).SerializeToString()
+    x = np.random.default_rng(0).standard_normal((3, 2, 1024, 1024)).astype(np.float32)
+    model = cut("large", graph, {"x": x[:1]})
+    rows: list[int] = []
+
+    def keep(_name: str, tensor: torch.Tensor) -> torch.Tensor:
+        rows.append(len(tensor))
+        return tensor
+
+    found = model.run({"x": x}, ["scores"], reduce=keep)["scores"]
+    assert rows == [1, 1, 1]
+    assert found.shape == (3, 3)
 
 
 def test_a_model_in_pieces_is_the_model() -> None:
@@ -113,9 +140,20 @@ def test_budgets_that_nothing_meets_are_said_with_the_smallest_that_can_be_met()
     with pytest.raises(UnreachableError) as caught:
         made({PARAMETERS: 10.0})
     least = caught.value.least
-    assert least is not None
     assert least[PARAMETERS] <= min(m.parameters + head_weights(m, CLASSES) for m in market())
     assert made(least).network.parameters < least[PARAMETERS]
+
+
+def test_a_choice_that_is_not_found_in_time_is_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise TimeoutError("no choice of blocks was found in 30 s")
+
+    monkeypatch.setattr(Program, "best", late)
+    with pytest.raises(FusionError) as refused:
+        made({PARAMETERS: 9_000.0})
+    assert refused.value.reason == "DEADLINE_EXCEEDED"
 
 
 def test_two_models_of_identical_weights_are_no_obstacle() -> None:
@@ -162,15 +200,17 @@ def test_training_changes_stitches_alone_and_lowers_the_loss_it_is_trained_for()
     wanted = {(1, 2): models[1].run(INPUTS, [point])[point]}
     network = stitched(models, blocks, INPUTS, wanted)
     wish = Wish(INPUTS, LABELS, CLASSES)
-    after = trained(network, wish, 300)
+    told: list[tuple[int, int]] = []
+    after = trained(network, wish, 300, lambda done, of: told.append((done, of)))
+    assert told == [(done, 300) for done in range(0, 300, 50)]
     assert after.blocks == network.blocks
     assert after.stitches[0] is None
     assert after.stitches[2] is None
     before = left_unexplained(network.features(INPUTS).features.astype(float), LABELS)
     assert left_unexplained(after.features(INPUTS).features.astype(float), LABELS) < before
     assert not np.array_equal(after.stitches[1].weight, network.stitches[1].weight)  # type: ignore[union-attr]
-    assert trained(network, wish, 5).stitches[1].bias.tolist() == (  # type: ignore[union-attr]
-        trained(network, wish, 5).stitches[1].bias.tolist()  # type: ignore[union-attr]
+    assert trained(network, wish, 5, lambda *_: None).stitches[1].bias.tolist() == (  # type: ignore[union-attr]
+        trained(network, wish, 5, lambda *_: None).stitches[1].bias.tolist()  # type: ignore[union-attr]
     )
 
 

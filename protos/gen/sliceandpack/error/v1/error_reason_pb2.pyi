@@ -348,7 +348,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
     """
     ERROR_REASON_MODEL_UNCUTTABLE: _ErrorReason.ValueType  # 155
-    """Too few of the models can be cut into as many blocks as were asked for.
+    """No model, or not each of those that were named, can be cut into as many blocks as were asked for.
     Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
     """
     ERROR_REASON_PACK_REASSEMBLED: _ErrorReason.ValueType  # 156
@@ -687,7 +687,7 @@ ERROR_REASON_CLONE_TARGET_FIXED: ErrorReason.ValueType  # 153
 Example: {"reason": "CLONE_TARGET_FIXED", "domain": "sliceandpack", "metadata": {"pack": "packs/p1", "target": "models/pets"}}
 """
 ERROR_REASON_MODEL_UNCUTTABLE: ErrorReason.ValueType  # 155
-"""Too few of the models can be cut into as many blocks as were asked for.
+"""No model, or not each of those that were named, can be cut into as many blocks as were asked for.
 Example: {"reason": "MODEL_UNCUTTABLE", "domain": "sliceandpack", "metadata": {"blocks": "4", "models": "models/a,models/b"}}
 """
 ERROR_REASON_PACK_REASSEMBLED: ErrorReason.ValueType  # 156

@@ -113,9 +113,7 @@ class ReassembleModelRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     blocks: _builtins.int
-    """How many blocks it has, 2 to 8; 4 where left out. Models that cannot be cut into so many are left
-    aside.
-    """
+    """How many blocks it has, 2 to 8; 4 where left out."""
     training_steps: _builtins.int
     """Gradient steps in which the stitches are trained further on the samples, the blocks as they are;
     0 to 10,000, none where left out.
@@ -138,8 +136,10 @@ class ReassembleModelRequest(_message.Message):
 
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The models that blocks are taken from, all fed like the models of the classes; where left out,
-        every model of the market that is.
+        """The models that blocks are taken from, at most 48: each has to be fed like the models of the
+        classes and to be cut into so many blocks, or the request fails. Where left out, the models of
+        the classes and the newest others of the market, 48 together, as far as they serve and are not
+        too large; `left_out` of the pack tells which do not, and why.
         """
 
     @_builtins.property
@@ -219,6 +219,36 @@ class ReassembledBlock(_message.Message):
 Global___ReassembledBlock: _TypeAlias = ReassembledBlock  # noqa: Y015
 
 @_typing.final
+class ModelLeftOut(_message.Message):
+    """A model of the market that blocks could not be taken from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model, "models/{model}"."""
+    reason: _builtins.str
+    """Why, by the name of an ErrorReason, such as "MODEL_UNCUTTABLE" or "FRAGMENTS_INCOMPATIBLE"."""
+    message: _builtins.str
+    """The same in words."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "model", b"model", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelLeftOut: _TypeAlias = ModelLeftOut  # noqa: Y015
+
+@_typing.final
 class Reassembly(_message.Message):
     """How a network was put together."""
 
@@ -231,6 +261,8 @@ class Reassembly(_message.Message):
     GAP_FIELD_NUMBER: _builtins.int
     JUDGED_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_COUNT_FIELD_NUMBER: _builtins.int
     models: _builtins.int
     """How many models blocks could be taken from."""
     score: _builtins.float
@@ -243,9 +275,15 @@ class Reassembly(_message.Message):
     """How many of the best choices were stitched and judged by their heads."""
     kept: _builtins.int
     """Which of them is kept, counted from 1 in the order of the score."""
+    left_out_count: _builtins.int
+    """How many were left out."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReassembledBlock]:
         """The blocks from the front to the back."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelLeftOut]:
+        """Models that were looked at and left out, where the request named none; at most 100 are told."""
 
     def __init__(
         self,
@@ -257,10 +295,12 @@ class Reassembly(_message.Message):
         gap: _builtins.float = ...,
         judged: _builtins.int = ...,
         kept: _builtins.int = ...,
+        left_out: _abc.Iterable[Global___ModelLeftOut] | None = ...,
+        left_out_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "bound", b"bound", "gap", b"gap", "judged", b"judged", "kept", b"kept", "models", b"models", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "bound", b"bound", "gap", b"gap", "judged", b"judged", "kept", b"kept", "left_out", b"left_out", "left_out_count", b"left_out_count", "models", b"models", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

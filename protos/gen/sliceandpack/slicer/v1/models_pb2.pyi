@@ -76,7 +76,9 @@ class Model(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The classes in the order of the graph's outputs."""
+        """The classes in the order of the graph's outputs, 2 to 65,536 of at most 256 characters. A model
+        of over 1,024 is found by no search.
+        """
 
     @_builtins.property
     def samples(self) -> _artifacts_pb2.Artifact:

@@ -78,7 +78,9 @@ class TaskSamples(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the classes are called, in the order of their numbers in "labels"."""
+        """What the classes are called, in the order of their numbers in "labels"; at most 1,024 of at most
+        256 characters.
+        """
 
     def __init__(
         self,

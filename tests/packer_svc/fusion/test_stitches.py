@@ -8,7 +8,8 @@ import torch
 from onnxgraph.parity import run_onnx
 from onnxgraph.passes.raise_opset import WORKING_IR_VERSION, WORKING_OPSET
 from onnxgraph.serialise import to_bytes
-from packer_svc.reassembly.stitches import (
+from packer_svc.fusion.stitches import (
+    Goal,
     fit_quickly,
     fit_stitch,
     joinable,
@@ -71,8 +72,28 @@ def test_a_quick_stitch_does_what_a_careful_one_does_where_that_is_easy() -> Non
     random = torch.Generator().manual_seed(4)
     found = torch.randn((400, 6), generator=random)
     wanted = (found @ torch.randn((6, 4), generator=random)).relu()
-    quick, careful = fit_quickly(found, wanted)(found), fit_stitch(found, wanted)(found)
+    quick, careful = fit_quickly(found, Goal.of(wanted))(found), fit_stitch(found, wanted)(found)
     assert float((quick - careful).abs().mean()) < 0.05 * float(wanted.std())
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_features_of_any_scale_are_stitched_alike(scale: float) -> None:
+    random = torch.Generator().manual_seed(5)
+    found = torch.randn((400, 6), generator=random)
+    wanted = found @ torch.randn((6, 4), generator=random)
+    for stitch in (fit_quickly(found * scale, Goal.of(wanted)), fit_stitch(found * scale, wanted)):
+        missed = (stitch(found * scale) - wanted).abs().mean()
+        assert float(missed) < 0.05 * float(wanted.std())
+
+
+def test_features_that_never_vary_get_no_weight() -> None:
+    wanted = torch.randn((50, 2), generator=torch.Generator().manual_seed(6))
+    for stitch in (
+        fit_quickly(torch.ones(50, 3), Goal.of(wanted)),
+        fit_stitch(torch.ones(50, 3), wanted),
+    ):
+        np.testing.assert_array_equal(stitch.weight, 0.0)
+        np.testing.assert_allclose(stitch.bias, wanted.mean(dim=0), atol=1e-6)
 
 
 def test_features_that_are_never_negative_are_imitated_so() -> None:

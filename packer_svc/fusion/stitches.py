@@ -1,8 +1,9 @@
-"""Stitches: what brings the output of one block to what the next block expects, in closed form."""
+"""Stitches: what brings a tensor of one network to what another one expects, in closed form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import onnx_ir as ir
@@ -22,6 +23,8 @@ FEW_ROWS = 1_024
 """Of how many positions a stitch learns that only serves a comparison."""
 QUICK_RIDGE = 1e-2
 """Its ridge."""
+TINY = 1e-300
+"""Below any variance of features: what never varies gets no weight, and is no reason to fail."""
 SCALES = 4
 """What the graph of a resize holds beside weights: a factor for every axis."""
 
@@ -145,31 +148,53 @@ def fit_stitch(found: Tensor, wanted: Tensor) -> Stitch:
     )
 
 
-def fit_quickly(found: Tensor, wanted: Tensor) -> Stitch:
-    """Fits a stitch on a few positions with one ridge: good enough to compare pairs of blocks.
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """What a stitch is to make, at some positions of samples.
+
+    Attributes:
+        makes: The shape of all of it, the sample aside.
+        rows: `(rows, C')`, a row a position.
+        step: Every how manieth position a row is of.
+        rectified: Whether nothing of it is below zero.
+    """
+
+    makes: Shape
+    rows: Tensor
+    step: int
+    rectified: bool
+
+    @classmethod
+    def of(cls, wanted: Tensor, rows: int = FEW_ROWS) -> Self:
+        """At most so many positions of `(n, *makes)`, evenly chosen."""
+        found = _rows(wanted)
+        step = -(-len(found) // rows)
+        return cls(tuple(wanted.shape[1:]), found[::step].clone(), step, bool((wanted >= 0).all()))
+
+
+def fit_quickly(found: Tensor, goal: Goal, *, ridge: float = QUICK_RIDGE) -> Stitch:
+    """Fits a stitch with one ridge: on a few positions good enough to compare pairs of blocks.
 
     Args:
-        found: As of `fit_stitch`.
-        wanted: Likewise.
+        found: What is read of the samples, `(n, *reads)`.
+        goal: What is to be made of it.
+        ridge: As a share of the mean variance of what is read.
     """
-    reads, makes = tuple(found.shape[1:]), tuple(wanted.shape[1:])
-    x, y = _rows(resized(found, makes)), _rows(wanted)
-    step = -(-len(x) // FEW_ROWS)
-    x, y = x[::step].double(), y[::step].double()
+    x, y = _rows(resized(found, goal.makes))[:: goal.step].double(), goal.rows.double()
     middle, target = x.mean(dim=0), y.mean(dim=0)
     x, y = x - middle, y - target
     gram = x.T @ x
-    gram.diagonal().add_(QUICK_RIDGE * max(float(gram.diagonal().mean()), 1e-12))
+    gram.diagonal().add_(ridge * max(float(gram.diagonal().mean()), TINY))
     weight = torch.linalg.solve(gram, x.T @ y).T.contiguous()
     bias = (target - weight @ middle).numpy()
-    return Stitch(reads, makes, weight.numpy(), bias, bool((wanted >= 0).all()))
+    return Stitch(tuple(found.shape[1:]), goal.makes, weight.numpy(), bias, goal.rectified)
 
 
 def _solutions(x: Tensor, y: Tensor) -> list[Tensor]:
     """The regressions of y on x, `(C, C')`, by ridge."""
     values, vectors = torch.linalg.eigh(x.T @ x)
     values = values.clamp(min=0.0)
-    mean = max(float(values.mean()), 1e-12)
+    mean = max(float(values.mean()), TINY)
     seen = vectors.T @ (x.T @ y)
     return [vectors @ (seen / (values + ridge * mean)[:, None]) for ridge in RIDGES]
 
