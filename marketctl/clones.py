@@ -55,7 +55,13 @@ class CloneOptions:
     ] = False
 
     def spec(self) -> pb.CloneSpec:
-        """Returns how classes are cloned; what is left out, the packer fills in."""
+        """Returns how classes are cloned; what is left out, the packer fills in.
+
+        Raises:
+            typer.BadParameter: A budget of nothing, which would mean that it was left out.
+        """
+        if self.budget_macs is not None and not self.budget_macs > 0:
+            raise typer.BadParameter("it is above 0", param_hint="--budget-macs")
         locator = pb.CLONE_LOCATOR_UNSPECIFIED
         if self.locator is not None:
             locator = pb.CloneLocator.Value(f"CLONE_LOCATOR_{self.locator.name}")
@@ -123,7 +129,8 @@ async def clone(
     elif not options.validate_only:
         request.evaluation_samples = await sent_samples(session, options.evaluation_samples)
     call = session.packs.CloneClasses(request)
-    title = f"Cloning {len(classes)} classes into {target}"
+    what = "a class" if len(classes) == 1 else f"{len(classes)} classes"
+    title = f"Cloning {what} into {target}"
     print_pack(session, await session.result(session.packer, call, packs_pb2.Pack, title))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from typing import Final
 
 from sliceandpack.error.v1 import error_reason_pb2 as reasons
 from sliceandpack.packer.v1 import deployments_pb2, packs_pb2
@@ -18,6 +19,8 @@ from marketctl.session import Session
 from svckit.clients.patience import answer
 from svckit.errors import AlreadyExists, NotFound
 
+_UNPACKED: Final = "No pack was made yet: the same command goes on from what is there by then."
+
 
 async def refuse_taken(session: Session, pack_id: str, deployment_id: str | None) -> None:
     """Refuses names that are taken, before anything is sliced.
@@ -31,14 +34,22 @@ async def refuse_taken(session: Session, pack_id: str, deployment_id: str | None
         AlreadyExists: RESOURCE_EXISTS.
     """
     pack = full_name("packs", pack_id)
-    await _refuse(session.packs.GetPack(packs_pb2.GetPackRequest(name=pack)), pack)
+    await _refuse(
+        session.packs.GetPack(packs_pb2.GetPackRequest(name=pack)),
+        pack,
+        f"Give another name, or serve it: `marketctl deployments create NAME --pack {pack}`.",
+    )
     if deployment_id is not None:
         name = full_name("deployments", deployment_id)
         request = deployments_pb2.GetDeploymentRequest(name=name)
-        await _refuse(session.deployments.GetDeployment(request), name)
+        await _refuse(
+            session.deployments.GetDeployment(request),
+            name,
+            "Give another name; a deployment is switched to a pack with `deployments switch`.",
+        )
 
 
-async def _refuse(call: Awaitable[object], name: str) -> None:
+async def _refuse(call: Awaitable[object], name: str, advice: str) -> None:
     try:
         await answer(call)
     except NotFound:
@@ -46,13 +57,16 @@ async def _refuse(call: Awaitable[object], name: str) -> None:
     raise AlreadyExists(
         reasons.ERROR_REASON_RESOURCE_EXISTS,
         f"{name} exists already.",
-        advice="Give another name; a deployment is switched to a pack with `deployments switch`.",
+        advice=advice,
         metadata={"resource": name},
     )
 
 
 async def pack_found(
-    session: Session, found: pb.SearchClassesResponse, pack_id: str
+    session: Session,
+    found: pb.SearchClassesResponse,
+    pack_id: str,
+    deployment_id: str | None,
 ) -> packs_pb2.Pack:
     """Slices what was found for each class and joins it; prints the pack to a person.
 
@@ -60,6 +74,7 @@ async def pack_found(
         session: Reaches the services.
         found: For each class one that fits.
         pack_id: The pack's name.
+        deployment_id: What it is to be served as, if at all.
 
     Raises:
         ServiceError: A step failed.
@@ -76,7 +91,11 @@ async def pack_found(
     )
     title = f"Packing {last(request.pack_id)}"
     call = session.packs.CreatePack(request)
-    pack = await session.result(session.packer, call, packs_pb2.Pack, title)
+    then = ""
+    if deployment_id is not None:
+        names = f"{last(deployment_id)} --pack {last(request.pack_id)}"
+        then = f"It is not served yet. Once it is made: marketctl deployments create {names}"
+    pack = await session.result(session.packer, call, packs_pb2.Pack, title, then)
     if session.printer.is_table:
         session.printer.line("")
         print_pack(session, pack)
@@ -123,12 +142,12 @@ async def _sliced(
         labels.setdefault(one.model, []).append(one.model_label)
     fragments: dict[tuple[str, str], str] = {}
     for model, wanted in labels.items():
-        plan = await planned(session, model, plans_pb2.Recipe())
+        plan = await planned(session, model, plans_pb2.Recipe(), _UNPACKED)
         request = models_pb2.SliceModelRequest(name=model, plan=plan.name, labels=wanted)
         call = session.models.SliceModel(request)
         title = f"Slicing {last(model)}"
         kind = models_pb2.SliceModelResponse
-        response = await session.result(session.slicer, call, kind, title)
+        response = await session.result(session.slicer, call, kind, title, _UNPACKED)
         for fragment in response.fragments:
             fragments[model, fragment.label] = fragment.name
     return fragments

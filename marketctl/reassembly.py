@@ -78,11 +78,11 @@ class NetworkOptions:
         ),
     ] = None
     blocks: Annotated[
-        int | None, typer.Option(help="How many blocks it has, 2 to 8; 4 if left out.")
+        int | None, typer.Option(min=2, max=8, help="How many blocks it has; 4 if left out.")
     ] = None
     training_steps: Annotated[
         int | None,
-        typer.Option(help="Train the stitches in so many steps, up to 10000; 0 if left out."),
+        typer.Option(min=0, max=10_000, help="Train the stitches in so many steps; 0 if left out."),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Of all that is random; 0.")] = None
     validate_only: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -28,6 +29,7 @@ from svckit.artifacts.threads import in_thread
 from svckit.clients.artifacts import upload
 from svckit.clients.patience import answer
 from svckit.errors import NotFound
+from svckit.names import id_violations
 
 if TYPE_CHECKING:
     from specification.model import Specification
@@ -122,10 +124,7 @@ async def search(
         assert task.specification is not None
         found = await in_thread(read_specification, task.specification)
     if serving.pack is not None:
-        if not found.labels:
-            raise typer.BadParameter(
-                "the samples have no classes: give a folder for each", param_hint="--pack"
-            )
+        _check_classes(found.labels)
         await _serve(session, await _message(session, found), task, serving)
     elif task.models or not found.labels:
         await _models(session, await _message(session, found), task)
@@ -145,6 +144,30 @@ def _check(task: TaskOptions, serving: ServingOptions) -> None:
         raise typer.BadParameter("what is served is a pack: give --pack", param_hint="--deploy")
     if serving.pack is not None and task.models:
         raise typer.BadParameter("a pack is made of classes: leave --models out")
+    for option, name, kind in (
+        ("--pack", serving.pack, "packs"),
+        ("--deploy", serving.deploy, "deployments"),
+    ):
+        wrong = () if name is None else id_violations(name.removeprefix(f"{kind}/"), option)
+        for violation in wrong:
+            raise typer.BadParameter(violation.description, param_hint=option)
+
+
+def _check_classes(labels: Sequence[str]) -> None:
+    """Refuses a pack of too few classes, before any is looked for.
+
+    Raises:
+        typer.BadParameter: There are none, or one.
+    """
+    if not labels:
+        raise typer.BadParameter(
+            "the samples have no classes: give a folder for each", param_hint="--pack"
+        )
+    if len(labels) == 1:
+        raise typer.BadParameter(
+            f"a pack tells classes apart: give samples of another one beside {labels[0]!r}",
+            param_hint="--pack",
+        )
 
 
 async def _message(session: Session, found: Specification) -> pb.Task:
@@ -211,7 +234,7 @@ async def _serve(
             session.printer.data({"found": plain(found)})
         raise _nothing(found, missing)
     await refuse_taken(session, serving.pack, serving.deploy)
-    pack = await pack_found(session, found, serving.pack)
+    pack = await pack_found(session, found, serving.pack, serving.deploy)
     deployment = None
     if serving.deploy is not None:
         deployment = await deploy_pack(session, pack, serving.deploy)
@@ -223,9 +246,15 @@ async def _serve(
 def _nothing(
     found: pb.SearchModelsResponse | pb.SearchClassesResponse, labels: list[str]
 ) -> NotFound:
-    advice = "Give more samples of each class, or see what comes nearest with --limit 5."
+    advice = (
+        "Give more samples of each class, or see what comes nearest with --limit 5: `marketctl "
+        "models slice` and `marketctl packs create` take what you choose."
+    )
     if not found.compared_count:
-        advice = "See what the market has with `marketctl models list`, and what it is found by."
+        advice = (
+            "Give samples of what models of the market take (`marketctl models show MODEL`), or "
+            "submit one: `marketctl models submit`."
+        )
     return NotFound(
         reasons.ERROR_REASON_NOTHING_FITS,
         f"{found.reason[:1].upper()}{found.reason[1:].rstrip('.')}.",

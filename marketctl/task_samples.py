@@ -13,11 +13,13 @@ from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
 from marketctl.picture_folders import read_pictures
 from marketctl.samples import Complaints, check_range
+from specification.checks import LABEL_FORM, LARGEST, is_label
+from specification.model import LEAST_SHARE
 from svckit import npz
 from svckit.errors import InvalidArgument
 from svckit.input_messages import encode_input
 from svckit.input_spec import ELEMENT_TYPES, FLOAT32, LABELS, Image, InputSpec, Tensor, Text
-from svckit.samples import MAX_BYTES
+from svckit.samples import MAX_BYTES, accepted_range
 
 Array = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
@@ -43,6 +45,22 @@ class TaskSamples:
         """How many samples there are."""
         return len(next(iter(self.arrays.values())))
 
+    def some(self, most: int) -> TaskSamples:
+        """Returns at most `most` of them: the first of each class, as many of each.
+
+        Args:
+            most: Samples; more where so many do for a class too few.
+        """
+        if len(self) <= most:
+            return self
+        places = np.zeros(len(self), np.int64) if self.places is None else self.places
+        present = np.unique(places)
+        share = max(LEAST_SHARE, most // len(present))
+        chosen = np.concatenate([np.flatnonzero(places == one)[:share] for one in present])
+        arrays = {name: array[chosen] for name, array in self.arrays.items()}
+        kept = None if self.places is None else self.places[chosen]
+        return replace(self, arrays=arrays, places=kept)
+
 
 def read_folder(folder: Path, complaints: Complaints) -> TaskSamples:
     """Reads a folder of pictures.
@@ -60,7 +78,7 @@ def read_folder(folder: Path, complaints: Complaints) -> TaskSamples:
     names = [picture.label for picture in pictures if picture.label is not None]
     if not names:
         return TaskSamples({spec.name: pixels}, (spec,), None, ())
-    return TaskSamples({spec.name: pixels}, (spec,), *_by_name(names))
+    return TaskSamples({spec.name: pixels}, (spec,), *_by_name(folder, names))
 
 
 def read_file(
@@ -95,6 +113,8 @@ def read_file(
     for spec in inputs:
         if isinstance(spec.semantics, Image):
             check_range(path, arrays[spec.name], encode_input(spec), complaints)
+        else:
+            _check_values(path, arrays[spec.name], spec)
     if classes is None:
         return TaskSamples(arrays, inputs, None, ())
     return TaskSamples(arrays, inputs, *_classes(path, classes, names))
@@ -141,20 +161,41 @@ def _completed(path: Path, spec: InputSpec, array: Array) -> InputSpec:
     return replace(spec, shape=shape, element_type=element)
 
 
+def _check_values(path: Path, array: Array, spec: InputSpec) -> None:
+    """Refuses values that the input cannot have, tokens of no vocabulary among them."""
+    least, most = accepted_range(spec) or (-LARGEST, LARGEST)
+    lowest, highest = array.min(), array.max()
+    if lowest < least or highest > most:
+        raise InvalidArgument(
+            reasons.ERROR_REASON_SAMPLES_OUT_OF_RANGE,
+            f"{path}: {spec.name!r} has values of {lowest:g} to {highest:g}; {least:g} to {most:g} "
+            "can be.",
+            advice="Give the samples as a model would be fed, tokens by the vocabulary named.",
+            metadata={"array": spec.name},
+        )
+
+
 def _classes(path: Path, given: Array, names: Sequence[str]) -> tuple[Places, tuple[str, ...]]:
     if given.ndim != 1 or given.dtype.kind not in "iuU":
         raise _mismatch(path, f"labels are {given.dtype} {given.shape}, no numbers or texts (n,)")
     if given.dtype.kind == "U" or not names:
-        return _by_name([str(label) for label in given])
+        return _by_name(path, [str(label) for label in given])
     if given.min() < 0 or given.max() >= len(names):
         raise _mismatch(path, f"labels go up to {given.max()}, but {len(names)} names were given")
     # Classes without a sample are no part of the task.
-    return _by_name([names[int(label)] for label in given])
+    return _by_name(path, [names[int(label)] for label in given])
 
 
-def _by_name(labels: Sequence[str]) -> tuple[Places, tuple[str, ...]]:
+def _by_name(path: Path, labels: Sequence[str]) -> tuple[Places, tuple[str, ...]]:
     """Classes in the order in which their first samples come."""
     names = tuple(dict.fromkeys(labels))
+    for name in names:
+        if not is_label(name):
+            raise InvalidArgument(
+                reasons.ERROR_REASON_SAMPLES_MISMATCH,
+                f"{path}: a class is called {name!r}, which is no {LABEL_FORM}.",
+                advice="Call every class so: a folder by its name, in an npz by labels.",
+            )
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[label] for label in labels], dtype=np.int64), names
 

@@ -156,7 +156,16 @@ def _different(models: Iterable[models_pb2.Model]) -> tuple[models_pb2.Model, ..
 
 
 def _fed_so(model: models_pb2.Model, inputs: Sequence[InputSpec]) -> bool:
-    return tuple(map(decode_input, model.inputs)) == tuple(inputs)
+    return as_fed(map(decode_input, model.inputs)) == as_fed(inputs)
+
+
+def as_fed(inputs: Iterable[InputSpec]) -> tuple[InputSpec, ...]:
+    """Returns inputs without what no graph sees: equal where the same may be fed.
+
+    Args:
+        inputs: A model's, in its order.
+    """
+    return tuple(spec.as_fed() for spec in inputs)
 
 
 def _files_of(model: models_pb2.Model) -> set[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from svckit.input_spec import Image, InputSpec
+from svckit.input_spec import InputSpec
 
 
 def matched(
@@ -33,7 +32,4 @@ def _are_fed_alike(one: InputSpec, other: InputSpec) -> bool:
 
 
 def _fed(spec: InputSpec) -> tuple[object, ...]:
-    semantics = spec.semantics
-    if isinstance(semantics, Image):
-        semantics = replace(semantics, flip_invariant=False)
-    return spec.shape, spec.element_type, semantics
+    return spec.shape, spec.element_type, spec.as_fed().semantics

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from specification.errors import SpecificationError, SpecificationReason, invalid
-from specification.model import LEAST_SHARE, VERSION, Specification
+from specification.model import LEAST_SHARE, VERSION, Space, Specification
 
 MOST_POINTS: Final = 4096
 MOST_DIMENSIONS: Final = 16384
@@ -18,6 +18,9 @@ the third power of their number; models may have more classes than a search can 
 MOST_SAMPLES: Final = 10**9
 MOST_LABEL: Final = 256
 """Characters of a label, as many as a model's label may have."""
+MOST_SPACE_LETTERS: Final = 1024
+"""Characters of a space's kind, and of its key: some inputs have a vocabulary's digest each."""
+LABEL_FORM: Final = f"text of 1 to {MOST_LABEL} printable characters"
 LEAST_SPREAD: Final = 1e-6
 """Classes whose samples are all but the same count as this wide."""
 LARGEST: Final = 1e12
@@ -52,16 +55,27 @@ def check_version(version: int) -> None:
         )
 
 
+def check_dimensions(space: Space) -> None:
+    """Refuses a space of more dimensions than a specification may have.
+
+    Raises:
+        SpecificationError: SPECIFICATION_INVALID.
+    """
+    if not 1 <= space.dimensions <= MOST_DIMENSIONS:
+        raise invalid("dimensions", f"{space.dimensions}, not 1 to {MOST_DIMENSIONS}")
+
+
 def _shapes(found: Specification) -> None:
+    for name in ("kind", "key"):
+        text = getattr(found.space, name)
+        if len(text) > MOST_SPACE_LETTERS or not text.isprintable():
+            raise invalid("space", f"its {name} is too long, or not printable")
     count, dimensions, classes = len(found.weights), found.space.dimensions, len(found.labels)
-    for name, size, most in (
-        ("points", count, MOST_POINTS),
-        ("dimensions", dimensions, MOST_DIMENSIONS),
-    ):
-        if not 1 <= size <= most:
-            raise invalid(name, f"{size}, not 1 to {most}")
+    check_dimensions(found.space)
     if classes > MOST_CLASSES:
         raise invalid("labels", f"{classes}, at most {MOST_CLASSES} can be")
+    if not 1 <= count <= MOST_POINTS:
+        raise invalid("points", f"{count}, not 1 to {MOST_POINTS}")
     for name, array, shape in (
         ("points", found.points, (count, dimensions)),
         ("weights", found.weights, (count,)),
@@ -112,12 +126,18 @@ def _privacy(found: Specification) -> None:
         raise invalid("privacy", "a number of it is not above 0, or far too large")
 
 
+def is_label(text: str) -> bool:
+    """Whether a class may be called so."""
+    # What is not printable may not even be text: half of a surrogate pair has no bytes.
+    return len(text) <= MOST_LABEL and text.isprintable() and bool(text.strip())
+
+
 def _labels(found: Specification) -> None:
     classes = len(found.labels)
     if len(set(found.labels)) != classes:
         raise invalid("labels", "one is there twice")
-    if any(not 1 <= len(label) <= MOST_LABEL for label in found.labels):
-        raise invalid("labels", f"one is empty or longer than {MOST_LABEL} characters")
+    if not all(map(is_label, found.labels)):
+        raise invalid("labels", f"one is no {LABEL_FORM}")
     places = found.point_classes
     if classes == 0:
         if (places != -1).any():

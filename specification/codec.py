@@ -116,7 +116,7 @@ def _specification(header: dict[str, Any], version: int, data: memoryview) -> Sp
         _text(header["space"]["key"]),
         _whole(header["space"]["dimensions"], MOST_DIMENSIONS),
     )
-    labels = tuple(_text(label) for label in header["labels"])
+    labels = tuple(_text(label) for label in _listed(header["labels"]))
     sizes = {
         "points": _whole(header["points"], MOST_POINTS),
         "dimensions": space.dimensions,
@@ -167,6 +167,12 @@ def _arrays(data: memoryview, sizes: dict[str, int]) -> dict[str, NDArray[Any]]:
 def _whole(value: object, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ValueError(value)
+    return value
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(value)
     return value
 
 

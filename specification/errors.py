@@ -49,6 +49,6 @@ def invalid(field: str, message: str) -> SpecificationError:
     return SpecificationError(
         SpecificationReason.SPECIFICATION_INVALID,
         f"{field}: {message}",
-        advice="Make the specification anew with `marketctl specify`; it is not written by hand.",
+        advice="Have `marketctl specify` make it of samples that keep to this, not by hand.",
         metadata={"field": field},
     )

@@ -23,7 +23,7 @@ from specification.results import (
     ModelMatch,
     ModelsFound,
 )
-from specification.scoring import FITS
+from specification.scoring import FITS, told
 from specification.solvers import assigned
 
 SHORTLIST: Final = 64
@@ -140,6 +140,8 @@ class Index:
     def _nothing(self, query: Specification, among: Collection[str] | None) -> str:
         if not self._spaces:
             return "the market is empty"
+        if among is not None and not among:
+            return "no model of the market is as asked for"
         count = len(self) if among is None else len(among)
         asked = "" if among is None else " asked about"
         return f"none of {count} models{asked} is of {query.space.kind} inputs of this form"
@@ -151,11 +153,8 @@ def _class_match(query: Specification, found: Candidates, row: int, column: int)
     specification = found.specifications[model]
     near = bool(found.near[row, column])
     fits = near and bool(found.scores[row, column] > 0)
-    if fits:
-        reason = f"{excess:.2f} times as far as chance alone makes it"
-    elif not near:
-        reason = f"{excess:.2f} times as far as chance alone makes it, over {FITS}"
-    else:
+    reason = told(excess, near=near)
+    if near and not fits:
         reason = "another class of the market is nearer by far"
     return ClassMatch(
         user_class=query.labels[row] if query.labels else "",

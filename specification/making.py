@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from specification.checks import LEAST_SPREAD, MOST_CLASSES, validate
+from specification.checks import LEAST_SPREAD, MOST_CLASSES, check_dimensions, validate
 from specification.errors import SpecificationError, SpecificationReason, invalid
 from specification.kernel import kernel
 from specification.labelling import Labelling
@@ -64,6 +64,8 @@ def make(
             SPECIFICATION_TOO_NEAR, the samples are too much alike to be hidden.
     """
     space, raw = features(samples, inputs)
+    # Before anything is computed of so many that nobody could write them down.
+    check_dimensions(space)
     labels = _labels(labelling, len(raw))
     if privacy is not None:
         found = private(space, raw, labels, labelling, seed, privacy)

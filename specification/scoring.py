@@ -6,6 +6,7 @@ is in the reported one.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -56,6 +57,22 @@ def near(squared: Floats, noise: Floats, other_noise: Floats, apart: Floats) -> 
     chance = noise[:, None] + other_noise[None]
     beyond = squared - chance
     return np.asarray((squared <= FITS * chance) | (beyond <= NEAR * apart[None]))
+
+
+def told(excess: float, *, near: bool) -> str:
+    """Why a class is near or not, in one sentence.
+
+    Args:
+        excess: Its own.
+        near: What `near` says of it.
+    """
+    if excess <= FITS:
+        return f"{excess:.2f} times as far as chance alone makes it"
+    # Rounded up, so that none is "1.40 times, over 1.4".
+    above = f"{math.ceil(100 * excess) / 100:.2f} times as far as chance alone makes it"
+    if near:
+        return f"{above}, but far nearer than the model's other classes are to it"
+    return f"{above}, over {FITS}"
 
 
 def scores(excesses: Floats, opinions: Floats) -> Floats:

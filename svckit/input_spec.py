@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 FLOAT32: Final = "float32"
@@ -113,6 +113,12 @@ class InputSpec:
         if self.semantics.minimum is None or self.semantics.maximum is None:
             return None
         return self.semantics.minimum, self.semantics.maximum
+
+    def as_fed(self) -> Self:
+        """Returns it without what no graph sees, so that inputs that are fed the same are equal."""
+        if not isinstance(self.semantics, Image):
+            return self
+        return replace(self, semantics=replace(self.semantics, flip_invariant=False))
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` reads back."""

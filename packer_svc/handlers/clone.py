@@ -68,7 +68,8 @@ class CloneMaker:
         """Clones classes.
 
         Raises:
-            InvalidArgument: A class is unknown, or known to the target; or both models are one.
+            InvalidArgument: A class is unknown, or known to the target; both models are one, or
+                fed otherwise.
             ServiceError: A model is gone, the slicer or a worker failed, or the proof did.
         """
         earlier = await self._maker.earlier(context, pack_id)
@@ -78,11 +79,15 @@ class CloneMaker:
         target = await self._slicer.model(request.target)
         source = await self._slicer.model(request.source)
         refuse_unfit(target, source, request.classes)
-        cloned = await self._localised(context, request, source, len(target.labels))
         own = [
             Ingredient(whole_origin(target, label), label, place)
             for place, label in enumerate(target.labels)
         ]
+        options = pb.PackOptions(evaluation_samples=request.evaluation_samples)
+        # Models that are fed otherwise are refused before one of them is sliced.
+        whole = whole_origin(source, request.classes[0].label)
+        inputs_of([*own, Ingredient(whole, whole.label, len(own))], options)
+        cloned = await self._localised(context, request, source, len(own))
         clone = cloning_pb2.Clone(
             target=target.name,
             target_graph=target.graph,
@@ -92,7 +97,6 @@ class CloneMaker:
         )
         clone.spec.locator = request.spec.locator or cloning_pb2.CLONE_LOCATOR_FRAGMENTS
         parts = Parts(own, cloned, clone, request.spec.position)
-        options = pb.PackOptions(evaluation_samples=request.evaluation_samples)
         return await self._made(context, pack_id, request.display_name, options, parts)
 
     async def remove(

@@ -12,7 +12,7 @@ from sliceandpack.packer.v1 import packs_pb2 as packs
 from sliceandpack.packer.v1 import reassembly_pb2 as pb
 from sliceandpack.slicer.v1 import models_pb2
 
-from packer_svc.block_sources import BlockSources, block_sources, refuse_lost
+from packer_svc.block_sources import BlockSources, as_fed, block_sources, refuse_lost
 from packer_svc.convert.packs import decode_head
 from packer_svc.convert.reassembly import BLOCKS, budgets_of
 from packer_svc.deployments.gate import Gate
@@ -185,7 +185,7 @@ def _ingredients(
     origins = [whole_origin(known[one.model], one.label) for one in request.classes]
     parts = [packs.PackFragment(fragment=one.model, label=one.output) for one in request.classes]
     for origin in origins:
-        if tuple(origin.inputs) != tuple(origins[0].inputs):
+        if as_fed(origin.inputs) != as_fed(origins[0].inputs):
             raise fed_otherwise(origins[0].fragment, origin.fragment)
     return combine(parts, origins)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from sliceandpack.slicer.v1 import search_pb2 as pb
 
 from slicer_svc.convert.inputs import input_violations
-from specification.checks import MOST_CLASSES, MOST_LABEL
+from specification.checks import LABEL_FORM, MOST_CLASSES, is_label
 from specification.results import ClassesFound, ClassMatch, ModelMatch, ModelsFound
 from svckit.errors import FieldViolation
 
@@ -33,10 +33,8 @@ def _label_violations(labels: list[str], path: str) -> Iterator[FieldViolation]:
     if len(set(labels)) < len(labels):
         yield FieldViolation(path, "one is there twice")
     for place, label in enumerate(labels):
-        if not label.strip() or len(label) > MOST_LABEL or not label.isprintable():
-            yield FieldViolation(
-                f"{path}[{place}]", f"a label has 1 to {MOST_LABEL} printable characters"
-            )
+        if not is_label(label):
+            yield FieldViolation(f"{path}[{place}]", f"a label is {LABEL_FORM}")
 
 
 def encode_models(found: ModelsFound, described: Described) -> pb.SearchModelsResponse:

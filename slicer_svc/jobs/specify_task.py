@@ -17,7 +17,7 @@ from slicer_svc.slicing.samples import spread
 from specification.codec import to_bytes
 from specification.making import Labelling, make
 from specification.model import LEAST_SHARE
-from svckit.input_spec import ELEMENT_TYPES, LABELS, InputSpec
+from svckit.input_spec import ELEMENT_TYPES, LABELS, InputSpec, Tensor
 
 SEED: Final = 0
 """Of all specifications that the slicer makes: the same samples make the same one."""
@@ -38,7 +38,7 @@ def specify_task(
     Args:
         request: ``samples`` is a path, ``specification`` one to be written; ``labels`` are what
             the classes are called, empty for their numbers; ``inputs`` what `InputSpec.to_json`
-            wrote, shapes and types left out.
+            wrote, shapes and types left out; arrays beside them are plain numbers.
         report: Is told nothing.
 
     Returns:
@@ -78,17 +78,18 @@ def _completed(
 ) -> list[InputSpec]:
     """Reads from the arrays what was not declared, and checks what was."""
     names = {spec.name for spec in declared}
-    if not arrays or set(arrays) != names:
+    if not arrays or names - set(arrays):
         raise _mismatch(
-            ", ".join(sorted(set(arrays) ^ names)) or "inputs",
+            ", ".join(sorted(names - set(arrays))) or "inputs",
             f"The samples hold {sorted(arrays)}, declared are {sorted(names)}.",
         )
+    others = [InputSpec(name, (), "", Tensor()) for name in sorted(set(arrays) - names)]
     counted = [*arrays.values(), *([] if classes is None else [classes])]
     counts = {len(array) if array.ndim else 0 for array in counted}
     if len(counts) > 1 or 0 in counts:
         raise _mismatch("inputs", f"The arrays have {sorted(counts)} samples.")
     found = []
-    for spec in declared:
+    for spec in (*declared, *others):
         array = arrays[spec.name]
         shape, element = array.shape[1:], array.dtype.name
         if element not in ELEMENT_TYPES or spec.shape not in ((), shape):

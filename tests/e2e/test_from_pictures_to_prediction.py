@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sliceandpack.error.v1 import error_reason_pb2 as reasons
 
+from svckit.errors import DeadlineExceeded
 from tests.helpers.command_line import Ended, marketctl
 from tests.helpers.digit_models import unseen_digits
 from tests.helpers.picture_files import save
@@ -84,10 +86,24 @@ def test_names_that_are_taken_are_refused_before_anything_is_sliced(
     again = at(stocked, "search", "--samples", task, "--pack", "ziffern")
     assert again.code == 5
     assert '"reason": "RESOURCE_EXISTS"' in again.err
+    assert "marketctl deployments create NAME --pack packs/ziffern" in again.err
     assert "Planning" not in again.err
     other = at(stocked, "search", "--samples", task, "--pack", "other", "--deploy", "ziffern")
     assert other.code == 5
     assert "deployments/ziffern" in other.err
+
+
+def test_who_stops_before_the_pack_was_begun_hears_that_none_was_made(
+    stocked: Stocked, served: Ended, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gives_up(*_: object) -> None:
+        raise DeadlineExceeded(reasons.ERROR_REASON_DEADLINE_EXCEEDED, "Too long.", advice="Wait.")
+
+    monkeypatch.setattr("svckit.clients.operations.Operations.wait", gives_up)
+    ended = at(stocked, "search", "--samples", task, "--pack", "later")
+    assert ended.code == 6
+    assert "No pack was made yet" in ended.err
+    assert at(stocked, "packs", "show", "later").code == 3
 
 
 def test_a_digit_that_no_model_knows_is_not_served(

@@ -186,6 +186,9 @@ def test_a_broken_picture_among_good_ones_counts_for_nothing(slicer: str, folder
         (("--samples", "{few}"), 4),
         (("--samples", "{empty}"), 4),
         (("--samples", "{folder}/a-north", "--pack", "p"), 2),
+        (("--samples", "{alone}", "--pack", "p"), 2),
+        (("--samples", "{folder}", "--pack", "Two Words"), 2),
+        (("--samples", "{folder}", "--pack", "p", "--deploy", "Upper"), 2),
     ],
 )
 def test_what_cannot_be_searched_by_is_refused(
@@ -194,7 +197,9 @@ def test_what_cannot_be_searched_by_is_refused(
     (tmp_path / "file").write_bytes(b"no specification")
     (tmp_path / "empty").mkdir()
     blob_folder(tmp_path / "few", NAMES, per_class=1)
-    paths = {name: tmp_path / name for name in ("file", "empty", "few")} | {"folder": folder}
+    blob_folder(tmp_path / "alone", NAMES[:1])
+    names = ("file", "empty", "few", "alone")
+    paths = {name: tmp_path / name for name in names} | {"folder": folder}
     ended = at(slicer, "search", *(one.format(**paths) for one in arguments))
     assert ended.code == code, ended.err
     assert ended.out == ""

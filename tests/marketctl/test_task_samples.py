@@ -115,6 +115,28 @@ def test_a_folder_that_is_neither_is_refused(wrong: str, tmp_path: Path) -> None
     assert "folder of pictures for each class" in caught.value.advice
 
 
+def test_a_folder_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    (blob_folder(tmp_path, ["owl", "cat"], per_class=4) / "cat").rename(tmp_path / "\udcff")
+    with pytest.raises(InvalidArgument) as caught:
+        read_folder(tmp_path, Heard())
+    assert caught.value.reason_name == "SAMPLES_MISMATCH"
+    assert r"'\udcff'" in caught.value.message
+
+
+def test_of_many_samples_as_many_of_each_class_are_looked_at(tmp_path: Path) -> None:
+    labels = np.array(["owl"] * 90 + ["cat"] * 10)
+    np.savez(tmp_path / "s.npz", row=np.arange(100), labels=labels)
+    found = of_file(tmp_path / "s.npz")
+    few = found.some(40)
+    assert few.arrays["row"].tolist() == [*range(20), *range(90, 100)]
+    assert few.places is not None
+    assert few.places.tolist() == [0] * 20 + [1] * 10
+    assert few.labels == found.labels
+    assert found.some(100) is found
+    # Never fewer than a class needs.
+    assert len(found.some(2)) == 8
+
+
 def test_an_npz_may_call_its_classes_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", image=pixels(4), labels=["owl", "cat", "owl", "cat"])
     found = of_file(tmp_path / "s.npz", [PICTURE])
@@ -161,6 +183,14 @@ def pixels(count: int) -> np.ndarray:
             [InputSpec("words", (), "", Text("sha256:" + "0" * 64, 9, 0))],
             "SAMPLES_MISMATCH",
         ),
+        (
+            {"words": np.full((3, 4), 9)},
+            [InputSpec("words", (), "", Text("sha256:" + "0" * 64, 9, 0))],
+            "SAMPLES_OUT_OF_RANGE",
+        ),
+        ({"row": np.full((3, 4), 1e300)}, [], "SAMPLES_OUT_OF_RANGE"),
+        ({"image": pixels(2), "labels": np.array(["", "b"])}, [PICTURE], "SAMPLES_MISMATCH"),
+        ({"image": pixels(2), "labels": np.array(["\x1b[2J", "b"])}, [PICTURE], "SAMPLES_MISMATCH"),
     ],
 )
 def test_an_npz_that_does_not_fit_is_refused(

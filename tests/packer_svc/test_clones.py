@@ -119,6 +119,19 @@ async def test_removing_all_cloned_classes_gives_the_target_back_byte_for_byte(
     assert np.abs(await answers(packs, left, images) - softmax(scores)).max() < 1e-5
 
 
+async def test_models_that_are_fed_otherwise_are_refused_before_one_is_sliced(
+    packs: PacksClient, models: models_pb2_grpc.ModelsAsyncStub
+) -> None:
+    request = models_pb2.ListPlansRequest(parent="models/plain")
+    before = await models.ListPlans(request)
+    spec = cloning_pb2.CloneSpec(budget_macs=0.37)
+    with pytest.raises(OperationFailedError) as failed:
+        await cloned(packs, asked("unlike", "four", source="plain", spec=spec))
+    assert failed.value.reason == "FRAGMENTS_INCOMPATIBLE"
+    assert "models/low and models/plain disagree" in failed.value.message
+    assert await models.ListPlans(request) == before
+
+
 async def test_a_part_is_put_in_behind_the_position_that_is_asked_for(packs: PacksClient) -> None:
     wrong = asked("nowhere", "three", spec=cloning_pb2.CloneSpec(position="nowhere"))
     with pytest.raises(OperationFailedError) as failed:

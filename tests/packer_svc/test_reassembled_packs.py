@@ -18,8 +18,9 @@ from sliceandpack.packer.v1 import reassembly_pb2 as pb
 from sliceandpack.slicer.v1 import input_spec_pb2, models_pb2, models_pb2_grpc
 
 from tests.helpers.command_line import marketctl
-from tests.helpers.digit_models import unseen_digits
+from tests.helpers.digit_models import digit_model, unseen_digits
 from tests.helpers.errors import reason_of
+from tests.helpers.market_client import SlicerStubs
 from tests.helpers.packs_client import PacksClient
 from tests.helpers.processes import ServiceProcess
 from tests.helpers.stocked_slicer import StockedSlicer
@@ -153,6 +154,21 @@ async def test_models_that_are_fed_otherwise_are_left_out_unless_named(
 
     made = await packs.result(await asked(packs, "whole-market"))
     assert "models/large" not in {block.model for block in made.reassembly.blocks}
+
+
+async def test_models_that_know_mirrored_pictures_are_fed_as_others_are(
+    packs: PacksClient, slicer: StockedSlicer
+) -> None:
+    with grpc.insecure_channel(slicer.process.address) as channel:
+        stubs = SlicerStubs(channel)
+        request = stubs.submit_request("mirrored", digit_model((1, 7), width=4))
+        request.model.inputs[0].image.flip_invariant = True
+        stubs.operations.result(stubs.models.CreateModel(request), models_pb2.Model)
+    classes = (ZERO_THREE[0], pb.WantedClass(model="models/mirrored", label="seven"))
+    named = ["models/low", "models/mirrored"]
+    made = await packs.result(await asked(packs, "mirrored", classes=classes, models=named))
+    assert made.labels == ["zero", "seven"]
+    assert made.reassembly.models == 2
 
 
 async def test_models_that_are_fed_bytes_are_reassembled_as_well(

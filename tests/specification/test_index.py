@@ -11,6 +11,7 @@ from specification.index import Index
 from specification.labelling import Labelling
 from specification.making import make
 from specification.model import Specification
+from specification.scoring import FITS, told
 from svckit.input_spec import FLOAT32, InputSpec, Tensor, Text
 from tests.specification.pictures import specified
 
@@ -83,6 +84,29 @@ def test_an_empty_market_says_so() -> None:
     found = Index().classes(task("rows"))
     assert not found.fits
     assert found.classes[0].matches == ()
+
+
+def test_a_market_without_a_model_of_the_kind_asked_for_says_so() -> None:
+    found = market().models(task("rows"), among=[])
+    assert (found.reason, found.compared) == ("no model of the market is as asked for", 0)
+
+
+def test_a_class_that_is_nearer_than_others_though_beyond_chance_is_told_so() -> None:
+    # Beside a class as far away as this one, a small change of the samples counts for little.
+    index = Index([("near", rows_of(0, 1)), ("far", rows_of(30, 2))])
+    first = index.classes(rows_of(1.3, 3)).classes[0].matches[0]
+    assert first.fits
+    assert first.excess > FITS
+    assert "far nearer than the model's other classes" in first.reason
+
+
+@pytest.mark.parametrize(
+    ("excess", "text"), [(1.4001, "1.41 times"), (1.399, "1.40 times"), (3.0, "3.00 times")]
+)
+def test_no_figure_contradicts_the_limit_that_is_told_with_it(excess: float, text: str) -> None:
+    reason = told(excess, near=False)
+    assert reason.startswith(text)
+    assert reason.endswith("over 1.4") == (excess > FITS)
 
 
 def test_inputs_of_another_kind_are_not_compared() -> None:

@@ -133,6 +133,13 @@ def test_what_does_not_fit_the_samples_is_refused(
     assert caught.value.metadata == {"field": field}
 
 
+def test_more_columns_than_can_be_written_are_refused_before_they_are_computed() -> None:
+    # All the same: whatever looked at them first would say so.
+    with pytest.raises(SpecificationError) as caught:
+        make({"row": np.ones((8, 16_385))}, [TABLE], None, seed=0)
+    assert caught.value.metadata == {"field": "dimensions"}
+
+
 @pytest.mark.parametrize("samples", [{}, {"row": np.full((24, 3), np.inf)}])
 def test_samples_that_lack_or_are_not_finite_are_refused(samples: dict[str, np.ndarray]) -> None:
     with pytest.raises(SpecificationError, match=r"samples\.row"):

@@ -116,6 +116,14 @@ async def test_labels_without_names_are_called_by_their_numbers(market: Market) 
     assert [one.label for one in found.classes] == ["40", "41", "42"]
 
 
+async def test_inputs_that_are_left_out_are_plain_numbers(market: Market) -> None:
+    rows = np.random.default_rng(0).normal(size=(36, 4)).astype(np.float32)
+    arrays = {"row": rows, "labels": np.arange(36) % 3}
+    found = await market.classes_for(await market.samples(arrays, inputs=[]))
+    assert (found.fits, found.compared_count) == (False, 0)
+    assert "tensor" in found.reason
+
+
 async def test_samples_without_classes_find_models(market: Market) -> None:
     arrays = blobs(3, 12, 7)
     del arrays["labels"]
@@ -265,7 +273,7 @@ async def test_a_specification_that_is_none_is_refused(
         ({"x": np.full((36, 1, 8, 8), 200.0, np.float32)}, "SAMPLES_OUT_OF_RANGE"),
         ({"x": np.zeros((36, 64), np.float32)}, "SAMPLES_MISMATCH"),
         ({"x": np.zeros((36, 1, 8, 8), np.complex64)}, "SAMPLES_MISMATCH"),
-        ({"y": np.zeros(36, np.float32)}, "SAMPLES_MISMATCH"),
+        ({"y": np.zeros(5, np.float32)}, "SAMPLES_MISMATCH"),
         ({"labels": np.zeros(36, np.float32)}, "SAMPLES_MISMATCH"),
         ({"labels": np.arange(36)}, "SAMPLES_MISMATCH"),
         ({"labels": np.minimum(np.arange(36), 1)}, "SPECIFICATION_TOO_FEW_SAMPLES"),
