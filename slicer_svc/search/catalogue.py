@@ -52,7 +52,7 @@ class Catalogue:
         self._on_loss = on_loss
         self._index = Index()
         self._known: dict[str, int] = {}
-        self._seen: State | None = None
+        self._seen: State = 0, 0
         self._refreshing = asyncio.Lock()
         self._using = asyncio.Lock()
 
@@ -89,8 +89,11 @@ class Catalogue:
                 state = await specifications.state(session)
                 if state == self._seen:
                     return
-                there = await specifications.specified(session, VERSION)
-            await self._forget({one.model for one in there})
+                grew = await specifications.only_grew(session, self._seen, state)
+                after = self._seen[1] if grew else 0
+                there = await specifications.specified(session, VERSION, after=after)
+            if not grew:
+                await self._forget({one.model for one in there})
             new = [one for one in there if self._known.get(one.model) != one.serial]
             damaged: list[int] = []
             for start in range(0, len(new), _AT_ONCE):
