@@ -2,8 +2,7 @@
 
 import sys
 
-import svckit.mortal
-import svckit.one_thread  # noqa: F401 - before numpy.
+import svckit.mortal  # noqa: F401 - before what takes long to import.
 from slicer_svc.app import compose
 from slicer_svc.settings import SlicerSettings
 from svckit.process import run

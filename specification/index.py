@@ -25,6 +25,7 @@ from specification.results import (
 )
 from specification.scoring import FITS
 from specification.solvers import assigned
+from specification.threads import in_one_thread
 
 SHORTLIST: Final = 64
 """Models that are compared by MMD."""
@@ -50,6 +51,7 @@ class Index:
     def __len__(self) -> int:
         return len(self._spaces)
 
+    @in_one_thread
     def add(self, name: str, specification: Specification) -> None:
         """Adds a specification, or replaces the one of that name.
 
@@ -67,12 +69,14 @@ class Index:
         if space is not None:
             self._groups[space].remove(name)
 
+    @in_one_thread
     def settle(self) -> None:
         """Does now what the first search after changes would wait for."""
         for group in self._groups.values():
             if group:
                 group.table()
 
+    @in_one_thread
     def models(
         self, query: Specification, limit: int = 10, among: Collection[str] | None = None
     ) -> ModelsFound:
@@ -102,6 +106,7 @@ class Index:
         )
         return ModelsFound(matches, bool(fitting), reason, found.compared)
 
+    @in_one_thread
     def classes(
         self, query: Specification, limit: int = 5, among: Collection[str] | None = None
     ) -> ClassesFound:

@@ -30,6 +30,7 @@ from specification.reduced_set import (
 )
 from specification.spaces.features import Samples, features
 from specification.spaces.tables import standard
+from specification.threads import in_one_thread
 from svckit.input_spec import InputSpec
 
 MOST_POINTS: Final = 50
@@ -41,6 +42,7 @@ _ROUNDING: Final = 1e-5
 differ in the last place of float32."""
 
 
+@in_one_thread
 def make(
     samples: Samples,
     inputs: Sequence[InputSpec],

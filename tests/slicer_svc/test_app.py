@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,20 +32,6 @@ DISK_BYTES = 24 * 2**20
 MEMORY_BYTES = 540_000_000
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxruntime", "scipy", "sklearn", "onnxgraph")
 """Not numpy: searches compare specifications in the server itself."""
-
-
-def test_the_server_computes_in_the_thread_that_asks() -> None:
-    code = (
-        "import os, slicer_svc.__main__, numpy as np;"
-        "np.ones((500, 500)) @ np.ones((500, 500));"
-        "print(len(os.listdir('/proc/self/task')))"
-    )
-    told = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
-    told |= {"OMP_NUM_THREADS": "2"}
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=told, check=True, capture_output=True
-    )
-    assert ended.stdout.strip() == b"1"
 
 
 def test_the_server_imports_nothing_that_parses_or_runs_a_model() -> None:
