@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specification.embedding import Embedding, embed, inner_products
-from specification.group import Group, Kept, Table
+from specification.group import Group
 from specification.model import Floats, Specification
 from specification.scoring import excess, near, opinions, scores
 from specification.solvers import non_negative
+from specification.table import Kept
 
 _SUM: Final = 1e3
 """Weight of the row that holds a mixture's shares to 1."""
@@ -25,30 +26,47 @@ class Candidates:
     """Models, with their classes as columns and the user's as rows.
 
     Attributes:
-        names: The models'.
-        specifications: The models'.
+        kept: The models.
+        starts: Where the columns of each model begin `(models,)`.
         model_of: The place of each column's model `(K,)`.
-        label_of: Each column's class in its model `(K,)`.
+        wanted: The user's.
+        towards: ⟨μ, μ′⟩ of the user's kernel means and the models' `(c, K)`.
         squared: Squared MMD `(c, K)`.
         excess: As `scoring.excess` `(c, K)`.
         near: As `scoring.near` `(c, K)`.
         scores: As `scoring.scores` `(c, K)`.
-        whole: Squared MMD of all the user's samples and the best mixture of a model's classes.
-        whole_excess: That in units of what chance makes.
         compared: Models of the group.
     """
 
-    names: list[str]
-    specifications: list[Specification]
+    kept: Sequence[Kept]
+    starts: NDArray[np.int64]
     model_of: NDArray[np.int64]
-    label_of: NDArray[np.int64]
+    wanted: Embedding
+    towards: Floats
     squared: Floats
     excess: Floats
     near: NDArray[np.bool_]
     scores: Floats
-    whole: Floats
-    whole_excess: Floats
     compared: int
+
+    def columns(self, place: int) -> slice:
+        """Returns the columns of a model."""
+        start = int(self.starts[place])
+        return slice(start, start + len(self.kept[place].starts))
+
+    def whole(self, place: int) -> tuple[float, float]:
+        """Compares all the user's samples with the best mixture of a model's classes.
+
+        Returns:
+            Their squared MMD, and that in units of what chance makes.
+        """
+        one, wanted = self.kept[place], self.wanted
+        towards = wanted.shares @ self.towards[:, self.columns(place)]
+        shares = _mixture(one.gram, towards)
+        own = wanted.shares @ wanted.gram @ wanted.shares
+        squared = max(float(own + shares @ one.gram @ shares - 2 * towards @ shares), 0.0)
+        noise = (wanted.shares**2 * wanted.noise).sum() + (shares**2 * one.noise).sum()
+        return squared, squared / float(noise)
 
 
 def candidates(
@@ -68,53 +86,43 @@ def candidates(
     if not len(group):
         return None
     table = group.table()
-    allowed = np.array([among is None or one.name in among for one in table.kept])
+    allowed = table.among(among)
     if not allowed.any():
         return None
     wanted = embed(query, table.units, np.float32)
-    kept = [table.kept[place] for place in _shortlist(wanted, table, count, allowed)]
-    market = [one.embedding for one in kept]
-    sizes = [one.classes for one in market]
-    towards = inner_products(wanted, market)
-    own = np.concatenate([np.diag(one.gram) for one in market])
+    if allowed.sum() <= count:
+        kept = [table[int(place)] for place in np.flatnonzero(allowed)]
+    else:
+        kept = [table[place] for place in _shortlist(table.far(wanted), count, allowed)]
+    towards = inner_products(wanted, kept)
+    own = np.concatenate([np.diag(one.gram) for one in kept])
     squared = np.maximum(np.diag(wanted.gram)[:, None] + own[None] - 2 * towards, 0.0)
-    noise = np.concatenate([one.noise for one in market])
+    noise = np.concatenate([one.noise for one in kept])
     far = excess(squared, wanted.noise, noise)
-    apart = np.concatenate([_apart(one) for one in market])
-    raw = query.points * query.scale + query.offset
-    said = np.concatenate([_said(query, raw, one) for one in kept], axis=1)
-    whole, whole_excess = _wholes(wanted, market, towards)
+    apart = np.concatenate([one.apart for one in kept])
+    sizes = [len(one.starts) for one in kept]
+    starts = np.cumsum([0, *sizes[:-1]])
     return Candidates(
-        names=[one.name for one in kept],
-        specifications=[one.specification for one in kept],
+        kept=kept,
+        starts=starts,
         model_of=np.repeat(np.arange(len(kept)), sizes),
-        label_of=np.concatenate([np.arange(size) for size in sizes]),
+        wanted=wanted,
+        towards=towards,
         squared=squared,
         excess=far,
         near=near(squared, wanted.noise, noise, apart),
-        scores=scores(far, said),
-        whole=whole,
-        whole_excess=whole_excess,
+        scores=scores(far, _said(query, kept, starts)),
         compared=int(allowed.sum()),
     )
 
 
-def _shortlist(
-    wanted: Embedding, table: Table, count: int, allowed: NDArray[np.bool_]
-) -> list[int]:
+def _shortlist(far: NDArray[np.float32], count: int, allowed: NDArray[np.bool_]) -> list[int]:
     """Models whose classes' means are nearest to the user's, class by class and in all."""
-    if allowed.sum() <= count:
-        return [int(place) for place in np.flatnonzero(allowed)]
-    apart = wanted.means @ table.means.T
-    apart *= -2
-    apart += table.squares + np.einsum("kd,kd->k", wanted.means, wanted.means)[:, None]
-    far = apart / (wanted.noise.astype(np.float32)[:, None] + table.noise)
-    by_model = np.minimum.reduceat(far, table.starts, axis=1)
-    by_model[:, ~allowed] = np.inf
+    far[:, ~allowed] = np.inf
     # Half of them by the whole task, the others by its classes in turn.
-    found = _least(by_model.sum(axis=0), count // 2)
-    each = max(1, (count - len(found)) // len(by_model))
-    for row in by_model:
+    found = _least(far.sum(axis=0), count // 2)
+    each = max(1, (count - len(found)) // len(far))
+    for row in far:
         found |= _least(row, each)
     return sorted(found)
 
@@ -123,36 +131,16 @@ def _least(values: NDArray[np.float32], count: int) -> set[int]:
     return set(np.argpartition(values, count)[:count].tolist())
 
 
-def _apart(one: Embedding) -> Floats:
-    """Squared distance of each class of a model to the nearest other one, chance taken off."""
-    own = np.diag(one.gram)
-    apart = own[:, None] + own[None] - 2 * one.gram - one.noise[:, None] - one.noise[None]
-    np.fill_diagonal(apart, np.inf)
-    nearest = apart.min(axis=1)
-    # One class alone is told from nothing.
-    return np.where(np.isfinite(nearest), np.maximum(nearest, 0.0), 0.0)
-
-
-def _said(query: Specification, raw: Floats, one: Kept) -> Floats:
-    """What a model's proxy says of the user's classes; nothing where it has none."""
-    model = one.specification
-    if not model.labels:
-        return np.ones((max(1, len(query.labels)), one.embedding.classes))
-    return opinions(query, (raw - model.offset) / model.scale, model)
-
-
-def _wholes(wanted: Embedding, market: list[Embedding], towards: Floats) -> tuple[Floats, Floats]:
-    """How near the user's samples as a whole are to the best mixture of each model's classes."""
-    own = wanted.shares @ wanted.gram @ wanted.shares
-    noise = float((wanted.shares**2 * wanted.noise).sum())
-    ends = np.cumsum([one.classes for one in market])[:-1]
-    found, far = [], []
-    for one, part in zip(market, np.split(wanted.shares @ towards, ends), strict=True):
-        shares = _mixture(one.gram, part)
-        squared = max(float(own + shares @ one.gram @ shares - 2 * part @ shares), 0.0)
-        found.append(squared)
-        far.append(squared / (noise + float((shares**2 * one.noise).sum())))
-    return np.array(found), np.array(far)
+def _said(query: Specification, kept: Sequence[Kept], starts: NDArray[np.int64]) -> Floats:
+    """What the models' proxies say of the user's classes `(c, K)`."""
+    raw = query.points * query.scale + query.offset
+    # One by one: of a single product, columns with the same numbers may differ in the last place,
+    # and models of the same weights would not be told in the order of their names.
+    logits = np.concatenate([raw @ one.proxy + one.bias for one in kept], axis=1)
+    found = opinions(query, logits, starts)
+    # A model that has none says nothing.
+    found[:, [start for start, one in zip(starts, kept, strict=True) if not one.labels]] = 1.0
+    return found
 
 
 def _mixture(gram: Floats, towards: Floats) -> Floats:

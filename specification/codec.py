@@ -7,6 +7,7 @@ in the order of `_ARRAYS`. The sizes in the header are checked before anything i
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import asdict, fields
 from typing import Any, Final
@@ -32,16 +33,16 @@ MOST_BYTES: Final = 64 * 2**20
 _MOST_HEADER: Final = MOST_CLASSES * (12 * MOST_LABEL + 32) + 4096
 _PREFIX: Final = struct.Struct("<8sII")
 _PRIVACY: Final = tuple(field.name for field in fields(Privacy))
-_ARRAYS: Final = (
-    ("points", "<f4", ("points", "dimensions")),
-    ("weights", "<f8", ("points",)),
-    ("point_classes", "<i4", ("points",)),
-    ("proxy", "<f4", ("dimensions", "classes")),
-    ("bias", "<f4", ("classes",)),
-    ("class_samples", "<i8", ("classes",)),
-    ("offset", "<f4", ("dimensions",)),
-    ("scale", "<f4", ("dimensions",)),
-    ("spreads", "<f8", ("groups",)),
+_ARRAYS: Final[tuple[tuple[str, np.dtype[Any], tuple[str, ...]], ...]] = (
+    ("points", np.dtype("<f4"), ("points", "dimensions")),
+    ("weights", np.dtype("<f8"), ("points",)),
+    ("point_classes", np.dtype("<i4"), ("points",)),
+    ("proxy", np.dtype("<f4"), ("dimensions", "classes")),
+    ("bias", np.dtype("<f4"), ("classes",)),
+    ("class_samples", np.dtype("<i8"), ("classes",)),
+    ("offset", np.dtype("<f4"), ("dimensions",)),
+    ("scale", np.dtype("<f4"), ("dimensions",)),
+    ("spreads", np.dtype("<f8"), ("groups",)),
 )
 
 
@@ -150,17 +151,14 @@ def _specification(header: dict[str, Any], version: int, data: memoryview) -> Sp
 
 def _arrays(data: memoryview, sizes: dict[str, int]) -> dict[str, NDArray[Any]]:
     shapes = [tuple(sizes[axis] for axis in axes) for _, _, axes in _ARRAYS]
-    wanted = sum(
-        int(np.prod(shape)) * np.dtype(kind).itemsize
-        for shape, (_, kind, _) in zip(shapes, _ARRAYS, strict=True)
-    )
+    counts = [math.prod(shape) for shape in shapes]
+    wanted = sum(count * kind.itemsize for count, (_, kind, _) in zip(counts, _ARRAYS, strict=True))
     if wanted != len(data):
         raise _malformed(f"{len(data)} bytes of numbers, {wanted} belong there")
     found, start = {}, 0
-    for shape, (name, kind, _) in zip(shapes, _ARRAYS, strict=True):
-        count = int(np.prod(shape))
+    for shape, count, (name, kind, _) in zip(shapes, counts, _ARRAYS, strict=True):
         found[name] = np.frombuffer(data, dtype=kind, count=count, offset=start).reshape(shape)
-        start += count * np.dtype(kind).itemsize
+        start += count * kind.itemsize
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,30 @@ class Units:
 
     def of(self, found: Specification) -> Floats:
         """A specification's points in these units `(m, D)`."""
-        points = (found.points * found.scale + found.offset - self.offset) / self.scale
+        points = found.points
+        # Those of pictures and text are the same everywhere.
+        if "tensor" in found.space.kind:
+            points = (points * found.scale + found.offset - self.offset) / self.scale
         return np.asarray(np.clip(points, -FARTHEST, FARTHEST))
+
+
+class Weighted(Protocol):
+    """Classes as weighted points, as an `Embedding` has them."""
+
+    @property
+    def points(self) -> Points:
+        """`(m, D)`, class by class."""
+        ...
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """`(m,)`, those of a class add up to 1."""
+        ...
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where the points of each class begin `(K,)`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +97,9 @@ def embed(found: Specification, units: Units, kind: type[np.floating]) -> Embedd
     points = units.of(found)
     order = np.argsort(found.point_classes, kind="stable")
     points, weights, classes = points[order], found.weights[order], found.point_classes[order]
-    starts = np.flatnonzero(np.r_[True, classes[1:] != classes[:-1]])
+    starts = np.concatenate([[0], 1 + np.flatnonzero(classes[1:] != classes[:-1])])
     shares = np.add.reduceat(weights, starts)
-    counts = np.diff(np.r_[starts, len(weights)])
+    counts = np.diff(starts, append=len(weights))
     # A class without weight cannot come of `make`: its points count the same then.
     inside = np.where(
         np.repeat(shares, counts) > 0,
@@ -85,28 +107,26 @@ def embed(found: Specification, units: Units, kind: type[np.floating]) -> Embedd
         1.0 / np.repeat(counts, counts),
     )
     samples = found.class_samples if found.labelled else np.array([found.samples])
+    mixing = np.zeros((len(starts), len(points)))
+    mixing[np.repeat(np.arange(len(starts)), counts), np.arange(len(points))] = inside
     return Embedding(
         points=points.astype(kind),
         weights=inside.astype(np.float32),
         starts=starts,
-        means=np.add.reduceat(points * inside[:, None], starts).astype(np.float32),
+        means=(mixing @ points).astype(np.float32),
         gram=_between(points, inside, starts, points, inside, starts),
         noise=found.spreads / samples,
         shares=shares / shares.sum(),
     )
 
 
-def inner_products(left: Embedding, right: Sequence[Embedding]) -> Floats:
+def inner_products(left: Weighted, right: Sequence[Weighted]) -> Floats:
     """⟨μ, μ′⟩ of one's kernel means and those of several others, side by side `(K, ΣK′)`."""
-    sizes = np.cumsum([0, *(len(one.weights) for one in right)])
-    starts = [one.starts + first for one, first in zip(right, sizes, strict=False)]
-    return _between(
-        left.points,
-        left.weights,
-        left.starts,
-        np.concatenate([one.points for one in right]),
-        np.concatenate([one.weights for one in right]),
-        np.concatenate(starts),
+    # One by one: of a product with all points, columns with the same numbers may differ in the
+    # last place, and models of the same weights would differ in their scores.
+    own = left.points, left.weights, left.starts
+    return np.concatenate(
+        [_between(*own, one.points, one.weights, one.starts) for one in right], axis=1
     )
 
 
@@ -118,7 +138,7 @@ def _between(
     right_weights: NDArray[np.floating],
     right_starts: Places,
 ) -> Floats:
-    values = kernel(left.astype(np.float32), right.astype(np.float32))
+    values = kernel(left.astype(np.float32, copy=False), right.astype(np.float32, copy=False))
     rows = np.add.reduceat(values * left_weights[:, None], left_starts, axis=0)
     found = np.add.reduceat(rows * right_weights[None], right_starts, axis=1)
     return np.asarray(found, dtype=np.float64)

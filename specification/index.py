@@ -7,7 +7,7 @@ are compared by MMD, class by class, and by their proxies.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from specification.candidates import Candidates, candidates
 from specification.checks import validate
 from specification.group import Group
-from specification.model import Space, Specification
+from specification.model import Places, Space, Specification
 from specification.results import (
     ClassesFound,
     ClassesOfOne,
@@ -25,6 +25,7 @@ from specification.results import (
 )
 from specification.scoring import FITS, told
 from specification.solvers import assigned
+from specification.threads import in_one_thread
 
 SHORTLIST: Final = 64
 """Models that are compared by MMD."""
@@ -50,13 +51,14 @@ class Index:
     def __len__(self) -> int:
         return len(self._spaces)
 
+    @in_one_thread
     def add(self, name: str, specification: Specification) -> None:
         """Adds a specification, or replaces the one of that name.
 
-        Raises:
-            SpecificationError: As `validate`.
+        Args:
+            name: The model's.
+            specification: One that `validate` has nothing against, as of `from_bytes` and `make`.
         """
-        validate(specification)
         self.remove(name)
         self._groups.setdefault(specification.space, Group()).add(name, specification)
         self._spaces[name] = specification.space
@@ -67,6 +69,14 @@ class Index:
         if space is not None:
             self._groups[space].remove(name)
 
+    @in_one_thread
+    def settle(self) -> None:
+        """Does now what the first search after changes would wait for."""
+        for group in self._groups.values():
+            if group:
+                group.table()
+
+    @in_one_thread
     def models(
         self, query: Specification, limit: int = 10, among: Collection[str] | None = None
     ) -> ModelsFound:
@@ -83,16 +93,20 @@ class Index:
         found = self._candidates(query, among)
         if found is None:
             return ModelsFound((), False, self._nothing(query, among), 0)
-        matches = [_model_match(query, found, place) for place in range(len(found.names))]
-        matches.sort(key=lambda match: (-match.score, match.excess, match.model))
-        fitting = [match.model for match in matches[:limit] if match.fits]
+        ranked = sorted(
+            (_ranked(query, found, place) for place in range(len(found.kept))),
+            key=lambda one: (-one.score, one.excess, found.kept[one.place].name),
+        )
+        matches = tuple(_model_match(query, found, one) for one in ranked[:limit])
+        fitting = [match.model for match in matches if match.fits]
         reason = (
             f"{fitting[0]} fits the task"
             if fitting
             else "no model fits: the nearest classes of each are farther than chance allows"
         )
-        return ModelsFound(tuple(matches[:limit]), bool(fitting), reason, found.compared)
+        return ModelsFound(matches, bool(fitting), reason, found.compared)
 
+    @in_one_thread
     def classes(
         self, query: Specification, limit: int = 5, among: Collection[str] | None = None
     ) -> ClassesFound:
@@ -147,10 +161,72 @@ class Index:
         return f"none of {count} models{asked} is of {query.space.kind} inputs of this form"
 
 
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """How well a model serves a task.
+
+    Attributes:
+        place: The model's among the candidates.
+        score: As `ModelMatch.score`.
+        excess: As `ModelMatch.excess`.
+        fits: As `ModelMatch.fits`.
+        rows: The user's classes that are given one of the model's.
+        columns: The classes that they are given, among those of all candidates.
+    """
+
+    place: int
+    score: float
+    excess: float
+    fits: bool
+    rows: Places
+    columns: Places
+
+
+def _ranked(query: Specification, found: Candidates, place: int) -> _Ranked:
+    if not query.labels:
+        excess = found.whole(place)[1]
+        nothing = np.empty(0, np.int64)
+        score = float(np.exp(-max(excess - 1.0, 0.0)))
+        return _Ranked(place, score, excess, excess <= FITS, nothing, nothing)
+    own = found.columns(place)
+    worth = found.scores[:, own] - 1e-3 * np.minimum(found.excess[:, own], 1e5)
+    rows, columns = assigned(worth)
+    columns = columns + own.start
+    excess = float(found.excess[rows, columns].mean())
+    nearby = excess <= FITS or found.near[rows, columns].all()
+    fits = len(rows) == len(query.labels) and bool(nearby)
+    # Half for the task as a whole: one class that is nearer elsewhere is no reason against it.
+    score = 0.5 * float(found.scores[rows, columns].sum()) / len(query.labels) + 0.5 * fits
+    return _Ranked(place, score, excess, fits, rows, columns)
+
+
+def _model_match(query: Specification, found: Candidates, ranked: _Ranked) -> ModelMatch:
+    excess, rows, columns = ranked.excess, ranked.rows, ranked.columns
+    if query.labels:
+        near = int(found.near[rows, columns].sum())
+        reason = f"{near} of {len(query.labels)} classes are as near as their own would be"
+        if len(rows) < len(query.labels):
+            reason += f"; the model has only {len(rows)} classes"
+    else:
+        reason = f"all samples together are {excess:.2f} times as far as chance alone makes them"
+    return ModelMatch(
+        model=found.kept[ranked.place].name,
+        score=ranked.score,
+        distance=float(np.sqrt(found.whole(ranked.place)[0])),
+        excess=excess,
+        classes=tuple(
+            _class_match(query, found, row, column)
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        ),
+        fits=ranked.fits,
+        reason=reason,
+    )
+
+
 def _class_match(query: Specification, found: Candidates, row: int, column: int) -> ClassMatch:
-    model, label = int(found.model_of[column]), int(found.label_of[column])
+    place = int(found.model_of[column])
+    model, label = found.kept[place], column - int(found.starts[place])
     excess = float(found.excess[row, column])
-    specification = found.specifications[model]
     near = bool(found.near[row, column])
     fits = near and bool(found.scores[row, column] > 0)
     reason = told(excess, near=near)
@@ -158,40 +234,12 @@ def _class_match(query: Specification, found: Candidates, row: int, column: int)
         reason = "another class of the market is nearer by far"
     return ClassMatch(
         user_class=query.labels[row] if query.labels else "",
-        model=found.names[model],
+        model=model.name,
         label=label,
-        label_name=specification.labels[label] if specification.labels else "",
+        label_name=model.labels[label] if model.labels else "",
         score=float(found.scores[row, column]),
         distance=float(np.sqrt(found.squared[row, column])),
         excess=excess,
         fits=fits,
         reason=reason,
     )
-
-
-def _model_match(query: Specification, found: Candidates, place: int) -> ModelMatch:
-    columns = np.flatnonzero(found.model_of == place)
-    whole = float(found.whole[place])
-    if not query.labels:
-        excess = float(found.whole_excess[place])
-        fits = excess <= FITS
-        reason = f"all samples together are {excess:.2f} times as far as chance alone makes them"
-        score = float(np.exp(-max(excess - 1.0, 0.0)))
-        return ModelMatch(found.names[place], score, np.sqrt(whole), excess, (), fits, reason)
-    worth = found.scores[:, columns] - 1e-3 * np.minimum(found.excess[:, columns], 1e5)
-    rows, places = assigned(worth)
-    chosen = tuple(
-        _class_match(query, found, int(row), int(columns[column]))
-        for row, column in zip(rows, places, strict=True)
-    )
-    excess = float(np.mean([match.excess for match in chosen]))
-    complete = len(chosen) == len(query.labels)
-    nearby = found.near[rows, columns[places]]
-    fits = complete and bool(excess <= FITS or nearby.all())
-    near = int(nearby.sum())
-    reason = f"{near} of {len(query.labels)} classes are as near as their own would be"
-    if not complete:
-        reason += f"; the model has only {len(columns)} classes"
-    # Half for the task as a whole: one class that is nearer elsewhere is no reason against it.
-    score = 0.5 * float(sum(match.score for match in chosen)) / len(query.labels) + 0.5 * fits
-    return ModelMatch(found.names[place], score, np.sqrt(whole), excess, chosen, fits, reason)

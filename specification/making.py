@@ -30,14 +30,19 @@ from specification.reduced_set import (
 )
 from specification.spaces.features import Samples, features
 from specification.spaces.tables import standard
+from specification.threads import in_one_thread
 from svckit.input_spec import InputSpec
 
 MOST_POINTS: Final = 50
 """Points of a reduced set at most, however many samples there are; one a class at least."""
 KEPT_APART: Final = 0.1
 """No point is nearer to a sample than this share of the root mean squared distance of two."""
+_ROUNDING: Final = 1e-5
+"""What differs by less than this share of its length is the same: a product of equal pictures may
+differ in the last place of float32."""
 
 
+@in_one_thread
 def make(
     samples: Samples,
     inputs: Sequence[InputSpec],
@@ -202,7 +207,7 @@ def _typical_distance(points: Floats) -> float:
         SpecificationError: SPECIFICATION_TOO_NEAR, they are all the same.
     """
     found = float(np.sqrt(2.0 * points.var(axis=0).sum()))
-    if not found > 1e-9:
+    if not found > _ROUNDING * float(np.sqrt((points**2).sum(axis=1).mean())):
         raise SpecificationError(
             SpecificationReason.SPECIFICATION_TOO_NEAR,
             "the samples are all the same: whatever stands for them is one of them",

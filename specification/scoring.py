@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from specification.model import Floats, Specification
+from specification.model import Floats, Places, Specification
 
 MARGIN: Final = 0.08
 """A class whose excess is this much above the least of the market has 1/e of its score."""
@@ -90,20 +90,21 @@ def scores(excesses: Floats, opinions: Floats) -> Floats:
     return np.where(near < LEAST_SCORE, 0.0, near * opinions**PROXY_POWER)
 
 
-def opinions(query: Specification, points: Floats, model: Specification) -> Floats:
-    """What a model's proxy says of a user's classes: mean probabilities `(c, K)`.
+def opinions(query: Specification, logits: Floats, starts: Places) -> Floats:
+    """What models' proxies say of a user's classes: mean probabilities `(c, K)`.
 
     Args:
         query: The user's.
-        points: The user's points in the model's own units `(m, D)`.
-        model: The model's; with labels.
+        logits: What the proxies make of the user's points `(m, K)`, model by model.
+        starts: Where the classes of each model begin `(models,)`.
     """
-    logits = points @ model.proxy + model.bias
-    said = np.exp(logits - logits.max(axis=1, keepdims=True))
-    said /= said.sum(axis=1, keepdims=True)
-    groups = max(1, len(query.labels))
+    counts = np.diff(starts, append=logits.shape[1])
+    largest = np.maximum.reduceat(logits, starts, axis=1)
+    said = np.exp(logits - np.repeat(largest, counts, axis=1))
+    said /= np.repeat(np.add.reduceat(said, starts, axis=1), counts, axis=1)
+    said *= query.weights[:, None]
     places = np.maximum(query.point_classes, 0)
-    found = np.zeros((groups, said.shape[1]))
-    np.add.at(found, places, said * query.weights[:, None])
+    groups = max(1, len(query.labels))
+    found = np.stack([said[places == place].sum(axis=0) for place in range(groups)])
     total = np.bincount(places, weights=query.weights, minlength=groups)
     return np.asarray(found / np.maximum(total, 1e-300)[:, None])

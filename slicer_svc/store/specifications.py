@@ -70,16 +70,27 @@ async def state(session: AsyncSession) -> State:
     return count, highest
 
 
-async def specified(session: AsyncSession, version: int) -> Sequence[Specified]:
-    """Returns all models that searches can find.
+async def only_grew(session: AsyncSession, before: State, now: State) -> bool:
+    """Whether nothing but rows with higher numbers came between two states, `now` the table's."""
+    newer = select(func.count()).where(SpecificationRow.serial > before[1])
+    return before[0] + int(await session.scalar(newer) or 0) == now[0]
+
+
+async def specified(session: AsyncSession, version: int, *, after: int = 0) -> Sequence[Specified]:
+    """Returns models that searches can find.
 
     Args:
         session: A session.
         version: The version of the specifications that are compared.
+        after: Their rows have higher numbers.
     """
     rows = await session.execute(
         select(SpecificationRow.serial, SpecificationRow.model_id, SpecificationRow.digest)
-        .where(SpecificationRow.digest.is_not(None), SpecificationRow.version == version)
+        .where(
+            SpecificationRow.serial > after,
+            SpecificationRow.digest.is_not(None),
+            SpecificationRow.version == version,
+        )
         .order_by(SpecificationRow.serial)
     )
     return [Specified(serial, f"models/{model}", str(digest)) for serial, model, digest in rows]

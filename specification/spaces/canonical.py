@@ -35,8 +35,8 @@ def canonical(samples: NDArray[Any], spec: InputSpec) -> Pictures:
     deviation = np.resize(np.array(image.deviation or 1.0, dtype=np.float32), channels)
     found = found * deviation + mean
     found = (found - image.minimum) / (image.maximum - image.minimum)
-    colours = found[..., [0, 0, 0]] if channels < 3 else found[..., :3]
-    return np.clip(shrunk(colours), 0.0, 1.0).astype(np.float32)
+    small = shrunk(found[..., : 3 if channels >= 3 else 1])
+    return np.clip(small if channels >= 3 else small.repeat(3, axis=3), 0.0, 1.0)
 
 
 def shrunk(colours: NDArray[np.float32]) -> NDArray[np.float32]:

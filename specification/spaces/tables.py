@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+_LEAST_SCALE: Final = 1e-11
+"""Above the least that a specification may divide by."""
 
 
 def table_features(samples: NDArray[Any]) -> NDArray[np.float64]:
@@ -18,9 +21,9 @@ def standard(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
 
     Returns:
         What is subtracted and what is divided by then, each `(columns,)`; a column that does not
-        vary is divided by 1.
+        vary, or by next to nothing, is divided by 1.
     """
     offset = points.mean(axis=0)
     scale = points.std(axis=0)
-    constant = scale <= 1e-6 * np.maximum(np.abs(offset), 1e-12)
+    constant = scale <= np.maximum(1e-6 * np.abs(offset), _LEAST_SCALE)
     return offset, np.where(constant, 1.0, scale)

@@ -69,6 +69,12 @@ def test_any_table_is_hidden_or_refused(values: np.ndarray, doubled: bool) -> No
     assert apart.min() >= 0.99 * found.bound > 0
 
 
+def test_a_column_that_varies_by_next_to_nothing_is_no_obstacle() -> None:
+    values = np.random.default_rng(0).normal(size=(16, 3)) * [1.0, 1.0, 1e-16]
+    found = make({"row": values}, [TABLE], None, seed=0)
+    assert found.scale[2] == 1.0
+
+
 def test_the_proxy_tells_the_samples_classes_apart() -> None:
     found = specified(("rows", "columns", "reds"), 4, count=16)
     fresh = np.concatenate([drawn(name, 10, 99) for name in ("rows", "columns", "reds")])

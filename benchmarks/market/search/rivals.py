@@ -120,7 +120,8 @@ def _by_proxies(stall: Stall, query: Specification) -> Table:
     """What the proxies alone expect."""
     found = []
     for model in stall.specifications:
-        said = scoring.opinions(query, query.points, model)
+        logits = query.points @ model.proxy + model.bias
+        said = scoring.opinions(query, logits, np.zeros(1, np.int64))
         rows, columns = linear_sum_assignment(-said)
         found.append(float(said[rows, columns].sum()) / len(said))
     return np.array(found)

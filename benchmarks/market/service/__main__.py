@@ -82,9 +82,10 @@ async def _asked(folder: Path, tasks: Sequence[pb.Task], count: int) -> Mapping[
         async with channel(settings) as opened:
             search = search_pb2_grpc.SearchStub(opened)
             models = models_pb2_grpc.ModelsStub(opened)
-            begin = time.monotonic()
-            await search.SearchModels(pb.SearchModelsRequest(task=tasks[0]))
-            first = time.monotonic() - begin
+            async with _asking_beside(models) as reading:
+                begin = time.monotonic()
+                await search.SearchModels(pb.SearchModelsRequest(task=tasks[0]))
+                first = time.monotonic() - begin
 
             async def of_models(task: pb.Task) -> None:
                 await search.SearchModels(pb.SearchModelsRequest(task=task))
@@ -92,20 +93,18 @@ async def _asked(folder: Path, tasks: Sequence[pb.Task], count: int) -> Mapping[
             async def of_classes(task: pb.Task) -> None:
                 await search.SearchClasses(pb.SearchClassesRequest(task=task))
 
-            beside: list[float] = []
-            asking = asyncio.create_task(_ask_beside(models, beside))
-            found = {
-                "models": await _times(of_models, tasks, count),
-                "classes": await _times(of_classes, tasks, count),
-            }
-            asking.cancel()
-            await asyncio.wait([asking])
+            async with _asking_beside(models) as beside:
+                found = {
+                    "models": await _times(of_models, tasks, count),
+                    "classes": await _times(of_classes, tasks, count),
+                }
             return {
                 "start_seconds": start_seconds,
                 "first_search_seconds": first,
                 "resident_bytes": _resident_bytes(pid),
                 **{f"search_{name}": _figures(times) for name, times in found.items()},
                 "get_model_meanwhile": _figures(beside),
+                "get_model_while_reading": _figures(reading),
             }
 
 
@@ -121,13 +120,30 @@ async def _times(
     return found
 
 
-async def _ask_beside(models: models_pb2_grpc.ModelsAsyncStub, times: list[float]) -> None:
-    request = models_pb2.GetModelRequest(name="models/made-000000")
+@asynccontextmanager
+async def _asking_beside(models: models_pb2_grpc.ModelsAsyncStub) -> AsyncIterator[list[float]]:
+    """Asks for a model every few milliseconds; yields how many seconds each answer took."""
+    times: list[float] = []
+    # Once at least, however quickly what is done beside is over.
+    await _ask(models, times)
+    asking = asyncio.create_task(_keep_asking(models, times))
+    try:
+        yield times
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+async def _keep_asking(models: models_pb2_grpc.ModelsAsyncStub, times: list[float]) -> None:
     while True:
-        begin = time.monotonic()
-        await models.GetModel(request)
-        times.append(time.monotonic() - begin)
         await asyncio.sleep(PAUSE_SECONDS)
+        await _ask(models, times)
+
+
+async def _ask(models: models_pb2_grpc.ModelsAsyncStub, times: list[float]) -> None:
+    begin = time.monotonic()
+    await models.GetModel(models_pb2.GetModelRequest(name="models/made-000000"))
+    times.append(time.monotonic() - begin)
 
 
 def _figures(seconds: Sequence[float]) -> Mapping[str, float]:
