@@ -23,6 +23,11 @@ FITS: Final = 1.4
 NEAR: Final = 0.15
 """A class also fits within this share of the squared distance to its model's nearest other class.
 Where samples vary in few ways, as small grey digits do, chance alone often goes beyond `FITS`."""
+RATHER_FITS: Final = 1.8
+"""As `FITS`, for a class that is rather near as well. The more samples, the less is chance, and the
+more shows of the points in their place and of small differences in how both were taken."""
+RATHER_NEAR: Final = 0.4
+"""As `NEAR`, for a class within `RATHER_FITS`."""
 PROXY_POWER: Final = 0.25
 """How much of the proxy's opinion is in a score."""
 
@@ -56,7 +61,8 @@ def near(squared: Floats, noise: Floats, other_noise: Floats, apart: Floats) -> 
     """
     chance = noise[:, None] + other_noise[None]
     beyond = squared - chance
-    return np.asarray((squared <= FITS * chance) | (beyond <= NEAR * apart[None]))
+    rather = (squared <= RATHER_FITS * chance) & (beyond <= RATHER_NEAR * apart[None])
+    return np.asarray((squared <= FITS * chance) | (beyond <= NEAR * apart[None]) | rather)
 
 
 def told(excess: float, *, near: bool) -> str:
