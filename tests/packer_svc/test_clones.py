@@ -126,7 +126,7 @@ async def test_models_that_are_fed_otherwise_are_refused_before_one_is_sliced(
     before = await models.ListPlans(request)
     spec = cloning_pb2.CloneSpec(budget_macs=0.37)
     with pytest.raises(OperationFailedError) as failed:
-        await cloned(packs, asked("unlike", "four", source="plain", spec=spec))
+        await cloned(packs, asked("fed-unlike", "four", source="plain", spec=spec))
     assert failed.value.reason == "FRAGMENTS_INCOMPATIBLE"
     assert "models/low and models/plain disagree" in failed.value.message
     assert await models.ListPlans(request) == before

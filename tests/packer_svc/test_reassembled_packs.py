@@ -131,7 +131,7 @@ async def test_a_budget_holds_and_one_that_cannot_says_the_smallest_that_can(
     least = float(error.metadata["least_parameters"])
 
     made = await packs.result(
-        await asked(packs, "smallest", budget=pb.ReassemblyBudget(parameters=least))
+        await asked(packs, "least-budget", budget=pb.ReassemblyBudget(parameters=least))
     )
     assert made.parameters <= least * made.ensemble_parameters
 
