@@ -22,6 +22,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from benchmarks import arguments as take
+from benchmarks.market.clone_samples import clone_samples
 from benchmarks.market.intervals import Interval
 from benchmarks.market.rivals import ensemble, scaled
 from benchmarks.paper.bench import Bench
@@ -30,7 +31,7 @@ from benchmarks.paper.experiment import seen_samples
 from benchmarks.paper.samples import Draw
 from benchmarks.paper.setting import Setting
 from benchmarks.paper.slices import Sliceable, planned
-from benchmarks.paper.tasks import TASKS, Classes
+from benchmarks.paper.tasks import TASKS
 from onnxgraph.cost import cost
 from onnxgraph.serialise import from_trusted_bytes, to_bytes
 from packer_svc.cloning.choice import Cloning, put_in
@@ -41,7 +42,7 @@ from packer_svc.cloning.positions import INPUTS
 from packer_svc.fusion.features import FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head, head_logits
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.fusion.samples import PackSamples
 from slicer_svc.slicing.fragments import slice_jointly
 from slicer_svc.slicing.recipe import Recipe
 
@@ -223,7 +224,7 @@ class _Laboratory:
         own = bench.task.origins[case.target]
         wanted = tuple(bench.task.origins[case.source][place] for place in case.places)
         classes = (*own, *wanted)
-        samples = self._samples(classes)
+        samples = clone_samples(bench, self._draw, classes)
         rows = np.flatnonzero(np.isin(self._test_labels, classes))
         truth = np.array([classes.index(label) for label in self._test_labels[rows]])
         target = bench.originals[case.target].whole
@@ -257,15 +258,6 @@ class _Laboratory:
             seconds,
             kept,
         )
-
-    def _samples(self, classes: Classes) -> PackSamples:
-        found = self._draw.samples(classes, self._bench.input_name)
-        blocks = []
-        for place in range(len(classes)):
-            chosen = found.labels == place
-            inputs = {name: array[chosen] for name, array in found.inputs.items()}
-            blocks.append(SampleBlock(inputs, place, str(place)))
-        return PackSamples.of(blocks)
 
     def _whole(self, origin: int) -> bytes:
         return self._bench.originals[origin].whole

@@ -143,25 +143,6 @@ def measured(parsed: argparse.Namespace) -> Mapping[str, object]:
     return summary(found)
 
 
-def figures(models: Sequence[CutModel], asked: Asked) -> dict[str, float]:
-    """What the comparison of methods says of reassembly; the head counts.
-
-    Args:
-        models: The origins, cut; blocks are taken from all of them.
-        asked: Classes, samples, budget and test pictures.
-    """
-    start = time.process_time()
-    made = reassemble(models, asked.wish, lambda *_: None)
-    seconds = time.process_time() - start
-    head = head_weights(made.network.models[made.network.blocks[-1].model], asked.wish.classes)
-    return {
-        "dery_accuracy": _judged(Fragment(to_bytes(made.network.graph())), asked)["accuracy"],
-        "dery_parameters": made.network.parameters + head,
-        "dery_macs": made.network.macs + head,
-        "dery_seconds": seconds,
-    }
-
-
 def _market(corpus: Corpus, seed: int, cache: Path) -> Market:
     """Trains the models, or takes them from the cache, and cuts them."""
     few = {INPUT: corpus.train.read(np.arange(3))}

@@ -15,6 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from benchmarks.market.clone_samples import clone_samples
 from benchmarks.market.comparison.case import Case, Clock, Labels, Made
 from benchmarks.market.comparison.fragments import Fragments
 from onnxgraph.classifier import FEATURES, SCORES
@@ -27,7 +28,7 @@ from packer_svc.fusion.features import FragmentFeatures
 from packer_svc.fusion.heads.fit import fit_head, head_logits
 from packer_svc.fusion.heads.model import Head
 from packer_svc.fusion.heads.spec import HeadSpec
-from packer_svc.fusion.samples import PackSamples, SampleBlock
+from packer_svc.fusion.samples import PackSamples
 
 Array = NDArray[np.float64]
 
@@ -65,10 +66,10 @@ def cloned(case: Case, fragments: Fragments, position: str) -> Made:
     with clock.running():
         branches = []
         for part, source in zip(parts, sources, strict=True):
-            seen = _samples(case, (*own, source.label))
+            seen = clone_samples(bench, case.draw, (*own, source.label))
             wish = Cloning(target, part, seen, len(own), (source.place,), trial.seed)
             branches.append(put_in(wish, position, bench.progress.tell).branch)
-        gate = _gate(case, [target, *branches], _samples(case, classes), len(own))
+        gate = _gate(case, [target, *branches], clone_samples(bench, case.draw, classes), len(own))
     shown = trial.store.outputs(gate.graphs, trial.test)
     said = _probabilities(gate.head, shown, len(own))
     wanted = [first.place, *range(len(own), len(classes))]
@@ -85,16 +86,6 @@ def _side_by_side(graphs: Sequence[bytes]) -> ir.Model:
         for number, graph in enumerate(graphs)
     ]
     return merge(branches, lambda _, ends: [value for end in ends for value in end])
-
-
-def _samples(case: Case, classes: tuple[int, ...]) -> PackSamples:
-    found = case.draw.samples(classes, case.bench.input_name)
-    blocks = []
-    for place in range(len(classes)):
-        rows = found.labels == place
-        inputs = {name: array[rows] for name, array in found.inputs.items()}
-        blocks.append(SampleBlock(inputs, place, str(place)))
-    return PackSamples.of(blocks)
 
 
 def _gate(case: Case, graphs: Sequence[bytes], samples: PackSamples, own: int) -> _Gate:

@@ -49,7 +49,8 @@ SIZED = ("pnc", "dery", "lego")
 """Those at whose number of parameters Slice-and-Pack is measured again."""
 FIGURES = ("accuracy", "parameters", "macs", "seconds")
 CODE = (
-    *("benchmarks/market/comparison", "benchmarks/paper", "onnxgraph", "slicer_svc/slicing"),
+    *("benchmarks/market/comparison", "benchmarks/market/clone_samples.py", "benchmarks/paper"),
+    *("onnxgraph", "slicer_svc/slicing"),
     *("packer_svc/fusion", "packer_svc/cloning", "packer_svc/reassembly"),
 )
 
